@@ -1,0 +1,28 @@
+# What is slow has a target of its own; `make ci` is what every change must pass.
+BIN := .venv/bin
+
+.PHONY: ci format lint types imports test
+
+ci: lint types imports test
+
+.venv/installed-dev: pyproject.toml
+	python3 -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+format: .venv/installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: .venv/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/installed-dev
+	$(BIN)/mypy
+
+imports: .venv/installed-dev
+	$(BIN)/lint-imports
+
+test: .venv/installed-dev
+	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered

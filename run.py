@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""Runs the demo or the tests on a machine that has only git, Python 3.11 and pip.
+
+    python3 run.py demo [options]    place a call through the sidecar and an echo bot, and tell what was heard
+    python3 run.py test [options]    run all tests; options go to pytest
+
+Each makes a virtual environment in .venv, installs what it needs there, and runs. What is said on the way
+goes to standard error, so that `python3 run.py demo --json` prints JSON alone.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+BIN = ROOT / ".venv" / "bin"
+# Debian's names of the SIP programs that place real calls in the tests.
+PEERS = {"sipp": "sip-tester", "baresip": "baresip-core"}
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def install(requirement: str) -> None:
+    """Bring .venv up to date with pyproject.toml; a second run without changes costs nothing."""
+    stamp = BIN.parent / f"installed-{requirement.strip('.[]') or 'base'}"
+    if stamp.exists() and stamp.stat().st_mtime > (ROOT / "pyproject.toml").stat().st_mtime:
+        return
+    say("Installing into .venv (once, about a minute) ...")
+    if not (BIN / "python").exists():
+        subprocess.run([sys.executable, "-m", "venv", str(BIN.parent)], check=True)
+    pip = [str(BIN / "python"), "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    subprocess.run([*pip, "install", "--editable", requirement], cwd=ROOT, check=True, stdout=sys.stderr)
+    stamp.touch()
+
+
+def install_peers() -> None:
+    """Bring sipp and baresip by apt where that is allowed; tests that need them say so where it is not."""
+    missing = [package for program, package in PEERS.items() if shutil.which(program) is None]
+    if not missing:
+        return
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        say(f"Not installed, and apt is not ours to use here: {', '.join(missing)}. Their tests are skipped.")
+        return
+    say(f"Installing {', '.join(missing)} by apt ...")
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", *missing]):
+        if subprocess.run(command, env=environment, stdout=subprocess.DEVNULL).returncode != 0:
+            say(f"apt could not install {', '.join(missing)}. Their tests are skipped.")
+            return
+
+
+def main() -> int:
+    if sys.version_info < (3, 11):
+        say(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}.")
+        return 2
+    command, options = (sys.argv[1] if len(sys.argv) > 1 else ""), sys.argv[2:]
+    if command == "demo":
+        install(".")
+        return subprocess.run([str(BIN / "sidecar"), "demo", *options]).returncode
+    if command == "test":
+        install(".[dev]")
+        install_peers()
+        return subprocess.run([str(BIN / "python"), "-m", "pytest", *options], cwd=ROOT).returncode
+    say(__doc__ or "")
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
