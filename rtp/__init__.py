@@ -1,0 +1,36 @@
+"""RTP for many calls at once, without I/O and without a clock."""
+
+from rtp.errors import RtpError
+from rtp.g711 import CLOCK_RATE, Codec
+from rtp.jitter_buffer import JitterBuffer
+from rtp.media_plane import PACKET_BYTES, Frames, MediaPlane, PlaneCounters
+from rtp.pacer import Pacer
+from rtp.packet import RtpPacket
+from rtp.pcm import FRAME_MS, Pcm, Rows, frame_samples, interleave, mix
+from rtp.receive_stream import ReceiveCounters, ReceiveStream
+from rtp.resampler import Resampler
+from rtp.routes import AddressKeys, address_key
+
+__all__ = [
+    "CLOCK_RATE",
+    "FRAME_MS",
+    "PACKET_BYTES",
+    "AddressKeys",
+    "Codec",
+    "Frames",
+    "JitterBuffer",
+    "MediaPlane",
+    "Pacer",
+    "Pcm",
+    "PlaneCounters",
+    "ReceiveCounters",
+    "ReceiveStream",
+    "Resampler",
+    "Rows",
+    "RtpError",
+    "RtpPacket",
+    "address_key",
+    "frame_samples",
+    "interleave",
+    "mix",
+]

@@ -1,0 +1,36 @@
+"""The shape of audio in this package: frames of linear PCM, and the sums done on them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+FRAME_MS = 20
+FRAMES_PER_SECOND = 1000 // FRAME_MS
+
+Pcm = NDArray[np.int16]
+"""Linear samples, int16[..., samples]."""
+
+Rows = NDArray[np.int64]
+"""The rows of the calls that a batch is about, int64[n], none twice."""
+
+
+def frame_samples(rate: int) -> int:
+    """Return the samples of one 20 ms frame at `rate` Hz."""
+    return rate // FRAMES_PER_SECOND
+
+
+def mix(caller: Pcm, callee: Pcm) -> Pcm:
+    """Sum two batches of equal shape; saturate instead of wrapping around."""
+    assert caller.shape == callee.shape
+    total = caller.astype(np.int32)
+    total += callee
+    return total.clip(-32768, 32767).astype(np.int16)
+
+
+def interleave(left: Pcm, right: Pcm) -> Pcm:
+    """Make stereo frames int16[n, 2 * samples] of two mono batches int16[n, samples]."""
+    assert left.shape == right.shape
+    stereo = np.empty((left.shape[0], 2 * left.shape[1]), np.int16)
+    stereo[:, 0::2], stereo[:, 1::2] = left, right
+    return stereo

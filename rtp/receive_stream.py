@@ -1,0 +1,174 @@
+"""The received audio of one call, put back in order: the slow path, and the oracle of the fast one."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rtp.concealment import conceal
+from rtp.g711 import CLOCK_RATE, Codec, decode_one
+from rtp.packet import RtpPacket
+from rtp.pcm import Pcm, frame_samples
+from rtp.sequence import next_sequence_number, sequence_delta
+
+REORDER_WAIT = 0.060
+"""Seconds that a gap may wait for its packet before it is concealed."""
+
+FARTHEST_AHEAD = 100
+"""Packets that may be missing in a gap; beyond it the sender has restarted, and nothing is filled in."""
+
+FARTHEST_BEHIND = 100
+"""Packets that one may come too late; beyond it the sender has restarted."""
+
+_REMEMBERED_LOSSES = 128
+
+
+@dataclass(slots=True)
+class ReceiveCounters:
+    """What happened to the packets of one call."""
+
+    received: int = 0
+    lost: int = 0
+    late: int = 0
+    duplicate: int = 0
+    ignored: int = 0  # of another payload type, or without payload
+    restarts: int = 0
+    concealed_frames: int = 0
+
+
+@dataclass(slots=True)
+class ReceiveStream:
+    """Takes RTP packets as they come; gives 20 ms frames in order, one after the other, without a hole.
+
+    A packet in order is passed on at once. A gap waits up to `REORDER_WAIT` for its packets, then is concealed.
+    """
+
+    codec: Codec
+    payload_type: int
+    counters: ReceiveCounters = field(default_factory=ReceiveCounters)
+    ssrc: int | None = None
+    expected_sequence: int = 0
+    last_payload: bytes = b""
+    _waiting: dict[int, tuple[RtpPacket, float]] = field(default_factory=dict)
+    _restart_at: int | None = None
+    _concealed_run: int = 0  # samples concealed since the last packet that was played
+    _lost: deque[int] = field(default_factory=lambda: deque(maxlen=_REMEMBERED_LOSSES))
+    _rest: Pcm = field(default_factory=lambda: np.empty(0, np.int16))  # less than a frame, until more comes
+    _frames: list[Pcm] = field(default_factory=list)
+
+    @property
+    def settled(self) -> bool:
+        """Whether a packet in order needs nothing but decoding: the fast path may take over."""
+        return self.ssrc is not None and not self._waiting and not len(self._rest) and self._restart_at is None
+
+    def receive(self, packet: RtpPacket, *, now: float) -> None:
+        """Take one packet; `now` in seconds."""
+        self.counters.received += 1
+        if packet.ssrc != self.ssrc:
+            self._restart(packet)
+        ahead = sequence_delta(packet.sequence_number, self.expected_sequence)
+        if not -FARTHEST_BEHIND <= ahead <= FARTHEST_AHEAD:
+            self._consider_restart(packet)
+            return
+        self._restart_at = None
+        if ahead < 0:
+            self._drop_old(packet)
+        elif packet.sequence_number in self._waiting:
+            self.counters.duplicate += 1
+        else:
+            self._waiting[packet.sequence_number] = (packet, now)
+            self._play_in_order()
+
+    def skip(self, *, packets: int, expected_sequence: int, last_payload: bytes) -> None:
+        """Take note of packets in order that were decoded elsewhere, `last_payload` the newest."""
+        self.counters.received += packets
+        self.expected_sequence = expected_sequence
+        self.last_payload = last_payload
+        self._concealed_run = 0
+
+    def handle_timeout(self, *, now: float) -> None:
+        """Conceal the gaps that have waited long enough."""
+        while self._waiting and self._oldest_arrival() + REORDER_WAIT <= now:
+            first = min(self._waiting, key=lambda number: sequence_delta(number, self.expected_sequence))
+            self._conceal(sequence_delta(first, self.expected_sequence))
+            self._play_in_order()
+
+    def next_timeout(self) -> float | None:
+        """Return when the oldest gap has waited long enough, if there is one."""
+        return self._oldest_arrival() + REORDER_WAIT if self._waiting else None
+
+    @property
+    def has_frames(self) -> bool:
+        """Whether `take_frames` has something to give."""
+        return bool(self._frames)
+
+    def take_frames(self) -> list[Pcm]:
+        """Return the frames int16[160] that are ready, oldest first; each is given once."""
+        frames, self._frames = self._frames, []
+        return frames
+
+    def _oldest_arrival(self) -> float:
+        return min(arrival for _, arrival in self._waiting.values())
+
+    def _restart(self, packet: RtpPacket) -> None:
+        """Go on with a new source (RFC 3550, section 8.2): what waited of the old one is played first."""
+        while self._waiting:
+            first = min(self._waiting, key=lambda number: sequence_delta(number, self.expected_sequence))
+            self._conceal(sequence_delta(first, self.expected_sequence))
+            self._play_in_order()
+        if self.ssrc is not None:
+            self.counters.restarts += 1
+        self.ssrc = packet.ssrc
+        self.expected_sequence = packet.sequence_number
+        self._restart_at = None
+        self._lost.clear()
+
+    def _consider_restart(self, packet: RtpPacket) -> None:
+        """Believe a jump of the sequence number when a second packet follows it (RFC 3550, appendix A.1)."""
+        if packet.sequence_number != self._restart_at:
+            self._restart_at = next_sequence_number(packet.sequence_number)
+            self.counters.ignored += 1
+            return
+        self._restart(packet)
+        self._play(packet)
+
+    def _drop_old(self, packet: RtpPacket) -> None:
+        if packet.sequence_number in self._lost:
+            self._lost.remove(packet.sequence_number)
+            self.counters.late += 1
+        else:
+            self.counters.duplicate += 1
+
+    def _play_in_order(self) -> None:
+        while (entry := self._waiting.pop(self.expected_sequence, None)) is not None:
+            self._play(entry[0])
+
+    def _play(self, packet: RtpPacket) -> None:
+        self.expected_sequence = next_sequence_number(packet.sequence_number)
+        if packet.payload_type != self.payload_type or not packet.payload:
+            self.counters.ignored += 1
+            return
+        self.last_payload = packet.payload
+        self._concealed_run = 0
+        self._emit(decode_one(packet.payload, self.codec))
+
+    def _conceal(self, missing: int) -> None:
+        """Fill the time of `missing` packets, each as long as the last one."""
+        last = decode_one(self.last_payload, self.codec)
+        for _ in range(missing):
+            self._lost.append(self.expected_sequence)
+            self.expected_sequence = next_sequence_number(self.expected_sequence)
+            self._emit(conceal(last, already=self._concealed_run))
+            self._concealed_run += len(last)
+        self.counters.lost += missing
+        self.counters.concealed_frames += missing
+
+    def _emit(self, samples: Pcm) -> None:
+        size = frame_samples(CLOCK_RATE)
+        if len(self._rest):
+            samples = np.concatenate([self._rest, samples])
+        whole = len(samples) // size * size
+        self._frames.extend(samples[:whole].reshape(-1, size))
+        self._rest = samples[whole:]

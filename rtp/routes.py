@@ -1,0 +1,58 @@
+"""Which call a datagram belongs to, by the address it came from."""
+
+from __future__ import annotations
+
+import sys
+from ipaddress import IPv4Address
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtp.pcm import Rows
+
+AF_INET = 2  # the same number on every system this runs on
+
+NOBODY = -1
+"""The row of a datagram from an address that no call has offered."""
+
+AddressKeys = NDArray[np.uint64]
+"""IPv4 addresses with ports, uint64[n]: the first eight bytes of a Linux sockaddr_in as they lie in memory."""
+
+
+def address_key(host: str, port: int) -> int:
+    """Return the key of an IPv4 address and port; raise ValueError if `host` is not an IPv4 address."""
+    raw = AF_INET.to_bytes(2, sys.byteorder) + port.to_bytes(2, "big") + IPv4Address(host).packed
+    return int.from_bytes(raw, sys.byteorder)
+
+
+class Routes:
+    """A table from source address to row, looked up for a whole batch at once: sorted keys, binary search."""
+
+    def __init__(self) -> None:
+        self._keys = np.empty(0, np.uint64)
+        self._rows = np.empty(0, np.int64)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def add(self, key: int, row: int) -> bool:
+        """Send what comes from `key` to `row`; False if another call has that address already."""
+        at = int(np.searchsorted(self._keys, np.uint64(key)))
+        if at < len(self._keys) and self._keys[at] == key:
+            return bool(self._rows[at] == row)
+        self._keys = np.insert(self._keys, at, np.uint64(key))
+        self._rows = np.insert(self._rows, at, row)
+        return True
+
+    def remove_row(self, row: int) -> None:
+        """Forget all addresses of `row`."""
+        keep = self._rows != row
+        self._keys, self._rows = self._keys[keep], self._rows[keep]
+
+    def find(self, sources: AddressKeys) -> Rows:
+        """Return the row of each source address, or `NOBODY`: int64[n]."""
+        if not len(self._keys):
+            return np.full(len(sources), NOBODY)
+        at = np.searchsorted(self._keys, sources)
+        at[at == len(self._keys)] = 0
+        return np.where(self._keys[at] == sources, self._rows[at], NOBODY)

@@ -1,0 +1,274 @@
+"""The bridge between telephone and bot: frames of RTP become messages, bytes of the bot become RTP.
+
+One call is one row. What calls have in common, their rates and their mix, is a format; all rows of a format are worked
+on together. Up means towards the bot, down towards the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtp import (
+    CLOCK_RATE,
+    FRAME_MS,
+    AddressKeys,
+    Frames,
+    JitterBuffer,
+    MediaPlane,
+    Pacer,
+    Pcm,
+    Resampler,
+    Rows,
+    frame_samples,
+    interleave,
+    mix,
+)
+from sidecar.core.message_cutter import MessageCutter, as_bytes
+from sidecar.core.options import MixMode, StreamOptions
+from sidecar.core.playout import PlayoutBuffer
+from sidecar.core.websocket_frames import masked_binary_frames
+
+PHASES = 4
+"""Rows take turns within the 20 ms, so that packets do not leave in one burst."""
+
+CATCH_UP_FRAMES = 5
+"""Frames of each call that are sent late, after a stall; what is older is left out."""
+
+Bytes = NDArray[np.uint8]
+
+
+class Messages(NamedTuple):
+    """One WebSocket frame for each of some rows, ready to be written."""
+
+    rows: Rows
+    frames: Bytes  # uint8[n, bytes of a frame]
+
+
+@dataclass(frozen=True, slots=True)
+class _UplinkKey:
+    mix: MixMode
+    rate: int
+    buffer_ms: int
+
+
+class _Uplink:
+    """What the rows of one uplink format share: from frames at the wire's rate to WebSocket frames."""
+
+    def __init__(self, key: _UplinkKey, rows: int) -> None:
+        channels = 2 if key.mix is MixMode.STEREO else 1
+        self.mix = key.mix
+        self._resamplers = [Resampler(CLOCK_RATE, key.rate, rows=rows) for _ in range(channels)]
+        self._cutter = MessageCutter(
+            frame_samples=channels * frame_samples(key.rate), frames=key.buffer_ms // FRAME_MS, rows=rows
+        )
+
+    def reset(self, row: int) -> None:
+        for resampler in self._resamplers:
+            resampler.reset(row)
+        self._cutter.take_rest(row)
+
+    def messages(self, rows: Rows, voices: list[Pcm]) -> tuple[Rows, Pcm]:
+        pcm = [resampler.process(rows, voice) for resampler, voice in zip(self._resamplers, voices, strict=True)]
+        return self._cutter.cut(rows, pcm[0] if len(pcm) == 1 else interleave(*pcm))
+
+    def take_rest(self, row: int) -> Pcm:
+        return self._cutter.take_rest(row)
+
+
+@dataclass(slots=True)
+class _Call:
+    """What is not worth a column."""
+
+    uplink: _Uplink
+    downlink: Resampler
+    playout: PlayoutBuffer
+    caller: JitterBuffer | None  # only where the two voices are paired
+
+
+class Bridge:
+    """Joins the rows of a `MediaPlane` to their bots. Sans-IO: arrays in, arrays out, and the time as an argument."""
+
+    def __init__(self, plane: MediaPlane, *, random_bytes: Callable[[int], bytes]) -> None:
+        rows = plane.capacity
+        self._plane = plane
+        self._random_bytes = random_bytes
+        self._pacer = Pacer(FRAME_MS / 1000 / PHASES, catch_up_max=CATCH_UP_FRAMES * PHASES)
+        self._tick = 0
+        self._calls: dict[int, _Call] = {}
+        self._uplinks: dict[_UplinkKey, _Uplink] = {}
+        self._downlinks: dict[int, Resampler] = {}
+        self._sending: list[Rows] = [np.empty(0, np.int64) for _ in range(PHASES)]
+        self._draining: set[int] = set()
+        self._drained: list[int] = []
+        self._rows = rows
+
+    # --- calls come and go
+
+    def open(self, row: int, options: StreamOptions, *, playout_seconds: float) -> None:
+        """Join `row` of the plane to a bot."""
+        key = _UplinkKey(options.mix, options.rate, options.buffer_size)
+        uplink = self._uplinks.setdefault(key, _Uplink(key, self._rows))
+        rate = options.playback_rate
+        downlink = self._downlinks.setdefault(rate, Resampler(rate, CLOCK_RATE, rows=self._rows))
+        uplink.reset(row)
+        downlink.reset(row)
+        playout = PlayoutBuffer(
+            frame_bytes=2 * frame_samples(rate),
+            preroll=options.preroll / 1000,
+            preroll_bytes=2 * rate * options.preroll // 1000,
+            capacity_bytes=int(2 * rate * playout_seconds),
+        )
+        paired = options.mix in (MixMode.MIXED, MixMode.STEREO)
+        self._calls[row] = _Call(uplink, downlink, playout, JitterBuffer() if paired else None)
+
+    def start_sending(self, row: int) -> None:
+        """Begin to send RTP to the caller: from now on, a packet every 20 ms."""
+        phase = row % PHASES
+        if row not in self._sending[phase]:
+            self._sending[phase] = np.append(self._sending[phase], row)
+
+    def close(self, row: int) -> Messages | None:
+        """Part `row` from its bot; return the last, shorter message, if there is one."""
+        call = self._calls.pop(row)
+        phase = row % PHASES
+        self._sending[phase] = self._sending[phase][self._sending[phase] != row]
+        self._draining.discard(row)
+        rest = call.uplink.take_rest(row)
+        return self._framed(np.array([row]), rest[None, :]) if len(rest) else None
+
+    def playout(self, row: int) -> PlayoutBuffer:
+        """Return the playout buffer of `row`, to write to."""
+        return self._calls[row].playout
+
+    def jitter_buffer(self, row: int) -> JitterBuffer | None:
+        """Return the jitter buffer of `row`, where its mix needs one."""
+        return self._calls[row].caller
+
+    def drain(self, row: int) -> None:
+        """Ask to be told, by `take_drained`, when all that is queued for `row` has been played."""
+        self._draining.add(row)
+
+    def take_drained(self) -> list[int]:
+        """Return the rows that have played all they had; each is told once."""
+        drained, self._drained = self._drained, []
+        return drained
+
+    # --- up
+
+    def receive(
+        self, data: Bytes, lengths: NDArray[np.uint32], sources: AddressKeys, *, now: float
+    ) -> Iterator[Messages]:
+        """Take datagrams as `MediaPlane.receive` does; give the messages that are complete."""
+        for frames in self._plane.receive(data, lengths, sources, now=now):
+            yield from self._from_caller(frames)
+
+    def handle_timeout(self, *, now: float) -> Iterator[Messages]:
+        """Conceal what has been missing for too long."""
+        for frames in self._plane.handle_timeout(now=now):
+            yield from self._from_caller(frames)
+
+    def _from_caller(self, frames: Frames) -> Iterator[Messages]:
+        """Pass mono audio on at once; let paired audio wait for its turn on the grid."""
+        for uplink, chosen in self._by_uplink(frames.rows):
+            rows, pcm = frames.rows[chosen], frames.pcm[chosen]
+            if uplink.mix is MixMode.MONO:
+                yield from self._messages(uplink, rows, [pcm])
+            elif uplink.mix is not MixMode.CALLEE:
+                for row, frame in zip(rows.tolist(), pcm, strict=True):
+                    caller = self._calls[row].caller
+                    assert caller is not None
+                    caller.write(frame)
+
+    def _from_callee(self, frames: Frames) -> Iterator[Messages]:
+        """Pair what is played with the caller's voice, or pass it on alone."""
+        for uplink, chosen in self._by_uplink(frames.rows):
+            rows, callee = frames.rows[chosen], frames.pcm[chosen]
+            if uplink.mix is MixMode.CALLEE:
+                yield from self._messages(uplink, rows, [callee])
+            elif uplink.mix is not MixMode.MONO:
+                caller = self._caller_frames(rows, callee.shape)
+                voices = [caller, callee] if uplink.mix is MixMode.STEREO else [mix(caller, callee)]
+                yield from self._messages(uplink, rows, voices)
+
+    def _caller_frames(self, rows: Rows, shape: tuple[int, ...]) -> Pcm:
+        pcm = np.zeros(shape, np.int16)
+        for at, row in enumerate(rows.tolist()):
+            caller = self._calls[row].caller
+            assert caller is not None
+            frame = caller.read()
+            if frame is not None:
+                pcm[at] = frame
+        return pcm
+
+    def _by_uplink(self, rows: Rows) -> Iterator[tuple[_Uplink, slice | NDArray[np.bool_]]]:
+        """Split rows by their format; most often they all have the same."""
+        uplinks = [self._calls[row].uplink for row in rows.tolist()]
+        formats = set(uplinks)
+        if len(formats) == 1:
+            yield uplinks[0], slice(None)
+            return
+        for uplink in formats:
+            yield uplink, np.array([one is uplink for one in uplinks])
+
+    def _messages(self, uplink: _Uplink, rows: Rows, voices: list[Pcm]) -> Iterator[Messages]:
+        rows, pcm = uplink.messages(rows, voices)
+        if len(rows):
+            yield self._framed(rows, pcm)
+
+    def _framed(self, rows: Rows, pcm: Pcm) -> Messages:
+        masks = np.frombuffer(self._random_bytes(4 * len(rows)), np.uint32)
+        return Messages(rows, masked_binary_frames(as_bytes(pcm), masks))
+
+    # --- down
+
+    def ticks_due(self, *, now: float) -> int:
+        """Return how often `tick` is to be called now: once every 5 ms, for a quarter of the rows."""
+        skip, run = self._pacer.due(now=now)
+        for tick in range(self._tick, self._tick + min(skip, PHASES)):
+            frames = len(range(tick, self._tick + skip, PHASES))
+            self._plane.skip(self._sending[tick % PHASES], frames)
+        self._tick += skip
+        return run
+
+    def next_tick(self) -> float | None:
+        """Return when the next tick is due."""
+        return self._pacer.next_timeout
+
+    def tick(self, packets: Bytes, destinations: AddressKeys, *, now: float) -> tuple[int, list[Messages]]:
+        """Write this turn's RTP packets into the arrays given; return how many, and messages that they complete."""
+        rows = self._sending[self._tick % PHASES]
+        self._tick += 1
+        if not len(rows):
+            return 0, []
+        frames = Frames(rows, self._play(rows, now=now))
+        count = self._plane.send(frames, packets, destinations)
+        return count, list(self._from_callee(frames))
+
+    def _play(self, rows: Rows, *, now: float) -> Pcm:
+        """Take the next frame to play of each row, silence where there is none: int16[n, 160]."""
+        pcm = np.empty((len(rows), frame_samples(CLOCK_RATE)), np.int16)
+        calls = [self._calls[row] for row in rows.tolist()]
+        for rate, downlink in self._downlinks.items():
+            chosen = [at for at, call in enumerate(calls) if call.downlink is downlink]
+            if not chosen:
+                continue
+            silence = bytes(2 * frame_samples(rate))
+            taken = []
+            for at in chosen:
+                frame = calls[at].playout.read(now=now)
+                taken.append(silence if frame is None else frame)
+                if frame is None and self._draining:
+                    self._note_drained(int(rows[at]))
+            played = np.frombuffer(b"".join(taken), "<i2").astype(np.int16, copy=False)
+            pcm[chosen] = downlink.process(rows[chosen], played.reshape(len(chosen), -1))
+        return pcm
+
+    def _note_drained(self, row: int) -> None:
+        if row in self._draining and not self._calls[row].playout.queued_bytes:
+            self._draining.discard(row)
+            self._drained.append(row)

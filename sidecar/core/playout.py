@@ -1,0 +1,94 @@
+"""The playout buffer: what the bot said and the caller has not heard yet."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+SEGMENT_GAP = 0.100
+"""Seconds: audio that comes within this time after the queue ran dry was meant to follow without a break."""
+
+
+@dataclass(slots=True)
+class PlayoutBuffer:
+    """A byte queue of 16-bit mono samples, read one frame at a time on the grid of the call.
+
+    After it was empty, playback starts when `preroll_bytes` are there or `preroll` seconds have passed, so that audio
+    which trickles in does not stutter. Chunks may have any length, odd ones too. The end of what there is gets padded.
+    """
+
+    frame_bytes: int
+    preroll: float  # seconds
+    preroll_bytes: int
+    capacity_bytes: int
+    played_bytes: int = 0
+    refused_bytes: int = 0
+    underruns: int = 0
+    queued_bytes: int = 0
+    _chunks: deque[bytes | memoryview] = field(default_factory=deque)
+    _start_at: float | None = None  # while gathering
+    _dry_since: float | None = None
+
+    def write(self, data: bytes, *, now: float) -> None:
+        """Queue audio; what exceeds the capacity is refused and counted."""
+        room = self.capacity_bytes - self.queued_bytes
+        if len(data) > room:
+            self.refused_bytes += len(data) - room
+            data = data[:room]
+        if not data:
+            return
+        if not self._chunks:
+            self._start_at = now + self.preroll
+            if self._dry_since is not None and now - self._dry_since < SEGMENT_GAP:
+                self.underruns += 1
+        self._chunks.append(data)
+        self.queued_bytes += len(data)
+
+    def read(self, *, now: float) -> bytes | memoryview | None:
+        """Return the next `frame_bytes` to play, or None when there is nothing to play."""
+        if not self._chunks:
+            return None
+        if self._start_at is not None:
+            if self.queued_bytes < self.preroll_bytes and now < self._start_at:
+                return None
+            self._start_at = None
+        frame = self._take()
+        if not self._chunks:
+            self._dry_since = now
+        return frame
+
+    def clear(self) -> int:
+        """Drop what is queued; return how many bytes that was."""
+        dropped, self.queued_bytes = self.queued_bytes, 0
+        self._chunks.clear()
+        self._start_at = self._dry_since = None
+        return dropped
+
+    def _take(self) -> bytes | memoryview:
+        """Cut one frame off the front of the queue; pad it with silence at the end."""
+        first = self._chunks[0]
+        size = self.frame_bytes
+        if len(first) == size:
+            self._chunks.popleft()
+            frame: bytes | memoryview = first
+        elif len(first) > size:
+            view = memoryview(first)
+            frame, self._chunks[0] = view[:size], view[size:]
+        else:
+            frame = self._gather()
+        played = min(self.queued_bytes, size)
+        self.queued_bytes -= played
+        self.played_bytes += played
+        return frame
+
+    def _gather(self) -> bytes:
+        parts, missing = [], self.frame_bytes
+        while self._chunks and missing:
+            chunk = self._chunks.popleft()
+            if len(chunk) > missing:
+                view = memoryview(chunk)
+                self._chunks.appendleft(view[missing:])
+                chunk = view[:missing]
+            parts.append(chunk)
+            missing -= len(chunk)
+        return b"".join(parts) + bytes(missing)
