@@ -1,0 +1,71 @@
+"""SIP and SDP without input, output or clock: bytes and the time go in, bytes and events come out."""
+
+from .codec import Codec
+from .counters import Counters
+from .cseq import CSeq
+from .description import Direction
+from .error import NotAcceptable, SdpError, SipError
+from .event import (
+    CallAnswered,
+    CallConfirmed,
+    CallEnded,
+    CallProgress,
+    CallReceived,
+    CallRef,
+    EndCause,
+    Event,
+)
+from .headers import Headers
+from .media_description import MediaDescription
+from .name_addr import NameAddr
+from .negotiated import MediaCapabilities, Negotiated
+from .offer_answer import accept_answer, answer_offer, make_offer
+from .origin import Origin
+from .parameters import Parameters
+from .parser import parse_message
+from .reason import ReasonHeader
+from .request import Request
+from .response import Response
+from .session_description import SessionDescription
+from .timers import Timers
+from .uri import SipUri
+from .user_agent import UserAgent
+from .via import Address, Via
+
+__all__ = [
+    "Address",
+    "CSeq",
+    "CallAnswered",
+    "CallConfirmed",
+    "CallEnded",
+    "CallProgress",
+    "CallReceived",
+    "CallRef",
+    "Codec",
+    "Counters",
+    "Direction",
+    "EndCause",
+    "Event",
+    "Headers",
+    "MediaCapabilities",
+    "MediaDescription",
+    "NameAddr",
+    "Negotiated",
+    "NotAcceptable",
+    "Origin",
+    "Parameters",
+    "ReasonHeader",
+    "Request",
+    "Response",
+    "SdpError",
+    "SessionDescription",
+    "SipError",
+    "SipUri",
+    "Timers",
+    "UserAgent",
+    "Via",
+    "accept_answer",
+    "answer_offer",
+    "make_offer",
+    "parse_message",
+]

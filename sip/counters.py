@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Counters:
+    """What one user agent has seen; every number only grows."""
+
+    datagrams_received: int = 0
+    keepalives: int = 0  # datagrams of nothing but line ends
+    requests_received: int = 0
+    responses_received: int = 0
+    malformed_requests: int = 0  # answered with 400, 505 or 513
+    malformed_datagrams: int = 0  # dropped: not even a Via to answer by
+    rejected_requests: int = 0  # answered with a final response >= 300 by the agent itself
+    merged_requests: int = 0
+    refused_calls: int = 0  # 503: not accepting, or too many calls
+    refused_transactions: int = 0  # 503 or dropped: too many transactions
+    stray_acks: int = 0
+    stray_responses: int = 0
+    calls_received: int = 0
+    calls_placed: int = 0
+    calls_answered: int = 0  # by either side
+    calls_ended: int = 0

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .headers import Headers
+from .message import Message
+from .reason_phrase import REASON_PHRASES
+from .request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Response(Message):
+    """A response. See RFC 3261, section 7.2."""
+
+    status: int
+    reason: str
+    headers: Headers
+    body: bytes = b""
+
+    @classmethod
+    def answering(
+        cls,
+        request: Request,
+        status: int,
+        *,
+        to_tag: str | None = None,
+        reason: str | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+        body: bytes = b"",
+    ) -> Response:
+        """Build the response to a request. See RFC 3261, section 8.2.6.
+
+        The values of the request are copied as they were written; only a To tag is added.
+        """
+        copied: list[tuple[str, str]] = [("Via", str(via)) for via in request.vias]
+        copied.append(("From", request.headers.get("From") or ""))
+        to = request.headers.get("To") or ""
+        if to_tag is not None and request.to.tag is None:
+            to = f"{to};tag={to_tag}"
+        copied.append(("To", to))
+        copied.extend((name, request.headers.get(name) or "") for name in ("Call-ID", "CSeq"))
+        timestamp = request.headers.get("Timestamp")
+        if status == 100 and timestamp is not None:
+            copied.append(("Timestamp", timestamp))
+        if 100 < status < 300:
+            copied.extend(("Record-Route", value) for value in request.headers.get_all("Record-Route"))
+        all_headers = Headers(tuple(copied)).add(headers)
+        if body and "Content-Type" not in all_headers:
+            all_headers = all_headers.add([("Content-Type", "application/sdp")])
+        if reason is None:
+            reason = REASON_PHRASES.get(status, "Unknown")
+        return cls(status, " ".join(reason.split()), all_headers, body)
+
+    def __bytes__(self) -> bytes:
+        return self._serialize(f"SIP/2.0 {self.status:03} {self.reason}")

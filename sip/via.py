@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from .error import SipError
+from .grammar import HOST, TOKEN, format_host_port, parse_host_port
+from .parameters import NO_PARAMETERS, Parameters
+
+Address = tuple[str, int]
+
+MAGIC_COOKIE = "z9hG4bK"
+DEFAULT_PORT = 5060
+
+_VIA = re.compile(
+    rf"SIP\s*/\s*2\.0\s*/\s*({TOKEN})\s+((?:{HOST})(?:\s*:\s*[0-9]+)?)\s*(?:;(.*))?",
+    re.DOTALL | re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Via:
+    """One hop that a request took. See RFC 3261, section 20.42."""
+
+    host: str
+    port: int | None = None
+    parameters: Parameters = NO_PARAMETERS
+    transport: str = "UDP"
+
+    @classmethod
+    def parse(cls, text: str) -> Via:
+        """Parse one value of a Via header, with white space wherever the grammar has it."""
+        match = _VIA.fullmatch(text.strip())
+        if match is None:
+            raise SipError("Via is malformed")
+        host, port = parse_host_port(match[2])
+        return cls(host, port, Parameters.parse(match[3] or ""), match[1].upper())
+
+    @property
+    def branch(self) -> str | None:
+        """The name of the transaction."""
+        return self.parameters.get("branch")
+
+    def with_source(self, source: Address) -> Via:
+        """Return a copy that says where the request came from. See RFC 3581, section 4."""
+        parameters = self.parameters.replace("received", source[0])
+        if "rport" in parameters:
+            parameters = parameters.replace("rport", str(source[1]))
+        return replace(self, parameters=parameters)
+
+    def response_address(self) -> Address:
+        """Return where the response goes. See RFC 3261, section 18.2.2, and RFC 3581, section 4.
+
+        `maddr` is left out: following it would let anybody point our responses at a third party.
+        """
+        host = self.parameters.get("received") or self.host
+        rport = self.parameters.get("rport")
+        if rport is not None and rport.isascii() and rport.isdigit():
+            return host, int(rport)
+        return host, DEFAULT_PORT if self.port is None else self.port
+
+    def __str__(self) -> str:
+        return f"SIP/2.0/{self.transport} {format_host_port(self.host, self.port)}{self.parameters}"
