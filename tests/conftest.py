@@ -1,12 +1,15 @@
-"""Skips the tests that need a program this machine does not have."""
+"""Runs coroutine tests, and skips the tests that need a program this machine does not have."""
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import shutil
 
 import pytest
 
 DEBIAN_PACKAGE = {"baresip": "baresip-core", "sipp": "sip-tester", "sox": "sox", "tshark": "tshark"}
+LONGEST_TEST_SECONDS = 60.0
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -14,3 +17,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         for program in mark.args:
             if shutil.which(program) is None:
                 pytest.skip(f"{program} is not installed: apt-get install {DEBIAN_PACKAGE[program]}")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run `async def test_...` in an event loop of its own, and never for ever."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), LONGEST_TEST_SECONDS))
+    return True

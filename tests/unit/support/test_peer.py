@@ -10,7 +10,7 @@ def test_a_test_that_needs_a_missing_program_is_skipped_with_the_command_that_in
 ) -> None:
     monkeypatch.setenv("PATH", "")
     request.node.add_marker(pytest.mark.peer("sipp"))
-    with pytest.raises(pytest.skip.Exception, match="^sipp is not installed: apt-get install sip-tester$"):
+    with pytest.raises(pytest.skip.Exception, match=r"^sipp is not installed: apt-get install sip-tester$"):
         pytest_runtest_setup(request.node)
 
 
