@@ -9,7 +9,7 @@ from rtp.packet import RtpPacket
 from rtp.pcm import FRAME_MS, Pcm, Rows, frame_samples, interleave, mix
 from rtp.receive_stream import ReceiveCounters, ReceiveStream
 from rtp.resampler import Resampler
-from rtp.routes import AddressKeys, address_key
+from rtp.routes import AddressKeys, address_key, address_of_key
 
 __all__ = [
     "CLOCK_RATE",
@@ -30,6 +30,7 @@ __all__ = [
     "RtpError",
     "RtpPacket",
     "address_key",
+    "address_of_key",
     "frame_samples",
     "interleave",
     "mix",

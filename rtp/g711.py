@@ -74,8 +74,9 @@ def encode(pcm: Pcm, codecs: NDArray[np.uint8]) -> NDArray[np.uint8]:
     samples = np.ascontiguousarray(pcm).view(np.uint16)
     first = int(codecs[0]) if len(codecs) else 0
     if (codecs == first).all():
-        return _ENCODE[first][samples]
-    return _ENCODE[codecs[:, None], samples]
+        return np.take(_ENCODE[first], samples)
+    codes: NDArray[np.uint8] = _ENCODE[codecs[:, None], samples]
+    return codes
 
 
 def decode_one(payload: bytes, codec: Codec) -> Pcm:
@@ -85,4 +86,4 @@ def decode_one(payload: bytes, codec: Codec) -> Pcm:
 
 def encode_one(pcm: Pcm, codec: Codec) -> bytes:
     """Encode the samples int16[m] of one packet."""
-    return _ENCODE[codec][np.ascontiguousarray(pcm).view(np.uint16)].tobytes()
+    return np.take(_ENCODE[codec], np.ascontiguousarray(pcm).view(np.uint16)).tobytes()

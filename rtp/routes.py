@@ -25,6 +25,12 @@ def address_key(host: str, port: int) -> int:
     return int.from_bytes(raw, sys.byteorder)
 
 
+def address_of_key(key: int) -> tuple[str, int]:
+    """Return the host and port that `address_key` was given."""
+    raw = key.to_bytes(8, sys.byteorder)
+    return str(IPv4Address(raw[4:])), int.from_bytes(raw[2:4])
+
+
 class Routes:
     """A table from source address to row, looked up for a whole batch at once: sorted keys, binary search."""
 

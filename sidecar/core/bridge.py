@@ -112,9 +112,12 @@ class Bridge:
     def open(self, row: int, options: StreamOptions, *, playout_seconds: float) -> None:
         """Join `row` of the plane to a bot."""
         key = _UplinkKey(options.mix, options.rate, options.buffer_size)
-        uplink = self._uplinks.setdefault(key, _Uplink(key, self._rows))
+        if key not in self._uplinks:
+            self._uplinks[key] = _Uplink(key, self._rows)
         rate = options.playback_rate
-        downlink = self._downlinks.setdefault(rate, Resampler(rate, CLOCK_RATE, rows=self._rows))
+        if rate not in self._downlinks:
+            self._downlinks[rate] = Resampler(rate, CLOCK_RATE, rows=self._rows)
+        uplink, downlink = self._uplinks[key], self._downlinks[rate]
         uplink.reset(row)
         downlink.reset(row)
         playout = PlayoutBuffer(

@@ -1,0 +1,263 @@
+"""One WebSocket to a bot, without the socket.
+
+The `websockets` library does the handshake, control frames, text, fragments and the rules. Whole binary frames, which
+are nearly all there is, are cut out of the bytes received before it sees them: it costs a third.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from websockets.client import ClientProtocol
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import State
+from websockets.uri import parse_uri
+
+from sidecar.core.errors import ErrorCode
+
+MAX_TEXT_BYTES = 16 << 20
+"""Of one text message: several minutes of base64 audio."""
+
+_MAX_RESPONSE_BYTES = 64 << 10
+_FINAL_BINARY = 0x80 | Opcode.BINARY
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The handshake is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextReceived:
+    """A whole text message came."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The bot said goodbye."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The handshake was refused, or the connection is broken."""
+
+    code: ErrorCode
+    error: str
+
+
+ConnectionEvent = Opened | TextReceived | Closed | Failed
+
+
+class BotConnection:
+    """A WebSocket client (RFC 6455): bytes in, bytes, events and audio out."""
+
+    def __init__(self, url: str, *, headers: Mapping[str, str]) -> None:
+        try:
+            self._uri = parse_uri(url)
+        except (InvalidURI, ValueError) as error:  # a port that is no number is a ValueError
+            raise ValueError(f"{url}: {error}") from None
+        self._protocol = ClientProtocol(self._uri, max_size=MAX_TEXT_BYTES)
+        self._headers = headers
+        self._events: list[ConnectionEvent] = []
+        self._audio: list[bytes] = []
+        self._head = b""  # of the HTTP response, or of a frame whose header is not complete
+        self._left = 0  # bytes of the current frame still to come
+        self._left_is_audio = False
+        self._fragmented = False
+        self._text: list[bytes] | None = None
+        self._over = False
+        self._library_used = False  # since `data_to_send`: asking it each time costs as much as reading a frame
+
+    @property
+    def host(self) -> str:
+        """Where to connect to."""
+        return self._uri.host
+
+    @property
+    def port(self) -> int:
+        """Where to connect to."""
+        return self._uri.port
+
+    @property
+    def secure(self) -> bool:
+        """Whether TLS goes below."""
+        return self._uri.secure
+
+    @property
+    def is_open(self) -> bool:
+        """Whether audio may be sent now."""
+        return self._protocol.state is State.OPEN
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come of it: the socket may be closed when all is written."""
+        return self._over
+
+    # --- what comes in
+
+    def receive_data(self, data: bytes) -> None:
+        """Take bytes from the socket."""
+        if self._protocol.state is State.CONNECTING:
+            data = self._receive_response(data)
+        if self._head:
+            data, self._head = self._head + data, b""
+        at, end = 0, len(data)
+        while at < end and not self._over:
+            if not self._left:
+                start = self._begin_frame(data, at)
+                if start is None:
+                    self._head = data[at:]
+                    break
+                at = start
+            upto = min(at + self._left, end)
+            self._left -= upto - at
+            if self._left_is_audio:
+                self._audio.append(data[at:upto])
+            else:
+                self._give_to_library(data[at:upto])
+            at = upto
+
+    def receive_eof(self) -> None:
+        """The bot has closed the socket."""
+        self._protocol.receive_eof()
+        self._read_library()
+        self._end(Failed(ErrorCode.IO, "connection lost"))
+
+    def fail(self, code: ErrorCode, error: str) -> None:
+        """The socket is broken, or too much time has passed."""
+        self._end(Failed(code, error))
+
+    def take_audio(self) -> list[bytes]:
+        """Return the audio received since the last call, in pieces of any size."""
+        audio, self._audio = self._audio, []
+        return audio
+
+    def take_events(self) -> list[ConnectionEvent]:
+        """Return what happened since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    # --- what goes out
+
+    def connect(self) -> None:
+        """Begin the handshake."""
+        self._library_used = True
+        request: Request = self._protocol.connect()
+        extra = Headers(request.headers)
+        for name, value in self._headers.items():
+            extra[name] = value
+        self._protocol.send_request(Request(request.path, extra))
+
+    def send_text(self, text: str) -> None:
+        """Send a text message."""
+        self._library_used = True
+        self._protocol.send_text(text.encode())
+
+    def close(self, code: int, reason: str) -> None:
+        """Say goodbye, if there is a connection to end."""
+        if self._protocol.state is State.OPEN:
+            self._library_used = True
+            self._protocol.send_close(code, reason)
+
+    @property
+    def has_data_to_send(self) -> bool:
+        """Whether `data_to_send` may have something to give."""
+        return self._library_used
+
+    def data_to_send(self) -> Iterator[bytes]:
+        """Give what is to be written: the handshake, text and control frames, each whole."""
+        self._library_used = False
+        return (data for data in self._protocol.data_to_send() if data)
+
+    # --- how it works
+
+    def _receive_response(self, data: bytes) -> bytes:
+        """Give the library the HTTP response alone; return what came behind it."""
+        self._head += data
+        end = self._head.find(b"\r\n\r\n") + 4
+        if end == 3:
+            if len(self._head) > _MAX_RESPONSE_BYTES:
+                self._end(Failed(ErrorCode.INVALID_HEADER, "endless HTTP response"))
+            return b""
+        response, rest, self._head = self._head[:end], self._head[end:], b""
+        self._protocol.receive_data(response)
+        if self._protocol.state is State.CONNECTING and self._protocol.handshake_exc is None:
+            self._protocol.receive_eof()  # a refusal: its body, which may be long, is of no interest
+        self._read_library()
+        return rest
+
+    def _begin_frame(self, data: bytes, at: int) -> int | None:
+        """Read a frame's header at `at`; set how much is to come, and return where that starts.
+
+        Audio starts behind the header, a frame that is the library's at it. None: the header is not complete.
+        """
+        available = len(data) - at
+        first, second = (data[at], data[at + 1]) if available >= 2 else (0, 0)
+        header = {126: 4, 127: 10}.get(second & 0x7F, 2)
+        if available < header:
+            return None
+        length = second & 0x7F if header == 2 else int.from_bytes(data[at + 2 : at + header])
+        self._left_is_audio = first == _FINAL_BINARY and second < 0x80 and not self._fragmented
+        if self._left_is_audio:
+            self._left = length
+            return at + header
+        if first & 0x0F < Opcode.CLOSE:
+            self._fragmented = first < 0x80
+        self._left = header + length + (4 if second & 0x80 else 0)
+        return at
+
+    def _give_to_library(self, data: bytes) -> None:
+        self._protocol.receive_data(data)
+        self._read_library()
+
+    def _read_library(self) -> None:
+        self._library_used = True
+        for event in self._protocol.events_received():
+            if isinstance(event, Response):
+                if self._protocol.handshake_exc is None:
+                    self._events.append(Opened())
+            elif isinstance(event, Frame):
+                self._receive_frame(event)
+        failure = self._protocol.handshake_exc or self._protocol.parser_exc
+        if failure is not None and not self._over:
+            self._end(Failed(*_explain(failure)))
+
+    def _receive_frame(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.CLOSE:
+            received = self._protocol.close_rcvd
+            code = CloseCode.NO_STATUS_RCVD if received is None else received.code
+            self._end(Closed(code, "" if received is None else received.reason))
+        elif frame.opcode is Opcode.TEXT or (frame.opcode is Opcode.CONT and self._text is not None):
+            self._text = [*(self._text or []), bytes(frame.data)]
+            if frame.fin:
+                message, self._text = b"".join(self._text), None
+                try:
+                    self._events.append(TextReceived(message.decode()))
+                except UnicodeDecodeError:
+                    self._protocol.fail(CloseCode.INVALID_DATA, "text is not UTF-8")
+                    self._end(Failed(ErrorCode.PROTOCOL, "text is not UTF-8"))
+        elif frame.opcode in (Opcode.BINARY, Opcode.CONT):
+            self._audio.append(bytes(frame.data))
+
+    def _end(self, event: Closed | Failed) -> None:
+        """The first of all reasons to end is the one that is told."""
+        if not self._over:
+            self._over = True
+            self._events.append(event)
+
+
+def _explain(failure: Exception) -> tuple[ErrorCode, str]:
+    if isinstance(failure, InvalidStatus):
+        return ErrorCode.CONNECT_FAILED, f"the bot refused: HTTP {failure.response.status_code}"
+    if isinstance(failure, InvalidHandshake):
+        return ErrorCode.INVALID_HEADER, f"the bot's handshake is wrong: {failure}"
+    return ErrorCode.PROTOCOL, f"the bot broke the protocol: {failure}"

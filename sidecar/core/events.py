@@ -1,0 +1,17 @@
+"""What the outside is told about streams: one record, whatever the outlet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEvent:
+    """Something happened to a stream. `body` is as mod_audio_stream has it, where it has that event."""
+
+    kind: str  # connect, disconnect, error, json, start, stop
+    stream: str
+    call: str  # the SIP Call-ID
+    sequence: int  # counts the events of the stream, from 1
+    body: dict[str, Any] | str

@@ -1,0 +1,125 @@
+"""What the control process and a media worker say to each other: all of it.
+
+The messages are values that survive a wire. Nothing else passes between the two, so that a worker may live in the
+same process or in one of its own.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from sidecar.core.options import StreamOptions
+
+
+class MediaLeg(msgspec.Struct, frozen=True):
+    """The telephone side of a stream, as SDP has settled it."""
+
+    codec: str  # PCMU or PCMA
+    payload_type: int  # of what we receive
+    send_payload_type: int
+    host: str  # where to send; what comes from there is heard
+    port: int
+    sources: list[str]  # hosts that may send from that same port too
+
+
+class OpenStream(msgspec.Struct, frozen=True, tag=True):
+    """Take a row, and connect to the bot."""
+
+    stream: str
+    leg: MediaLeg
+    options: StreamOptions
+
+
+class StartMedia(msgspec.Struct, frozen=True, tag=True):
+    """The call is answered, or has early media: send RTP from now on."""
+
+    stream: str
+
+
+class CloseStream(msgspec.Struct, frozen=True, tag=True):
+    """The call is over: give the row back, close the WebSocket."""
+
+    stream: str
+    code: int = 1000
+    reason: str = ""
+
+
+ToWorker = OpenStream | StartMedia | CloseStream
+
+
+class WorkerReady(msgspec.Struct, frozen=True, tag=True):
+    """The worker takes streams; RTP for it goes to this address."""
+
+    host: str
+    port: int
+
+
+class StreamRefused(msgspec.Struct, frozen=True, tag=True):
+    """The worker has no row for the stream, or its address belongs to another call."""
+
+    stream: str
+    reason: str
+
+
+class BotConnected(msgspec.Struct, frozen=True, tag=True):
+    """The WebSocket is open, and the metadata is on its way."""
+
+    stream: str
+
+
+class BotFailed(msgspec.Struct, frozen=True, tag=True):
+    """The WebSocket did not come to be, or broke; `code` is one of `ErrorCode`."""
+
+    stream: str
+    code: int
+    error: str
+
+
+class BotClosed(msgspec.Struct, frozen=True, tag=True):
+    """The bot said goodbye (RFC 6455, section 7.1.4); what it said before may still be playing."""
+
+    stream: str
+    code: int
+    reason: str
+
+
+class BotText(msgspec.Struct, frozen=True, tag=True):
+    """The bot sent a text message."""
+
+    stream: str
+    text: str
+
+
+class PlaybackDrained(msgspec.Struct, frozen=True, tag=True):
+    """After the bot has closed: all that it said has been played."""
+
+    stream: str
+
+
+class StreamStats(msgspec.Struct, frozen=True):
+    """What passed through a stream."""
+
+    packets_received: int = 0
+    packets_sent: int = 0
+    packets_lost: int = 0
+    packets_late: int = 0
+    packets_duplicate: int = 0
+    packets_ignored: int = 0
+    frames_concealed: int = 0
+    messages_sent: int = 0
+    messages_dropped: int = 0
+    playback_ms: int = 0
+    playback_refused_ms: int = 0
+    underruns: int = 0
+
+
+class StreamEnded(msgspec.Struct, frozen=True, tag=True):
+    """The row is given back; the last that is said of a stream."""
+
+    stream: str
+    stats: StreamStats
+
+
+FromWorker = (
+    WorkerReady | StreamRefused | BotConnected | BotFailed | BotClosed | BotText | PlaybackDrained | StreamEnded
+)

@@ -1,0 +1,60 @@
+"""What waits to be written to a bot that does not read fast enough."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Outbox:
+    """Whole WebSocket frames in order. Of audio it keeps the newest `capacity_bytes`: the oldest goes, and is counted.
+
+    Control frames and text are never dropped, nor is a frame of which a part has been written.
+    """
+
+    capacity_bytes: int
+    dropped: int = 0
+    audio_bytes: int = 0
+    _frames: deque[tuple[bytes, bool]] = field(default_factory=deque)  # (frame, is audio)
+    _begun: bytes = b""  # the rest of a frame that is partly written
+
+    def __bool__(self) -> bool:
+        return bool(self._begun or self._frames)
+
+    @property
+    def begun(self) -> bool:
+        """Whether something must be written before all else."""
+        return bool(self._begun)
+
+    def put_ahead(self, rest: bytes) -> None:
+        """Queue before all others: the handshake, or what could not be written of the frame that was begun."""
+        assert not self._begun
+        self._begun = rest
+
+    def put(self, frame: bytes) -> None:
+        """Queue a control or text frame."""
+        self._frames.append((frame, False))
+
+    def put_audio(self, frame: bytes) -> None:
+        """Queue an audio frame; make room for it if there is none."""
+        self._frames.append((frame, True))
+        self.audio_bytes += len(frame)
+        while self.audio_bytes > self.capacity_bytes:
+            self._drop_oldest_audio()
+
+    def take(self) -> bytes:
+        """Return what is to be written next; what cannot be written goes back by `put_ahead`."""
+        if self._begun:
+            begun, self._begun = self._begun, b""
+            return begun
+        frame, is_audio = self._frames.popleft()
+        if is_audio:
+            self.audio_bytes -= len(frame)
+        return frame
+
+    def _drop_oldest_audio(self) -> None:
+        at = next(at for at, (_, is_audio) in enumerate(self._frames) if is_audio)
+        self.audio_bytes -= len(self._frames[at][0])
+        del self._frames[at]
+        self.dropped += 1

@@ -1,0 +1,245 @@
+"""How the bytes of a `BotConnection` travel: by a plain socket of the worker's own, or through TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable
+
+import structlog
+
+from sidecar.core.bot_connection import BotConnection
+from sidecar.core.errors import ErrorCode
+from sidecar.core.outbox import Outbox
+from sidecar.io.readiness import Readiness
+
+log = structlog.get_logger(__name__)
+
+_SEND_BUFFER = 64 << 10
+"""Bytes in the kernel for a bot that does not read: little, since the outbox knows what to drop and it does not."""
+
+_READ_BYTES = 256 << 10
+
+
+class BotLane:
+    """Writes in order, keeps what cannot be written, gives what is read to the connection."""
+
+    def __init__(self, connection: BotConnection, outbox: Outbox) -> None:
+        self.connection = connection
+        self.outbox = outbox
+        self.on_input: Callable[[], None] = lambda: None  # called when the connection has been given something
+        self._ready = False  # audio may go
+        self._closed = False
+
+    async def open(self, address: tuple[str, int]) -> None:
+        """Connect to `address` and begin the handshake; raise OSError if it cannot be reached."""
+        raise NotImplementedError
+
+    def _write(self, data: bytes | memoryview) -> int:
+        """Write what can be written now; return how many bytes that was."""
+        raise NotImplementedError
+
+    def _wait_to_write(self, waiting: bool) -> None:
+        """Call `pump` when more can be written."""
+        raise NotImplementedError
+
+    def _close_socket(self) -> None:
+        raise NotImplementedError
+
+    def start(self, metadata: str | None) -> None:
+        """The handshake is done: send the metadata, then the audio."""
+        if metadata is not None:
+            self.connection.send_text(metadata)
+        self.outbox.put_ahead(b"".join(self.connection.data_to_send()))
+        self._ready = True
+        self.pump()
+
+    def send_audio(self, frame: memoryview) -> None:
+        """Send one whole WebSocket frame, or keep it."""
+        if self._closed:
+            return
+        if not self._ready or self.outbox:
+            self.outbox.put_audio(bytes(frame))
+            return
+        written = self._write(frame)
+        if written < len(frame):
+            if written:
+                self.outbox.put_ahead(bytes(frame[written:]))
+            else:
+                self.outbox.put_audio(bytes(frame))
+            self._wait_to_write(True)
+
+    def flush(self) -> None:
+        """Send what the connection has to say."""
+        if self.connection.has_data_to_send:
+            for data in self.connection.data_to_send():
+                self.outbox.put(data)
+            self.pump()
+
+    def pump(self) -> None:
+        """Write as much of what waits as can be written."""
+        while not self._closed and (self.outbox.begun or (self._ready and self.outbox)):
+            data = self.outbox.take()
+            written = self._write(data)
+            if written < len(data):
+                self.outbox.put_ahead(data[written:])
+                self._wait_to_write(True)
+                return
+        if not self._closed:
+            self._wait_to_write(False)
+
+    def say_goodbye(self, code: int, reason: str) -> None:
+        """Send what waits, then the close frame."""
+        self.connection.close(code, reason)
+        self.flush()
+
+    def close(self) -> None:
+        """Close the socket, whatever waits."""
+        if not self._closed:
+            self._closed = True
+            self._close_socket()
+
+    def _received(self, data: bytes) -> None:
+        """Give the connection what was read, nothing meaning the end; a mistake of ours ends this stream alone."""
+        try:
+            if data:
+                self.connection.receive_data(data)
+            else:
+                self.connection.receive_eof()
+        except Exception:
+            log.exception("bot input not understood")
+            self.connection.fail(ErrorCode.IO, "internal error")
+        self.on_input()
+
+
+class SocketLane(BotLane):
+    """A plain TCP socket among the worker's own: read and written with the batch."""
+
+    def __init__(self, connection: BotConnection, outbox: Outbox, readiness: Readiness) -> None:
+        super().__init__(connection, outbox)
+        self._readiness = readiness
+        self._socket: socket.socket | None = None
+        self._waiting = False
+
+    def fileno(self) -> int:
+        """The file descriptor."""
+        assert self._socket is not None
+        return self._socket.fileno()
+
+    async def open(self, address: tuple[str, int]) -> None:
+        self._socket = await _connected_socket(address)
+        self._readiness.add(self)
+        self.outbox.put_ahead(b"".join(self.connection.data_to_send()))
+        self.pump()
+
+    def on_readable(self) -> None:
+        """Read what has come."""
+        assert self._socket is not None
+        try:
+            data = self._socket.recv(_READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        self._received(data)
+
+    def on_writable(self) -> None:
+        """Write on where there was no room."""
+        self.pump()
+
+    def _write(self, data: bytes | memoryview) -> int:
+        assert self._socket is not None
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            return len(data)  # broken: reading will tell
+
+    def _wait_to_write(self, waiting: bool) -> None:
+        if waiting != self._waiting and self._socket is not None:
+            self._waiting = waiting
+            self._readiness.watch_write(self, waiting)
+
+    def _close_socket(self) -> None:
+        if self._socket is not None:
+            self._readiness.remove(self)
+            self._socket.close()
+
+
+class TlsLane(BotLane, asyncio.Protocol):
+    """A TLS connection that the event loop runs."""
+
+    def __init__(self, connection: BotConnection, outbox: Outbox, context: ssl.SSLContext) -> None:
+        super().__init__(connection, outbox)
+        self._context = context
+        self._transport: asyncio.Transport | None = None
+        self._paused = False
+
+    async def open(self, address: tuple[str, int]) -> None:
+        sock = await _connected_socket(address)
+        try:
+            await asyncio.get_running_loop().create_connection(
+                lambda: self,
+                sock=sock,
+                ssl=self._context,
+                server_hostname=self.connection.host,
+            )
+        except BaseException:
+            sock.close()
+            raise
+        self.outbox.put_ahead(b"".join(self.connection.data_to_send()))
+        self.pump()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=_SEND_BUFFER)
+
+    def data_received(self, data: bytes) -> None:
+        self._received(data)
+
+    def eof_received(self) -> None:
+        self._received(b"")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._closed:
+            self._received(b"")
+
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        self.pump()
+
+    def _write(self, data: bytes | memoryview) -> int:
+        assert self._transport is not None
+        if self._paused:
+            return 0
+        self._transport.write(bytes(data))
+        return len(data)
+
+    def _wait_to_write(self, waiting: bool) -> None:
+        """Nothing to do: `resume_writing` is called when there is room."""
+
+    def _close_socket(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+
+async def _connected_socket(address: tuple[str, int]) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+        await asyncio.get_running_loop().sock_connect(sock, address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock

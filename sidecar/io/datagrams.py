@@ -1,0 +1,191 @@
+"""One UDP socket for all calls of a worker: many datagrams a system call, straight into arrays.
+
+Where the system has no `recvmmsg`, `PortableDatagrams` does the same with one system call a datagram.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import socket
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtp import PACKET_BYTES, AddressKeys, address_key, address_of_key
+
+BATCH = 1024
+"""Datagrams a call."""
+
+_ROW_BYTES = 2048
+_SOCKADDR_BYTES = 16
+_RECEIVE_BUFFER = 8 << 20
+
+
+class _IoVec(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
+
+
+class _MsgHdr(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_void_p),
+        ("name_length", ctypes.c_uint32),
+        ("iov", ctypes.c_void_p),
+        ("iov_length", ctypes.c_size_t),
+        ("control", ctypes.c_void_p),
+        ("control_length", ctypes.c_size_t),
+        ("flags", ctypes.c_int),
+    )
+
+
+class _MMsgHdr(ctypes.Structure):
+    _fields_ = (("header", _MsgHdr), ("length", ctypes.c_uint))
+
+
+class _Batch:
+    """Rows of datagrams that the kernel reads and writes in place."""
+
+    def __init__(self, row_bytes: int, datagram_bytes: int) -> None:
+        self.data = np.zeros((BATCH, row_bytes), np.uint8)
+        self._addresses = np.zeros((BATCH, _SOCKADDR_BYTES), np.uint8)
+        self.keys: AddressKeys = self._addresses.view(np.uint64)[:, 0]
+        self._iov = (_IoVec * BATCH)()
+        self.messages = (_MMsgHdr * BATCH)()
+        for row in range(BATCH):
+            self._iov[row].base = self.data.ctypes.data + row * row_bytes
+            self._iov[row].length = datagram_bytes
+            header = self.messages[row].header
+            header.name = self._addresses.ctypes.data + row * _SOCKADDR_BYTES
+            header.name_length = _SOCKADDR_BYTES
+            header.iov = ctypes.addressof(self._iov[row])
+            header.iov_length = 1
+        raw = np.frombuffer(memoryview(self.messages).cast("B"), np.uint8).reshape(BATCH, ctypes.sizeof(_MMsgHdr))
+        at = _MMsgHdr.length.offset
+        self.lengths: NDArray[np.uint32] = raw[:, at : at + 4].view(np.uint32)[:, 0]
+
+
+class Datagrams(Protocol):
+    """A UDP socket that is read and written in batches."""
+
+    data: NDArray[np.uint8]  # uint8[BATCH, m]: what `receive` brought
+    lengths: NDArray[np.uint32]
+    sources: AddressKeys
+    packets: NDArray[np.uint8]  # uint8[BATCH, 172]: what `send` takes
+    destinations: AddressKeys
+    send_errors: int
+
+    @property
+    def port(self) -> int:
+        """The port it is bound to."""
+
+    def fileno(self) -> int:
+        """The file descriptor, to wait on."""
+
+    def receive(self) -> int:
+        """Fill `data`, `lengths` and `sources` with what has come; return how many datagrams."""
+
+    def send(self, count: int) -> None:
+        """Send the first `count` packets; those that cannot be sent are counted."""
+
+    def close(self) -> None:
+        """Give the port back."""
+
+
+def open_datagrams(host: str, port: int, *, portable: bool = False) -> Datagrams:
+    """Bind a UDP socket, the fastest kind that this system has; raise OSError if the port is taken."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        sock.bind((host, port))
+    except OSError:
+        sock.close()
+        raise
+    libc = ctypes.CDLL(None, use_errno=True)
+    if portable or not hasattr(libc, "recvmmsg") or not hasattr(libc, "sendmmsg"):
+        return PortableDatagrams(sock)
+    return BatchDatagrams(sock, libc)
+
+
+class BatchDatagrams:
+    """Datagrams by `recvmmsg` and `sendmmsg` (Linux)."""
+
+    def __init__(self, sock: socket.socket, libc: ctypes.CDLL) -> None:
+        self._sock = sock
+        self._libc = libc
+        self._in = _Batch(_ROW_BYTES, _ROW_BYTES)
+        self._out = _Batch(PACKET_BYTES, PACKET_BYTES)
+        self.data, self.lengths, self.sources = self._in.data, self._in.lengths, self._in.keys
+        self.packets, self.destinations = self._out.data, self._out.keys
+        self.send_errors = 0
+
+    @property
+    def port(self) -> int:
+        return int(self._sock.getsockname()[1])
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def receive(self) -> int:
+        count = self._libc.recvmmsg(self._sock.fileno(), self._in.messages, BATCH, socket.MSG_DONTWAIT, None)
+        return max(0, int(count))
+
+    def send(self, count: int) -> None:
+        done = 0
+        while done < count:
+            rest = ctypes.byref(self._out.messages, done * ctypes.sizeof(_MMsgHdr))
+            sent = self._libc.sendmmsg(self._sock.fileno(), rest, count - done, socket.MSG_DONTWAIT)
+            if sent > 0:
+                done += sent
+            elif ctypes.get_errno() in (errno.EAGAIN, errno.ENOBUFS):
+                self.send_errors += count - done
+                return
+            elif ctypes.get_errno() != errno.EINTR:  # one bad destination; the others get theirs
+                self.send_errors += 1
+                done += 1
+
+    def close(self) -> None:
+        self._sock.close()
+
+
+class PortableDatagrams:
+    """The same with plain sockets, one system call a datagram."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self.data = np.zeros((BATCH, _ROW_BYTES), np.uint8)
+        self.lengths = np.zeros(BATCH, np.uint32)
+        self.sources: AddressKeys = np.zeros(BATCH, np.uint64)
+        self.packets = np.zeros((BATCH, PACKET_BYTES), np.uint8)
+        self.destinations: AddressKeys = np.zeros(BATCH, np.uint64)
+        self.send_errors = 0
+
+    @property
+    def port(self) -> int:
+        return int(self._sock.getsockname()[1])
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def receive(self) -> int:
+        for count in range(BATCH):
+            try:
+                length, (host, port) = self._sock.recvfrom_into(memoryview(self.data[count]))
+            except (BlockingIOError, ConnectionError):
+                return count
+            self.lengths[count] = length
+            self.sources[count] = address_key(host, port)
+        return BATCH
+
+    def send(self, count: int) -> None:
+        for packet, key in zip(self.packets[:count], self.destinations[:count].tolist(), strict=True):
+            try:
+                self._sock.sendto(memoryview(packet), address_of_key(key))
+            except OSError:
+                self.send_errors += 1
+
+    def close(self) -> None:
+        self._sock.close()

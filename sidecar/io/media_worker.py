@@ -1,0 +1,280 @@
+"""The media worker: one UDP socket, the WebSockets of its calls, and the bridge between them.
+
+This is where a packet enters and leaves. Up: `on_readable` reads RTP, the bridge makes messages of it, `_send` writes
+them. Down: `_after_input` queues what a bot has sent, `_on_tick`, every 5 ms, writes as RTP what is to be played.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from random import Random
+
+import structlog
+from websockets.frames import CloseCode
+
+from rtp import Codec, MediaPlane, address_key
+from sidecar.core.bot_connection import BotConnection, Closed, ConnectionEvent, Failed, Opened, TextReceived
+from sidecar.core.bot_hosts import BotHosts
+from sidecar.core.bridge import Bridge, Messages
+from sidecar.core.link import (
+    BotClosed,
+    BotConnected,
+    BotFailed,
+    BotText,
+    FromWorker,
+    OpenStream,
+    PlaybackDrained,
+    StartMedia,
+    StreamEnded,
+    StreamRefused,
+    StreamStats,
+    ToWorker,
+    WorkerReady,
+)
+from sidecar.core.options import MixMode, StreamOptions
+from sidecar.core.outbox import Outbox
+from sidecar.io.bot_lane import BotLane, SocketLane, TlsLane
+from sidecar.io.bot_stream import BotStream
+from sidecar.io.datagrams import open_datagrams
+from sidecar.io.readiness import open_readiness
+
+log = structlog.get_logger(__name__)
+
+GOODBYE_SECONDS = 2.0
+"""How long a bot has to answer our close frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """What a media worker is told when it starts."""
+
+    host: str = "127.0.0.1"
+    port: int = 40000
+    capacity: int = 2000  # calls
+    connect_timeout: float = 5.0  # seconds
+    uplink_seconds: float = 2.0  # audio kept for a bot that does not read, or is not connected yet
+    playout_seconds: float = 600.0
+    bot_hosts: BotHosts = field(default_factory=BotHosts)
+    portable: bool = False
+
+
+class MediaWorker:
+    """Runs the media of many calls in the running event loop."""
+
+    def __init__(self, settings: WorkerSettings, *, random: Random, to_control: Callable[[FromWorker], None]) -> None:
+        self._settings = settings
+        self._to_control = to_control
+        self._plane = MediaPlane(settings.capacity, random)
+        self._bridge = Bridge(self._plane, random_bytes=os.urandom)
+        self._streams: dict[str, BotStream] = {}
+        self._by_row: list[BotStream | None] = [None] * settings.capacity
+        self._goodbyes: set[BotStream] = set()
+        self._tls: ssl.SSLContext | None = None
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Take streams until `stop` is called; raise OSError if the RTP port is taken."""
+        settings = self._settings
+        self._loop = asyncio.get_running_loop()
+        self._datagrams = open_datagrams(settings.host, settings.port, portable=settings.portable)
+        self._readiness = open_readiness(self._loop, portable=settings.portable)
+        self._readiness.add(self)
+        self._ticker: asyncio.Handle = self._loop.call_soon(self._on_tick)
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                self._to_control(WorkerReady(settings.host, self._datagrams.port))
+                await self._stopping.wait()
+                for stream in list(self._streams.values()):
+                    self._close(stream, CloseCode.GOING_AWAY, "the sidecar stops")
+        finally:
+            for stream in list(self._goodbyes):
+                stream.lane.close()
+            self._ticker.cancel()
+            self._readiness.close()
+            self._datagrams.close()
+
+    def stop(self) -> None:
+        """End all streams, then `run`."""
+        self._stopping.set()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is left of any stream: no row, no socket, no task."""
+        return not (self._streams or self._goodbyes or self._plane.calls)
+
+    # --- what control says
+
+    def handle(self, message: ToWorker) -> None:
+        """Do what the control process asks; a stream that is over already is not asked again."""
+        if isinstance(message, OpenStream):
+            self._open(message)
+            return
+        stream = self._streams.get(message.stream)
+        if stream is None:
+            return
+        if isinstance(message, StartMedia):
+            self._bridge.start_sending(stream.row)
+        else:
+            self._close(stream, message.code, message.reason)
+
+    def _open(self, message: OpenStream) -> None:
+        leg, options = message.leg, message.options
+        try:
+            connection = BotConnection(options.url, headers=options.extra_headers)
+        except ValueError as error:
+            self._to_control(StreamRefused(message.stream, str(error)))
+            return
+        row = self._plane.open(
+            codec=Codec[leg.codec],
+            payload_type=leg.payload_type,
+            send_payload_type=leg.send_payload_type,
+            destination=address_key(leg.host, leg.port),
+            sources=[address_key(host, leg.port) for host in leg.sources],
+        )
+        if row is None:
+            self._to_control(StreamRefused(message.stream, f"no room, or {leg.host}:{leg.port} is in another call"))
+            return
+        self._bridge.open(row, options, playout_seconds=self._settings.playout_seconds)
+        stream = BotStream(message.stream, row, options, connection, self._lane(connection, options))
+        stream.lane.on_input = partial(self._after_input, stream)
+        self._streams[message.stream] = self._by_row[row] = stream
+        stream.connecting = self._tasks.create_task(self._connect(stream))
+
+    def _lane(self, connection: BotConnection, options: StreamOptions) -> BotLane:
+        channels = 2 if options.mix is MixMode.STEREO else 1
+        outbox = Outbox(int(2 * channels * options.rate * self._settings.uplink_seconds))
+        if not connection.secure:
+            return SocketLane(connection, outbox, self._readiness)
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return TlsLane(connection, outbox, self._tls)
+
+    def on_writable(self) -> None:
+        """Never asked for: RTP that cannot be sent now is too late anyway."""
+
+    async def _connect(self, stream: BotStream) -> None:
+        await stream.connect(self._settings.bot_hosts, seconds=self._settings.connect_timeout)
+        self._after_input(stream)
+
+    def _close(self, stream: BotStream, code: int, reason: str) -> None:
+        """Give the row back at once; let the WebSocket say goodbye in its own time."""
+        stats = self._close_row(stream)
+        del self._streams[stream.name]
+        self._by_row[stream.row] = None
+        stream.closed = True
+        self._to_control(StreamEnded(stream.name, stats))
+        if stream.connecting is not None:
+            stream.connecting.cancel()
+        if stream.connection.is_over or not stream.connection.is_open:
+            stream.lane.close()
+            return
+        self._goodbyes.add(stream)
+        stream.lane.say_goodbye(code, reason)
+        self._loop.call_later(GOODBYE_SECONDS, self._end_goodbye, stream)
+
+    def _end_goodbye(self, stream: BotStream) -> None:
+        self._goodbyes.discard(stream)
+        stream.lane.close()
+
+    def _close_row(self, stream: BotStream) -> StreamStats:
+        """Close the row, and return what passed through it."""
+        playout, bytes_per_ms = self._bridge.playout(stream.row), 2 * stream.options.playback_rate // 1000
+        sent = self._plane.packets_sent(stream.row)
+        last = self._bridge.close(stream.row)
+        if last is not None:
+            self._send(last)
+        received = self._plane.close(stream.row)
+        return StreamStats(
+            packets_received=received.received,
+            packets_sent=sent,
+            packets_lost=received.lost,
+            packets_late=received.late,
+            packets_duplicate=received.duplicate,
+            packets_ignored=received.ignored,
+            frames_concealed=received.concealed_frames,
+            messages_sent=stream.messages_sent,
+            messages_dropped=stream.lane.outbox.dropped,
+            playback_ms=playout.played_bytes // bytes_per_ms,
+            playback_refused_ms=playout.refused_bytes // bytes_per_ms,
+            underruns=playout.underruns,
+        )
+
+    # --- up: from the caller to the bot
+
+    def fileno(self) -> int:
+        """The RTP socket, for the event loop to wait on."""
+        return self._datagrams.fileno()
+
+    def on_readable(self) -> None:
+        """Read RTP, and send what it completes."""
+        now = self._loop.time()
+        count = self._datagrams.receive()
+        data, lengths, sources = self._datagrams.data, self._datagrams.lengths, self._datagrams.sources
+        for messages in self._bridge.receive(data[:count], lengths[:count], sources[:count], now=now):
+            self._send(messages)
+
+    def _send(self, messages: Messages) -> None:
+        """Write one WebSocket frame to each of the bots."""
+        size = messages.frames.shape[1]
+        view = messages.frames.data.cast("B")
+        for at, row in enumerate(messages.rows.tolist()):
+            stream = self._by_row[row]
+            assert stream is not None
+            stream.messages_sent += 1
+            stream.lane.send_audio(view[at * size : (at + 1) * size])
+
+    # --- down: from the bot to the caller
+
+    def _after_input(self, stream: BotStream) -> None:
+        """Take what a bot has sent: audio to the playout buffer, all else to control."""
+        audio = stream.connection.take_audio()
+        if audio and not stream.closed:
+            playout = self._bridge.playout(stream.row)
+            now = self._loop.time()
+            for chunk in audio:
+                playout.write(chunk, now=now)
+        for event in stream.connection.take_events():
+            self._on_event(stream, event)
+        stream.lane.flush()
+        if stream.connection.is_over:
+            stream.lane.close()
+            self._goodbyes.discard(stream)
+
+    def _on_event(self, stream: BotStream, event: ConnectionEvent) -> None:
+        stream.settled.set()
+        if stream.closed:
+            return
+        match event:
+            case Opened():
+                stream.lane.start(stream.options.metadata)
+                self._to_control(BotConnected(stream.name))
+            case TextReceived(text):
+                self._to_control(BotText(stream.name, text))
+            case Closed(code, reason):
+                self._to_control(BotClosed(stream.name, code, reason))
+                self._bridge.drain(stream.row)
+            case Failed(code, error):
+                self._to_control(BotFailed(stream.name, code, error))
+
+    def _on_tick(self) -> None:
+        """Send the RTP that is due, and whatever else time brings."""
+        now = self._loop.time()
+        try:
+            for _ in range(self._bridge.ticks_due(now=now)):
+                count, messages = self._bridge.tick(self._datagrams.packets, self._datagrams.destinations, now=now)
+                self._datagrams.send(count)
+                for each in messages:
+                    self._send(each)
+            for each in self._bridge.handle_timeout(now=now):
+                self._send(each)
+            for row in self._bridge.take_drained():
+                stream = self._by_row[row]
+                assert stream is not None
+                self._to_control(PlaybackDrained(stream.name))
+        finally:  # whatever happened, the next tick comes
+            self._ticker = self._loop.call_at(self._bridge.next_tick() or now, self._on_tick)
