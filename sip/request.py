@@ -1,9 +1,11 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from .headers import Headers
 from .message import Message
+from .via import Address, Via
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +16,21 @@ class Request(Message):
     uri: str
     headers: Headers
     body: bytes = b""
+
+    def with_source(self, source: Address) -> Request:
+        """Return a copy whose nearest Via says where it came from. See RFC 3261, section 18.2.1."""
+        nearest, *others = self.headers.get_list("Via")
+        vias = [str(Via.parse(nearest).with_source(source)), *others]
+        rest = self.headers.remove("Via")
+        return replace(self, headers=Headers((*(("Via", via) for via in vias), *rest)))
+
+    def on_same_hop(self, method: str, *, to: str, headers: Sequence[tuple[str, str]] = ()) -> Request:
+        """Build the CANCEL of this INVITE, or the ACK of its refusal. See RFC 3261, 9.1 and 17.1.1.3."""
+        items = [("Via", str(self.via)), ("Max-Forwards", "70")]
+        items.extend(("Route", route) for route in self.headers.get_all("Route"))
+        items.extend([("From", self.headers.get("From") or ""), ("To", to), ("Call-ID", self.call_id)])
+        items.append(("CSeq", f"{self.cseq.number} {method}"))
+        return Request(method, self.uri, Headers((*items, *headers)))
 
     def __bytes__(self) -> bytes:
         return self._serialize(f"{self.method} {self.uri} SIP/2.0")

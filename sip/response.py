@@ -3,8 +3,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .error import SipError
 from .headers import Headers
 from .message import Message
+from .name_addr import NameAddr
 from .reason_phrase import REASON_PHRASES
 from .request import Request
 
@@ -33,13 +35,13 @@ class Response(Message):
 
         The values of the request are copied as they were written; only a To tag is added.
         """
-        copied: list[tuple[str, str]] = [("Via", str(via)) for via in request.vias]
-        copied.append(("From", request.headers.get("From") or ""))
-        to = request.headers.get("To") or ""
-        if to_tag is not None and request.to.tag is None:
-            to = f"{to};tag={to_tag}"
-        copied.append(("To", to))
-        copied.extend((name, request.headers.get(name) or "") for name in ("Call-ID", "CSeq"))
+        copied = [("Via", via) for via in request.headers.get_list("Via")]
+        for name in ("From", "To", "Call-ID", "CSeq"):
+            value = request.headers.get(name)
+            if name == "To" and value is not None and to_tag is not None and not _has_tag(value):
+                value = f"{value};tag={to_tag}"
+            if value is not None:  # it may be what was wrong with the request
+                copied.append((name, value))
         timestamp = request.headers.get("Timestamp")
         if status == 100 and timestamp is not None:
             copied.append(("Timestamp", timestamp))
@@ -50,7 +52,14 @@ class Response(Message):
             all_headers = all_headers.add([("Content-Type", "application/sdp")])
         if reason is None:
             reason = REASON_PHRASES.get(status, "Unknown")
-        return cls(status, " ".join(reason.split()), all_headers, body)
+        return cls(status, " ".join(reason.replace("\x00", " ").split()), all_headers, body)
 
     def __bytes__(self) -> bytes:
         return self._serialize(f"SIP/2.0 {self.status:03} {self.reason}")
+
+
+def _has_tag(to: str) -> bool:
+    try:
+        return NameAddr.parse(to).tag is not None
+    except SipError:
+        return False

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from .endpoint import Endpoint
+from .error import OutOfOrder, SipError
+from .grammar import is_ip_literal
+from .headers import Headers
+from .name_addr import NameAddr
+from .request import Request
+from .response import Response
+from .uri import SipUri
+from .via import DEFAULT_PORT, Address
+
+DialogKey = tuple[str, str, str]  # Call-ID, local tag, remote tag
+
+
+class Dialog:
+    """What two endpoints know of each other during a call. See RFC 3261, section 12."""
+
+    def __init__(
+        self,
+        *,
+        call_id: str,
+        local: str,
+        remote: str,
+        local_cseq: int,
+        remote_cseq: int | None,
+        route_set: Sequence[str],
+        remote_target: SipUri,
+        fallback: Address,
+    ) -> None:
+        self.call_id = call_id
+        self.local = local  # From of our requests
+        self.remote = remote  # To of our requests
+        self.local_tag = NameAddr.parse(local).tag or ""
+        self.remote_tag = NameAddr.parse(remote).tag or ""
+        self.local_cseq = local_cseq
+        self.remote_cseq = remote_cseq
+        self.route_set = tuple(NameAddr.parse(route) for route in route_set)
+        self.remote_target = replace(remote_target, headers="")
+        self._next_hop = self.route_set[0].sip_uri() if self.route_set else self.remote_target
+        self._fallback = fallback  # for a next hop that is a host name, which nobody here can look up
+
+    @classmethod
+    def of_server(cls, request: Request, *, local_tag: str, source: Address) -> Dialog:
+        """Make the dialog of an INVITE that came. See RFC 3261, section 12.1.1."""
+        contact = request.contact
+        if contact is None:
+            raise SipError("Missing Contact")
+        return cls(
+            call_id=request.call_id,
+            local=f"{request.headers.get('To')};tag={local_tag}",
+            remote=request.headers.get("From") or "",
+            local_cseq=0,
+            remote_cseq=request.cseq.number,
+            route_set=request.headers.get_list("Record-Route"),
+            remote_target=_sip_uri(contact),
+            fallback=source,
+        )
+
+    @classmethod
+    def of_client(cls, request: Request, response: Response, *, destination: Address) -> Dialog:
+        """Make the dialog of a 2xx to our INVITE. See RFC 3261, section 12.1.2."""
+        contact = response.contact
+        return cls(
+            call_id=request.call_id,
+            local=request.headers.get("From") or "",
+            remote=response.headers.get("To") or "",
+            local_cseq=request.cseq.number,
+            remote_cseq=None,
+            route_set=response.headers.get_list("Record-Route")[::-1],
+            remote_target=SipUri.parse(request.uri) if contact is None else _sip_uri(contact),
+            fallback=destination,
+        )
+
+    @property
+    def key(self) -> DialogKey:
+        """What tells this dialog from all others."""
+        return self.call_id, self.local_tag, self.remote_tag
+
+    @property
+    def destination(self) -> Address:
+        """Where our requests go: to the first route, else to the remote target. See RFC 3261, 8.1.2."""
+        hop = self._next_hop
+        if not is_ip_literal(hop.host):
+            return self._fallback
+        return hop.host, DEFAULT_PORT if hop.port is None else hop.port
+
+    def take_cseq(self, request: Request) -> None:
+        """Check the order of a request that came. See RFC 3261, section 12.2.2."""
+        number = request.cseq.number
+        if self.remote_cseq is not None and number < self.remote_cseq:
+            raise OutOfOrder("CSeq Is Out Of Order")
+        self.remote_cseq = number
+
+    def request(
+        self,
+        method: str,
+        *,
+        endpoint: Endpoint,
+        cseq: int | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> Request:
+        """Build a request; an ACK has the CSeq of its INVITE. See RFC 3261, sections 12.2.1.1 and 13.2.2.4."""
+        if cseq is None:
+            self.local_cseq += 1
+            cseq = self.local_cseq
+        uri = self.remote_target
+        routes = [str(route) for route in self.route_set]
+        if routes and "lr" not in self._next_hop.parameters:  # a strict router wants to be the target
+            uri = replace(self._next_hop, headers="")
+            routes = [*routes[1:], f"<{self.remote_target}>"]
+        items = [("Via", str(endpoint.new_via())), ("Max-Forwards", "70")]
+        items.extend(("Route", route) for route in routes)
+        items.extend([("From", self.local), ("To", self.remote), ("Call-ID", self.call_id)])
+        items.extend([("CSeq", f"{cseq} {method}"), ("User-Agent", endpoint.name)])
+        return Request(method, str(uri), Headers((*items, *headers)))
+
+
+def _sip_uri(contact: NameAddr) -> SipUri:
+    try:
+        return contact.sip_uri()
+    except SipError as error:
+        raise SipError(f"Malformed Contact: {error.detail}") from None

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+from .error import SipError
+from .headers import Headers
+from .parameters import Parameters
+from .request import Request
+from .response import Response
+from .timers import Timers
+from .uri import SipUri
+from .via import MAGIC_COOKIE, Address, Via
+
+ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS"
+ACCEPT = "application/sdp"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What our side of every call is: its address, its name, its times, and its source of new names."""
+
+    contact: Address
+    name: str
+    random: Random
+    timers: Timers
+
+    @property
+    def contact_header(self) -> tuple[str, str]:
+        """The Contact that in-dialog requests come back to."""
+        return "Contact", f"<{SipUri(*self.contact)}>"
+
+    def new_tag(self) -> str:
+        """Make a tag. See RFC 3261, section 19.3."""
+        return f"{self.random.getrandbits(64):016x}"
+
+    def new_call_id(self) -> str:
+        """Make a Call-ID. See RFC 3261, section 8.1.1.4."""
+        return f"{self.random.getrandbits(128):032x}"
+
+    def new_via(self) -> Via:
+        """Make the Via of a new transaction. See RFC 3261, section 8.1.1.7."""
+        branch = f"{MAGIC_COOKIE}{self.random.getrandbits(96):024x}"
+        return Via(*self.contact, Parameters((("branch", branch), ("rport", None))))
+
+    def invite(self, target: SipUri, *, from_uri: SipUri, headers: Sequence[tuple[str, str]], body: bytes) -> Request:
+        """Build an INVITE out of dialog. See RFC 3261, section 8.1.1."""
+        items = [
+            ("Via", str(self.new_via())),
+            ("Max-Forwards", "70"),
+            ("From", f"<{from_uri}>;tag={self.new_tag()}"),
+            ("To", f"<{target}>"),
+            ("Call-ID", self.new_call_id()),
+            ("CSeq", "1 INVITE"),
+            self.contact_header,
+            ("Allow", ALLOW),
+            ("Accept", ACCEPT),
+            ("User-Agent", self.name),
+            *headers,
+        ]
+        if body and not any(name.lower() in ("content-type", "c") for name, _ in headers):
+            items.append(("Content-Type", ACCEPT))
+        return Request("INVITE", str(target), Headers(tuple(items)), body)
+
+    def response(
+        self,
+        request: Request,
+        status: int,
+        *,
+        to_tag: str | None = None,
+        reason: str | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+        body: bytes = b"",
+    ) -> Response:
+        """Build a response that says who we are and, where RFC 3261, table 3, asks for it, what we can."""
+        ours: list[tuple[str, str]] = []
+        if request.method == "INVITE" and 100 < status < 300:
+            ours.append(self.contact_header)
+        if request.method in ("INVITE", "OPTIONS") and 200 <= status < 300:
+            ours.extend([("Allow", ALLOW), ("Accept", ACCEPT), ("Supported", "")])
+        ours.append(("Server", self.name))
+        return Response.answering(request, status, to_tag=to_tag, reason=reason, headers=(*ours, *headers), body=body)
+
+    def refusal(self, request: Request, error: SipError) -> Response:
+        """Build the response to a request that cannot be served; its reason phrase says why."""
+        return self.response(
+            request, error.sip_status, to_tag=self.new_tag(), reason=error.detail, headers=error.headers
+        )

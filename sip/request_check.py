@@ -1,0 +1,65 @@
+"""What a UAS inspects before it takes a request. See RFC 3261, section 8.2."""
+
+from __future__ import annotations
+
+import re
+
+from .endpoint import ACCEPT, ALLOW
+from .error import (
+    BadExtension,
+    MethodNotAllowed,
+    MethodUnknown,
+    SipError,
+    TooManyHops,
+    UnsupportedMediaType,
+)
+from .request import Request
+from .uri import SipUri
+
+_SERVED = frozenset({"INVITE", "CANCEL", "BYE", "OPTIONS"})
+_KNOWN = frozenset({"INFO", "MESSAGE", "NOTIFY", "PRACK", "PUBLISH", "REFER", "REGISTER", "SUBSCRIBE", "UPDATE"})
+
+
+def check_request(request: Request) -> None:
+    """Raise the `SipError` that answers the request, if there is one.
+
+    BYE and CANCEL pass: whatever else is odd about them, the call should end.
+    """
+    _check_method(request.method)
+    if request.method in ("BYE", "CANCEL"):
+        return
+    SipUri.parse(request.uri)
+    if request.to.tag is None:
+        _check_hops(request)
+    required = request.headers.get_list("Require")
+    if required:
+        unsupported = [("Unsupported", ", ".join(required))]
+        raise BadExtension("Bad Extension", headers=unsupported)
+    if request.method == "INVITE":
+        _check_body(request)
+
+
+def _check_method(method: str) -> None:
+    if method in _KNOWN:
+        raise MethodNotAllowed("Method Not Allowed", headers=[("Allow", ALLOW)])
+    if method not in _SERVED:
+        raise MethodUnknown("Not Implemented", headers=[("Allow", ALLOW)])
+
+
+def _check_hops(request: Request) -> None:
+    """Refuse a request that has gone in circles; OPTIONS may ask just us by Max-Forwards 0 (11.1)."""
+    hops = request.headers.get("Max-Forwards")
+    if hops is None:
+        return
+    if not re.fullmatch(r"[0-9]{1,3}", hops):
+        raise SipError("Malformed Max-Forwards")
+    if int(hops) == 0 and request.method != "OPTIONS":
+        raise TooManyHops("Too Many Hops")
+
+
+def _check_body(request: Request) -> None:
+    encoding = request.headers.get("Content-Encoding")
+    if encoding is not None and encoding.strip().lower() != "identity":
+        raise UnsupportedMediaType("Unsupported Media Type", headers=[("Accept-Encoding", "identity")])
+    if request.body and request.content_type != ACCEPT:
+        raise UnsupportedMediaType("Unsupported Media Type", headers=[("Accept", ACCEPT)])
