@@ -24,7 +24,7 @@ def encode_ulaw(pcm: Pcm) -> bytes:
 
 def decode_ulaw(octets: bytes) -> Pcm:
     """Expand µ-law octets to 16-bit samples."""
-    code = ~np.frombuffer(octets, dtype=np.uint8)
+    code: Octets = ~np.frombuffer(octets, dtype=np.uint8)
     exponent, mantissa = (code >> 4 & 0x07).astype(np.int32), (code & 0x0F).astype(np.int32)
     magnitude = ((mantissa << 3) + _ULAW_BIAS << exponent) - _ULAW_BIAS
     return _with_sign(code, magnitude, negative=0x80)
@@ -42,7 +42,7 @@ def encode_alaw(pcm: Pcm) -> bytes:
 
 def decode_alaw(octets: bytes) -> Pcm:
     """Expand A-law octets to 16-bit samples."""
-    code = np.frombuffer(octets, dtype=np.uint8) ^ 0x55
+    code: Octets = np.frombuffer(octets, dtype=np.uint8) ^ np.uint8(0x55)
     exponent, mantissa = (code >> 4 & 0x07).astype(np.int32), (code & 0x0F).astype(np.int32)
     implied = np.where(exponent > 0, 16, 0)
     magnitude = ((mantissa + implied << 4) + 8) << (exponent - 1).clip(min=0)
