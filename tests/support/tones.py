@@ -109,9 +109,7 @@ def gaps(
     ]
 
 
-def splices(
-    pcm: Pcm, rate: int, *, frequency_hz: float | None = None, smallest_degrees: float = 30.0
-) -> list[Splice]:
+def splices(pcm: Pcm, rate: int, *, frequency_hz: float | None = None, smallest_degrees: float = 30.0) -> list[Splice]:
     """Find where a tone jumps in phase; the mark of a frame lost, repeated or concealed.
 
     Frames that hold a whole number of cycles leave no mark: take 437 Hz rather than 400 Hz.
