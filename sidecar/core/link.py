@@ -48,9 +48,8 @@ ToWorker = OpenStream | StartMedia | CloseStream
 
 
 class WorkerReady(msgspec.Struct, frozen=True, tag=True):
-    """The worker takes streams; RTP for it goes to this address."""
+    """The worker takes streams; RTP for them goes to this port."""
 
-    host: str
     port: int
 
 

@@ -13,6 +13,8 @@ from enum import Enum
 from typing import Any, TypeVar
 
 import msgspec
+from websockets.exceptions import InvalidURI
+from websockets.uri import parse_uri
 
 from rtp import FRAME_MS
 
@@ -59,6 +61,10 @@ def _url(text: str) -> str:
         raise ValueError("not a ws:// or wss:// URL")
     if re.search(r"[\x00-\x20\x7f]", text) or "#" in text:
         raise ValueError("a URL has no spaces, control characters or fragment")
+    try:
+        parse_uri(text)
+    except (InvalidURI, ValueError) as error:  # a port that is no number is a ValueError
+        raise ValueError(str(error)) from None
     return text
 
 

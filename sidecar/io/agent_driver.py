@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 Address = tuple[str, int]
 
@@ -48,8 +48,7 @@ class AgentDriver(asyncio.DatagramProtocol, Generic[_E]):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is there; what has waited for it is sent."""
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)  # uvloop's does not inherit from it
         self.drain()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable
+from typing import cast
 
 import structlog
 
@@ -194,9 +195,8 @@ class TlsLane(BotLane, asyncio.Protocol):
         self.pump()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=_SEND_BUFFER)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's does not inherit from it
+        self._transport.set_write_buffer_limits(high=_SEND_BUFFER)
 
     def data_received(self, data: bytes) -> None:
         self._received(data)

@@ -40,7 +40,7 @@ from sidecar.core.options import MixMode, StreamOptions
 from sidecar.core.outbox import Outbox
 from sidecar.io.bot_lane import BotLane, SocketLane, TlsLane
 from sidecar.io.bot_stream import BotStream
-from sidecar.io.datagrams import open_datagrams
+from sidecar.io.datagrams import Datagrams
 from sidecar.io.readiness import open_readiness
 
 log = structlog.get_logger(__name__)
@@ -53,21 +53,27 @@ GOODBYE_SECONDS = 2.0
 class WorkerSettings:
     """What a media worker is told when it starts."""
 
-    host: str = "127.0.0.1"
-    port: int = 40000
     capacity: int = 2000  # calls
     connect_timeout: float = 5.0  # seconds
     uplink_seconds: float = 2.0  # audio kept for a bot that does not read, or is not connected yet
     playout_seconds: float = 600.0
     bot_hosts: BotHosts = field(default_factory=BotHosts)
-    portable: bool = False
+    portable: bool = False  # use no system call that only Linux has
 
 
 class MediaWorker:
     """Runs the media of many calls in the running event loop."""
 
-    def __init__(self, settings: WorkerSettings, *, random: Random, to_control: Callable[[FromWorker], None]) -> None:
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        *,
+        datagrams: Datagrams,
+        random: Random,
+        to_control: Callable[[FromWorker], None],
+    ) -> None:
         self._settings = settings
+        self._datagrams = datagrams
         self._to_control = to_control
         self._plane = MediaPlane(settings.capacity, random)
         self._bridge = Bridge(self._plane, random_bytes=os.urandom)
@@ -78,16 +84,14 @@ class MediaWorker:
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Take streams until `stop` is called; raise OSError if the RTP port is taken."""
-        settings = self._settings
+        """Take streams until `stop` is called; then close all, the RTP socket too."""
         self._loop = asyncio.get_running_loop()
-        self._datagrams = open_datagrams(settings.host, settings.port, portable=settings.portable)
-        self._readiness = open_readiness(self._loop, portable=settings.portable)
+        self._readiness = open_readiness(self._loop, portable=self._settings.portable)
         self._readiness.add(self)
         self._ticker: asyncio.Handle = self._loop.call_soon(self._on_tick)
         try:
             async with asyncio.TaskGroup() as self._tasks:
-                self._to_control(WorkerReady(settings.host, self._datagrams.port))
+                self._to_control(WorkerReady(self._datagrams.port))
                 await self._stopping.wait()
                 for stream in list(self._streams.values()):
                     self._close(stream, CloseCode.GOING_AWAY, "the sidecar stops")

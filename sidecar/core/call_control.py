@@ -1,0 +1,335 @@
+"""Call control: what SIP and the media worker report becomes what each of them does next.
+
+Sans-IO, like the cores it stands on: datagrams, messages and the time go in; datagrams, messages and events come out.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from random import Random
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from sidecar.core.bot_hosts import BotHosts
+from sidecar.core.events import StreamEvent
+from sidecar.core.link import (
+    BotClosed,
+    BotConnected,
+    BotFailed,
+    BotText,
+    CloseStream,
+    FromWorker,
+    MediaLeg,
+    OpenStream,
+    PlaybackDrained,
+    StartMedia,
+    StreamEnded,
+    StreamRefused,
+    ToWorker,
+    WorkerReady,
+)
+from sidecar.core.options import (
+    AnswerMode,
+    OptionError,
+    Profile,
+    StreamOptions,
+    options_from_headers,
+    resolve_options,
+)
+from sidecar.core.stream_session import BotState, StreamSession
+from sip import (
+    Address,
+    CallEnded,
+    CallReceived,
+    CallRef,
+    Codec,
+    EndCause,
+    Event,
+    MediaCapabilities,
+    Negotiated,
+    NotAcceptable,
+    Origin,
+    ReasonHeader,
+    SessionDescription,
+    SipError,
+    SipUri,
+    UserAgent,
+    answer_offer,
+)
+
+CODECS = (Codec("PCMU", 8000), Codec("PCMA", 8000))
+
+_NORMAL_CLEARING, _TEMPORARY_FAILURE = 16, 41  # Q.850 causes; FreeSWITCH makes its hang-up causes of them
+
+_RETRY_AFTER_SECONDS = 5
+
+Headers = Sequence[tuple[str, str]]
+
+
+class _BotMessage(msgspec.Struct):
+    """All that is read of a bot's message here."""
+
+    type: str = ""
+
+
+class CallControl:
+    """Takes calls, gives each a stream, and ends the one when the other ends."""
+
+    def __init__(
+        self,
+        agent: UserAgent,
+        *,
+        random: Random,
+        media_address: str,
+        profiles: Mapping[str, Profile],
+        default_profile: Profile,
+        bot_hosts: BotHosts,
+        allow: Sequence[IPv4Network | IPv6Network],
+    ) -> None:
+        self._agent = agent
+        self._random = random
+        self._media_address = media_address
+        self._profiles = profiles
+        self._default_profile = default_profile
+        self._bot_hosts = bot_hosts
+        self._allow = allow
+        self._media_port: int | None = None  # None: no worker is ready
+        self._sessions: dict[str, StreamSession] = {}
+        self._by_call: dict[CallRef, StreamSession] = {}
+        self._events: deque[StreamEvent | ToWorker] = deque()
+        self.dropped_sources = 0  # datagrams from addresses that are not allowed
+
+    @property
+    def calls(self) -> int:
+        """How many calls are up or on their way."""
+        return len(self._sessions)
+
+    # --- the verbs of a core, and that of the link
+
+    def receive_datagram(self, data: bytes, addr: Address, *, now: float) -> None:
+        """Take a SIP message; who is not allowed gets no answer at all."""
+        if not any(ip_address(addr[0]) in network for network in self._allow):
+            self.dropped_sources += 1
+            return
+        self._agent.receive_datagram(data, addr, now=now)
+        self._handle_sip_events(now=now)
+
+    def handle_timeout(self, *, now: float) -> None:
+        """Let time pass."""
+        self._agent.handle_timeout(now=now)
+        self._handle_sip_events(now=now)
+
+    def next_timeout(self) -> float | None:
+        """Return when `handle_timeout` is to be called next."""
+        return self._agent.next_timeout()
+
+    def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
+        """Return the SIP messages to send."""
+        return self._agent.datagrams_to_send()
+
+    def next_event(self) -> StreamEvent | ToWorker | None:
+        """Return the next thing that the outside should know, or the next message to the worker."""
+        return self._events.popleft() if self._events else None
+
+    def receive_message(self, message: FromWorker, *, now: float) -> None:
+        """Take a message of the worker."""
+        if isinstance(message, WorkerReady):
+            self._media_port = message.port
+            return
+        session = self._sessions.get(message.stream)
+        if session is None:
+            return
+        match message:
+            case BotConnected():
+                self._bot_connected(session, now=now)
+            case StreamRefused(_, reason):
+                session.stream_over = True
+                self._give_up(session, reason, now=now)
+            case BotFailed(_, code, error):
+                self._bot_failed(session, code, error, now=now)
+            case BotClosed(_, code, reason):
+                self._bot_gone(session, code, reason)
+                if not session.answered:
+                    self._give_up(session, f"the bot closed before the call was answered: {code} {reason}", now=now)
+            case PlaybackDrained():
+                self._hang_up(session, ReasonHeader("Q.850", _NORMAL_CLEARING, "the bot has closed"), now=now)
+            case BotText(_, text):
+                self._bot_said(session, text, now=now)
+            case StreamEnded(_, stats):
+                session.stream_over = True
+                self._emit(session, "stop", msgspec.to_builtins(stats))
+                self._forget_if_over(session)
+        self._handle_sip_events(now=now)
+
+    def hang_up_all(self, *, now: float) -> None:
+        """End every call: the sidecar stops."""
+        for session in list(self._sessions.values()):
+            self._hang_up(session, ReasonHeader("Q.850", _TEMPORARY_FAILURE, "the sidecar stops"), now=now)
+        self._handle_sip_events(now=now)
+
+    # --- calls
+
+    def _handle_sip_events(self, *, now: float) -> None:
+        while (event := self._agent.next_event()) is not None:
+            self._handle_sip_event(event, now=now)
+
+    def _handle_sip_event(self, event: Event, *, now: float) -> None:
+        if isinstance(event, CallReceived):
+            try:
+                self._receive_call(event, now=now)
+            except OptionError as error:
+                warning = ("Warning", f'399 {self._media_address} "{_quotable(str(error))}"')
+                self._agent.respond(event.call, error.sip_status, headers=[warning], now=now)
+            except NotAcceptable as error:
+                self._agent.respond(event.call, 488, headers=_reason(88, str(error)), now=now)
+            except SipError as error:
+                self._agent.respond(event.call, error.sip_status, headers=_reason(88, str(error)), now=now)
+        elif isinstance(event, CallEnded):
+            session = self._by_call.pop(event.call, None)
+            if session is not None:
+                self._call_ended(session, event.cause)
+
+    def _receive_call(self, event: CallReceived, *, now: float) -> None:
+        """Settle the options and the media of a call, and let the worker open its stream."""
+        request = event.request
+        if self._media_port is None:
+            self._refuse(event.call, "no media worker", now=now)
+            return
+        user = SipUri.parse(request.uri).user or ""
+        profiles = [self._profiles[user]] if user in self._profiles else []
+        options, warnings = resolve_options(options_from_headers(request.headers), [*profiles, self._default_profile])
+        host = urlsplit(options.url).hostname or ""
+        if not self._bot_hosts.allows_host(host):
+            raise OptionError("url", f"{host} is not an allowed bot host", sip_status=403)
+        media = answer_offer(
+            SessionDescription.parse(request.body),
+            capabilities=MediaCapabilities(self._media_address, self._media_port, CODECS, telephone_event=False),
+            origin=Origin(self._random.getrandbits(62), 1, self._media_address),
+        )
+        leg = _leg(media, event.source)
+        session = StreamSession(f"{self._random.getrandbits(64):016x}", event.call, request.call_id, options, media)
+        self._sessions[session.stream] = self._by_call[event.call] = session
+        self._emit(session, "start", _start_body(event, options, warnings))
+        self._events.append(OpenStream(session.stream, leg, options))
+        if options.answer is AnswerMode.IMMEDIATE:
+            self._answer(session, now=now)
+        elif options.answer is AnswerMode.EARLY:
+            self._agent.respond(event.call, 183, body=bytes(media.description), now=now)
+            self._start_media(session)
+
+    def _call_ended(self, session: StreamSession, cause: EndCause) -> None:
+        """The call is over, whoever ended it: end the stream."""
+        session.call_over = True
+        if session.bot is BotState.CONNECTED:
+            self._bot_gone(session, 1000, cause.name.lower())
+        self._close_stream(session)
+        self._forget_if_over(session)
+
+    def _answer(self, session: StreamSession, *, now: float) -> None:
+        if not session.answered:
+            session.answered = True
+            self._agent.answer(session.call, bytes(session.media.description), now=now)
+            self._start_media(session)
+
+    def _start_media(self, session: StreamSession) -> None:
+        if not session.media_started and session.media.direction.sends:
+            session.media_started = True
+            self._events.append(StartMedia(session.stream))
+
+    def _give_up(self, session: StreamSession, why: str, *, now: float) -> None:
+        """End the call because its bot cannot be had: 503 where it is not answered, so that a dialplan can go on."""
+        if session.answered:
+            self._hang_up(session, ReasonHeader("Q.850", _TEMPORARY_FAILURE, why), now=now)
+        else:
+            self._refuse(session.call, why, now=now)
+            self._close_stream(session)
+
+    def _refuse(self, call: CallRef, why: str, *, now: float) -> None:
+        headers = [*_reason(_TEMPORARY_FAILURE, why), ("Retry-After", str(_RETRY_AFTER_SECONDS))]
+        self._agent.respond(call, 503, headers=headers, now=now)
+
+    def _hang_up(self, session: StreamSession, reason: ReasonHeader, *, now: float) -> None:
+        self._agent.hang_up(session.call, headers=[("Reason", str(reason))], now=now)
+        self._close_stream(session)
+
+    def _close_stream(self, session: StreamSession) -> None:
+        if not session.closing and not session.stream_over:
+            session.closing = True
+            self._events.append(CloseStream(session.stream))
+
+    def _forget_if_over(self, session: StreamSession) -> None:
+        if session.call_over and session.stream_over:
+            self._sessions.pop(session.stream, None)
+
+    # --- bots
+
+    def _bot_connected(self, session: StreamSession, *, now: float) -> None:
+        session.bot = BotState.CONNECTED
+        self._emit(session, "connect", {"status": "connected"})
+        if session.options.answer is AnswerMode.CONNECTED:
+            self._answer(session, now=now)
+
+    def _bot_failed(self, session: StreamSession, code: int, error: str, *, now: float) -> None:
+        self._emit(session, "error", {"status": "error", "message": {"code": code, "error": error}})
+        if session.bot is BotState.CONNECTED:
+            self._bot_gone(session, 1006, error)
+            self._give_up(session, f"bot lost: {error}", now=now)
+        else:
+            session.bot = BotState.GONE
+            self._give_up(session, f"bot unreachable: {error}", now=now)
+
+    def _bot_gone(self, session: StreamSession, code: int, reason: str) -> None:
+        session.bot = BotState.GONE
+        body = {"status": "disconnected", "message": {"code": code, "reason": reason}}
+        self._emit(session, "disconnect", body)
+
+    def _bot_said(self, session: StreamSession, text: str, *, now: float) -> None:
+        """A text message of the bot: `answer` is obeyed, and all are events."""
+        try:
+            kind = msgspec.json.decode(text, type=_BotMessage).type
+        except msgspec.MsgspecError:
+            kind = ""  # any text is legal: it is for whoever subscribes to the events
+        if kind == "answer":
+            self._answer(session, now=now)
+        self._emit(session, "json", text)
+
+    def _emit(self, session: StreamSession, kind: str, body: dict[str, Any] | str) -> None:
+        session.events += 1
+        self._events.append(StreamEvent(kind, session.stream, session.call_id, session.events, body))
+
+
+def _leg(media: Negotiated, source: Address) -> MediaLeg:
+    """Describe the telephone side to the worker; the media may also come from where the INVITE came from."""
+    if ":" in media.remote_address:
+        raise NotAcceptable("only IPv4 media for now")
+    return MediaLeg(
+        codec=media.codec.encoding.upper(),
+        payload_type=media.receive_payload_type,
+        send_payload_type=media.payload_type,
+        host=media.remote_address,
+        port=media.remote_port,
+        sources=[source[0]] if source[0] != media.remote_address and ":" not in source[0] else [],
+    )
+
+
+def _start_body(event: CallReceived, options: StreamOptions, warnings: list[str]) -> dict[str, Any]:
+    return {
+        "from": str(event.request.from_.uri),
+        "to": str(event.request.to.uri),
+        "mix": options.mix.value,
+        "rate": options.rate,
+        "warnings": warnings,
+    }
+
+
+def _reason(cause: int, text: str) -> Headers:
+    return [("Reason", str(ReasonHeader("Q.850", cause, _quotable(text))))]
+
+
+def _quotable(text: str) -> str:
+    """Make a text of ours fit into a header: printable ASCII without quotes, of bounded length."""
+    return "".join(c if " " <= c <= "~" and c not in '"\\' else "'" for c in text)[:200]

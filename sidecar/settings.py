@@ -1,0 +1,145 @@
+"""Settings: typed, frozen, checked at start.
+
+`SIDECAR_SIP__PORT=5080` in the environment goes before `port` under `[sip]` in the configuration file (TOML).
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from sidecar.core.options import OptionError, Profile, resolve_options
+
+_PRIVATE = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7", "fe80::/10")
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the message names each field that is wrong."""
+
+
+def _option_text(value: Any) -> Any:
+    """Spell a TOML value as the option's text."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return json.dumps(value)
+    return str(value) if isinstance(value, int) else value
+
+
+OptionText = Annotated[str, BeforeValidator(_option_text)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SipSettings(_Section):
+    """The SIP endpoint."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(5070, ge=0, le=65535)  # 0: any free port
+    advertised: str | None = None  # the address in Contact; None: the one we listen on
+    allow: tuple[IPv4Network | IPv6Network, ...] = tuple(ip_network(net) for net in _PRIVATE)
+    max_calls: int = Field(2000, ge=1)
+
+
+class RtpSettings(_Section):
+    """The media of all calls, on one UDP port."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(40000, ge=0, le=65534)
+    advertised: str | None = None  # the address in SDP
+    portable: bool = False  # use no system call that only Linux has
+
+
+class BotSettings(_Section):
+    """The WebSocket side."""
+
+    connect_timeout: float = Field(5.0, gt=0, le=60)  # seconds
+    allow: tuple[str, ...] = ()  # hosts, `*` stands for anything; empty: all but link-local addresses
+
+
+class ProfileSettings(BaseModel):
+    """Options of the calls to `sip:NAME@sidecar`; `locked` ones cannot be set by the call."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    __pydantic_extra__: dict[str, OptionText]
+
+    locked: tuple[str, ...] = ()
+
+    def profile(self) -> Profile:
+        """Return it as the core knows it."""
+        return Profile(dict(self.__pydantic_extra__), frozenset(self.locked))
+
+
+class Settings(BaseSettings):
+    """All settings."""
+
+    model_config = SettingsConfigDict(env_prefix="SIDECAR_", env_nested_delimiter="__", frozen=True, extra="forbid")
+
+    sip: SipSettings = SipSettings()
+    rtp: RtpSettings = RtpSettings()
+    bot: BotSettings = BotSettings()
+    stream: ProfileSettings = ProfileSettings()  # the default profile
+    profiles: dict[str, ProfileSettings] = {}
+
+    @field_validator("stream")
+    @classmethod
+    def _options_are_valid(cls, stream: ProfileSettings) -> ProfileSettings:
+        _check_options("stream", stream)
+        return stream
+
+    @field_validator("profiles")
+    @classmethod
+    def _profiles_are_valid(cls, profiles: dict[str, ProfileSettings]) -> dict[str, ProfileSettings]:
+        for name, profile in profiles.items():
+            _check_options(f"profiles.{name}", profile)
+        return profiles
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment goes before what the configuration file gave to the constructor."""
+        return env_settings, init_settings
+
+
+def load_settings(config: Path | None = None, values: Mapping[str, Any] | None = None) -> Settings:
+    """Read the configuration file, then the environment; raise `SettingsError` that names what is wrong.
+
+    `values` stands for the file where there is none.
+    """
+    try:
+        given = tomllib.loads(config.read_text()) if config else dict(values or {})
+        return Settings(**given)
+    except OSError as error:
+        raise SettingsError(f"{config}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{config}: {error}") from None
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        raise SettingsError("\n".join(lines)) from None
+
+
+def _check_options(where: str, settings: ProfileSettings) -> None:
+    """Refuse at start what every call would be refused for later."""
+    profile = settings.profile()
+    try:
+        _, warnings = resolve_options({}, [profile, Profile({"url": "ws://localhost"})])
+    except OptionError as error:
+        raise ValueError(f"{where}.{error}") from None
+    unknown = [warning for warning in warnings if "no such option" in warning]
+    if unknown:
+        raise ValueError(f"{where}: {', '.join(unknown)}")
