@@ -156,7 +156,7 @@ class CallControl:
                 if not session.answered:
                     self._give_up(session, f"the bot closed before the call was answered: {code} {reason}", now=now)
             case PlaybackDrained():
-                self._hang_up(session, ReasonHeader("Q.850", _NORMAL_CLEARING, "the bot has closed"), now=now)
+                self._hang_up(session, _NORMAL_CLEARING, "the bot has closed", now=now)
             case BotText(_, text):
                 self._bot_said(session, text, now=now)
             case StreamEnded(_, stats):
@@ -168,7 +168,7 @@ class CallControl:
     def hang_up_all(self, *, now: float) -> None:
         """End every call: the sidecar stops."""
         for session in list(self._sessions.values()):
-            self._hang_up(session, ReasonHeader("Q.850", _TEMPORARY_FAILURE, "the sidecar stops"), now=now)
+            self._hang_up(session, _TEMPORARY_FAILURE, "the sidecar stops", now=now)
         self._handle_sip_events(now=now)
 
     # --- calls
@@ -243,7 +243,7 @@ class CallControl:
     def _give_up(self, session: StreamSession, why: str, *, now: float) -> None:
         """End the call because its bot cannot be had: 503 where it is not answered, so that a dialplan can go on."""
         if session.answered:
-            self._hang_up(session, ReasonHeader("Q.850", _TEMPORARY_FAILURE, why), now=now)
+            self._hang_up(session, _TEMPORARY_FAILURE, why, now=now)
         else:
             self._refuse(session.call, why, now=now)
             self._close_stream(session)
@@ -252,8 +252,8 @@ class CallControl:
         headers = [*_reason(_TEMPORARY_FAILURE, why), ("Retry-After", str(_RETRY_AFTER_SECONDS))]
         self._agent.respond(call, 503, headers=headers, now=now)
 
-    def _hang_up(self, session: StreamSession, reason: ReasonHeader, *, now: float) -> None:
-        self._agent.hang_up(session.call, headers=[("Reason", str(reason))], now=now)
+    def _hang_up(self, session: StreamSession, cause: int, why: str, *, now: float) -> None:
+        self._agent.hang_up(session.call, headers=_reason(cause, why), now=now)
         self._close_stream(session)
 
     def _close_stream(self, session: StreamSession) -> None:
@@ -327,6 +327,7 @@ def _start_body(event: CallReceived, options: StreamOptions, warnings: list[str]
 
 
 def _reason(cause: int, text: str) -> Headers:
+    """Make a Reason header; the text may hold what a bot has said."""
     return [("Reason", str(ReasonHeader("Q.850", cause, _quotable(text))))]
 
 

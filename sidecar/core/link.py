@@ -105,6 +105,7 @@ class StreamStats(msgspec.Struct, frozen=True):
     packets_duplicate: int = 0
     packets_ignored: int = 0
     frames_concealed: int = 0
+    frames_dropped: int = 0  # of a jitter buffer that was full
     messages_sent: int = 0
     messages_dropped: int = 0
     playback_ms: int = 0

@@ -188,6 +188,7 @@ class MediaWorker:
     def _close_row(self, stream: BotStream) -> StreamStats:
         """Close the row, and return what passed through it."""
         playout, bytes_per_ms = self._bridge.playout(stream.row), 2 * stream.options.playback_rate // 1000
+        jitter_buffer = self._bridge.jitter_buffer(stream.row)
         sent = self._plane.packets_sent(stream.row)
         last = self._bridge.close(stream.row)
         if last is not None:
@@ -201,6 +202,7 @@ class MediaWorker:
             packets_duplicate=received.duplicate,
             packets_ignored=received.ignored,
             frames_concealed=received.concealed_frames,
+            frames_dropped=jitter_buffer.dropped_frames if jitter_buffer else 0,
             messages_sent=stream.messages_sent,
             messages_dropped=stream.lane.outbox.dropped,
             playback_ms=playout.played_bytes // bytes_per_ms,

@@ -1,0 +1,350 @@
+"""Call control between a caller and a media worker, both spoken by the test, in virtual time."""
+
+from __future__ import annotations
+
+import pytest
+
+from sidecar.core.bot_hosts import BotHosts
+from sidecar.core.link import (
+    BotClosed,
+    BotConnected,
+    BotFailed,
+    BotText,
+    CloseStream,
+    OpenStream,
+    PlaybackDrained,
+    StartMedia,
+    StreamRefused,
+)
+from sidecar.core.options import MixMode, Profile
+from sip import CallAnswered, CallEnded, CallProgress, Codec, EndCause, Request, Response, SessionDescription
+from tests.support.call_rig import BOT, CallRig
+
+ANY_BOT = {"X-STREAM_URL": BOT}
+
+
+def refusal(rig: CallRig) -> Response:
+    ended = rig.heard[-1]
+    assert isinstance(ended, CallEnded)
+    assert ended.cause is EndCause.REJECTED
+    assert isinstance(ended.message, Response)
+    return ended.message
+
+
+def goodbye(rig: CallRig) -> Request:
+    ended = rig.heard[-1]
+    assert isinstance(ended, CallEnded)
+    assert ended.cause is EndCause.REMOTE_BYE
+    assert isinstance(ended.message, Request)
+    return ended.message
+
+
+def connected_call(rig: CallRig, headers: dict[str, str] | None = None) -> None:
+    rig.call(headers or ANY_BOT)
+    rig.worker_says(BotConnected(rig.stream))
+    assert isinstance(rig.heard[-1], CallAnswered)
+
+
+def assert_nothing_is_left(rig: CallRig) -> None:
+    rig.run(40.0)  # 64 times T1 and more
+    assert rig.control.calls == 0
+    assert rig.agent.idle
+    assert rig.caller.idle
+
+
+def test_a_call_is_answered_once_its_bot_is_connected() -> None:
+    rig = CallRig()
+    rig.call(ANY_BOT)
+    assert rig.heard == []
+    (opened,) = rig.told
+    assert isinstance(opened, OpenStream)
+    assert opened.options.url == BOT
+    assert (opened.leg.codec, opened.leg.host, opened.leg.port) == ("PCMU", "127.0.0.1", 30000)
+    rig.worker_says(BotConnected(opened.stream))
+    answered = rig.heard[-1]
+    assert isinstance(answered, CallAnswered)
+    assert SessionDescription.parse(answered.response.body).media[0].port == 40000
+    assert rig.told[-1] == StartMedia(opened.stream)
+    assert rig.event_kinds() == ["start", "connect"]
+
+
+def test_a_hang_up_of_the_caller_closes_the_stream() -> None:
+    rig = CallRig()
+    call = rig.call(ANY_BOT)
+    rig.worker_says(BotConnected(rig.stream))
+    rig.hang_up(call)
+    assert rig.told[-1] == CloseStream(rig.stream)
+    rig.end_stream()
+    assert rig.event_kinds() == ["start", "connect", "disconnect", "stop"]
+    assert [event.sequence for event in rig.events] == [1, 2, 3, 4]
+    assert_nothing_is_left(rig)
+
+
+def test_immediate_answers_before_the_bot_is_connected() -> None:
+    rig = CallRig()
+    rig.call({**ANY_BOT, "X-STREAM_ANSWER": "immediate"})
+    assert isinstance(rig.heard[-1], CallAnswered)
+    assert rig.told[-1] == StartMedia(rig.stream)
+    rig.worker_says(BotConnected(rig.stream))
+    assert [type(event) for event in rig.heard] == [CallAnswered]
+
+
+def test_immediate_with_a_bot_that_cannot_be_reached_ends_in_a_bye_that_says_so() -> None:
+    rig = CallRig()
+    rig.call({**ANY_BOT, "X-STREAM_ANSWER": "immediate"})
+    rig.worker_says(BotFailed(rig.stream, 6, "Connection refused"))
+    assert goodbye(rig).headers.get("Reason") == 'Q.850;cause=41;text="bot unreachable: Connection refused"'
+    rig.end_stream()
+    assert_nothing_is_left(rig)
+
+
+def test_early_has_media_at_once_and_is_answered_when_the_bot_says_so() -> None:
+    rig = CallRig()
+    rig.call({**ANY_BOT, "X-STREAM_ANSWER": "early"})
+    progress = rig.heard[-1]
+    assert isinstance(progress, CallProgress)
+    assert progress.response.status == 183
+    assert SessionDescription.parse(progress.response.body).media[0].port == 40000
+    assert rig.told[-1] == StartMedia(rig.stream)
+    rig.worker_says(BotConnected(rig.stream))
+    assert isinstance(rig.heard[-1], CallProgress)
+    rig.worker_says(BotText(rig.stream, '{"type": "answer"}'))
+    assert isinstance(rig.heard[-1], CallAnswered)
+    assert rig.told.count(StartMedia(rig.stream)) == 1
+
+
+@pytest.mark.parametrize("text", ['{"type": "other"}', "no JSON", "[1]", '{"type": 1}', ""])
+def test_any_other_text_is_an_event_and_no_more(text: str) -> None:
+    rig = CallRig()
+    rig.call({**ANY_BOT, "X-STREAM_ANSWER": "early"})
+    rig.worker_says(BotConnected(rig.stream))
+    rig.worker_says(BotText(rig.stream, text))
+    assert rig.events[-1].kind == "json"
+    assert rig.events[-1].body == text
+    assert isinstance(rig.heard[-1], CallProgress)
+
+
+def test_a_bot_that_cannot_be_reached_is_a_503_that_says_so() -> None:
+    rig = CallRig()
+    rig.call(ANY_BOT)
+    rig.worker_says(BotFailed(rig.stream, 6, "Connection refused"))
+    response = refusal(rig)
+    assert response.status == 503
+    assert response.headers.get("Reason") == 'Q.850;cause=41;text="bot unreachable: Connection refused"'
+    assert rig.told[-1] == CloseStream(rig.stream)
+    assert rig.events[-1].kind == "error"
+    assert rig.events[-1].body == {"status": "error", "message": {"code": 6, "error": "Connection refused"}}
+    rig.end_stream()
+    assert_nothing_is_left(rig)
+
+
+def test_what_a_bot_says_cannot_break_the_reason_header() -> None:
+    rig = CallRig()
+    rig.call(ANY_BOT)
+    rig.worker_says(BotFailed(rig.stream, 11, 'bad "reason"\r\nX-Injected: yes \u20ac' + 300 * "x"))
+    reason = refusal(rig).headers.get("Reason")
+    assert reason is not None
+    assert reason.startswith("Q.850;cause=41;text=\"bot unreachable: bad 'reason'''X-Injected: yes '")
+    assert len(reason) < 250
+    assert "X-Injected" not in refusal(rig).headers
+
+
+def test_the_text_of_a_bye_is_made_safe_as_well() -> None:
+    rig = CallRig()
+    connected_call(rig)
+    rig.worker_says(BotFailed(rig.stream, 11, 'bad\r\nX-Injected: "yes"'))
+    assert goodbye(rig).headers.get("Reason") == "Q.850;cause=41;text=\"bot lost: bad''X-Injected: 'yes'\""
+
+
+def test_a_bot_that_is_lost_ends_the_call() -> None:
+    rig = CallRig()
+    connected_call(rig)
+    rig.worker_says(BotFailed(rig.stream, 1, "connection lost"))
+    assert goodbye(rig).headers.get("Reason") == 'Q.850;cause=41;text="bot lost: connection lost"'
+    assert rig.event_kinds() == ["start", "connect", "error", "disconnect"]
+    assert rig.told[-1] == CloseStream(rig.stream)
+    rig.end_stream()
+    assert_nothing_is_left(rig)
+
+
+def test_a_bot_that_closes_is_heard_out_before_the_call_ends() -> None:
+    rig = CallRig()
+    connected_call(rig)
+    rig.worker_says(BotClosed(rig.stream, 1000, "bye"))
+    assert isinstance(rig.heard[-1], CallAnswered)
+    assert rig.events[-1].body == {"status": "disconnected", "message": {"code": 1000, "reason": "bye"}}
+    rig.worker_says(PlaybackDrained(rig.stream))
+    assert goodbye(rig).headers.get("Reason") == 'Q.850;cause=16;text="the bot has closed"'
+    rig.end_stream()
+    assert rig.event_kinds().count("disconnect") == 1
+    assert_nothing_is_left(rig)
+
+
+def test_a_bot_that_closes_before_the_answer_leaves_the_call_to_the_dialplan() -> None:
+    rig = CallRig()
+    rig.call({**ANY_BOT, "X-STREAM_ANSWER": "early"})
+    rig.worker_says(BotConnected(rig.stream))
+    rig.worker_says(BotClosed(rig.stream, 1000, ""))
+    assert refusal(rig).status == 503
+    rig.end_stream()
+    assert_nothing_is_left(rig)
+
+
+def test_a_cancelled_call_closes_its_stream() -> None:
+    rig = CallRig()
+    call = rig.call(ANY_BOT)
+    rig.hang_up(call)
+    assert rig.told[-1] == CloseStream(rig.stream)
+    rig.worker_says(BotConnected(rig.stream))  # it was on its way
+    rig.end_stream()
+    assert isinstance(rig.heard[-1], CallEnded)
+    assert rig.heard[-1].cause is EndCause.CANCELLED
+    assert_nothing_is_left(rig)
+
+
+@pytest.mark.parametrize(
+    ("headers", "name"),
+    [
+        ({}, "url"),
+        ({"X-STREAM_URL": "http://bot"}, "url"),
+        ({**ANY_BOT, "X-STREAM_RATE": "11025"}, "rate"),
+        ({**ANY_BOT, "x-stream-buffer-size": "2000"}, "buffer_size"),
+        ({**ANY_BOT, "X-STREAM_MIX": "quadro"}, "mix"),
+    ],
+)
+def test_an_invalid_option_is_a_400_that_names_it(headers: dict[str, str], name: str) -> None:
+    rig = CallRig()
+    rig.call(headers)
+    response = refusal(rig)
+    assert response.status == 400
+    warning = response.headers.get("Warning")
+    assert warning is not None
+    assert warning.startswith(f'399 127.0.0.1 "{name}: ')
+    assert rig.told == []
+    assert_nothing_is_left(rig)
+
+
+def test_a_locked_option_is_a_403() -> None:
+    rig = CallRig(default_profile=Profile({"url": BOT}, frozenset({"url"})))
+    rig.call({"X-STREAM_URL": "ws://elsewhere/"})
+    assert refusal(rig).status == 403
+
+
+@pytest.mark.parametrize("url", ["ws://elsewhere.example/", "ws://169.254.169.254/latest"])
+def test_a_host_that_is_not_allowed_is_a_403(url: str) -> None:
+    rig = CallRig(bot_hosts=BotHosts(("*.good.example", "169.254.169.254")))
+    rig.call({"X-STREAM_URL": url})
+    assert refusal(rig).status == 403
+    assert "not an allowed bot host" in (refusal(rig).headers.get("Warning") or "")
+
+
+def test_the_user_part_names_the_profile_and_the_call_goes_before_it() -> None:
+    profiles = {"sales": Profile({"url": "ws://sales/", "mix": "stereo", "rate": "16k"})}
+    rig = CallRig(profiles=profiles, default_profile=Profile({"url": BOT, "preroll": "100"}))
+    rig.call({"X-STREAM_RATE": "24k"}, user="sales")
+    opened = rig.told[-1]
+    assert isinstance(opened, OpenStream)
+    assert opened.options.url == "ws://sales/"
+    assert opened.options.mix is MixMode.STEREO
+    assert (opened.options.rate, opened.options.preroll) == (24000, 100)
+
+
+def test_an_unknown_user_part_gets_the_default_profile() -> None:
+    rig = CallRig(default_profile=Profile({"url": BOT}))
+    rig.call(user="nobody")
+    opened = rig.told[-1]
+    assert isinstance(opened, OpenStream)
+    assert opened.options.url == BOT
+
+
+def test_no_common_codec_is_a_488() -> None:
+    rig = CallRig()
+    rig.call(ANY_BOT, codecs=(Codec("G729", 8000),))
+    assert refusal(rig).status == 488
+    assert_nothing_is_left(rig)
+
+
+def test_media_on_ipv6_is_a_488_for_now() -> None:
+    rig = CallRig()
+    rig.call(ANY_BOT, media_address="::1")
+    assert refusal(rig).status == 488
+    assert_nothing_is_left(rig)
+
+
+def test_an_offer_that_cannot_be_read_is_refused() -> None:
+    rig = CallRig()
+    rig.call(ANY_BOT, body=b"v=0\r\nnonsense")
+    assert refusal(rig).status in (400, 488)
+    assert_nothing_is_left(rig)
+
+
+def test_without_a_worker_a_call_is_a_503_with_a_time_to_come_back() -> None:
+    rig = CallRig(ready=False)
+    rig.call(ANY_BOT)
+    assert refusal(rig).status == 503
+    assert refusal(rig).headers.get("Retry-After") == "5"
+
+
+def test_a_worker_without_room_is_a_503_with_a_time_to_come_back() -> None:
+    rig = CallRig()
+    rig.call(ANY_BOT)
+    rig.worker_says(StreamRefused(rig.stream, "no room"))
+    assert refusal(rig).status == 503
+    assert refusal(rig).headers.get("Retry-After") == "5"
+    assert CloseStream(rig.stream) not in rig.told
+    assert_nothing_is_left(rig)
+
+
+def test_who_is_not_allowed_gets_no_answer_at_all() -> None:
+    rig = CallRig()
+    rig.from_elsewhere(b"OPTIONS sip:x SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1\r\n\r\n", ("192.0.2.1", 5060))
+    assert rig.control.dropped_sources == 1
+    assert rig.agent.counters == type(rig.agent.counters)()
+
+
+def test_a_listener_is_not_sent_audio_that_it_did_not_ask_for() -> None:
+    rig = CallRig()
+    lines = (
+        "v=0",
+        "o=- 1 1 IN IP4 127.0.0.1",
+        "s=-",
+        "c=IN IP4 127.0.0.1",
+        "t=0 0",
+        "m=audio 30000 RTP/AVP 0",
+        "a=sendonly",
+    )
+    rig.call({**ANY_BOT, "X-STREAM_ANSWER": "immediate"}, body="\r\n".join((*lines, "")).encode())
+    assert StartMedia(rig.stream) not in rig.told
+
+
+def test_a_stop_of_the_sidecar_ends_all_calls() -> None:
+    rig = CallRig()
+    connected_call(rig)
+    rig.control.hang_up_all(now=rig.simulation.now)
+    rig.run(1.0)
+    assert goodbye(rig).headers.get("Reason") == 'Q.850;cause=41;text="the sidecar stops"'
+    assert rig.told[-1] == CloseStream(rig.stream)
+    rig.end_stream()
+    assert_nothing_is_left(rig)
+
+
+def test_a_message_about_a_stream_that_is_over_is_no_news() -> None:
+    rig = CallRig()
+    rig.worker_says(BotText("no such stream", "hello"))
+    assert rig.events == []
+
+
+def test_every_call_ends_on_both_sides_whatever_the_network_loses() -> None:
+    for seed in range(100):
+        rig = CallRig(seed=seed, loss=0.3)
+        call = rig.call(ANY_BOT)
+        if rig.told and rig.simulation.random.random() < 0.7:
+            rig.worker_says(BotConnected(rig.stream))
+        rig.run(rig.simulation.random.uniform(0.0, 3.0))
+        rig.hang_up(call)
+        rig.run(60.0)
+        if rig.told:
+            assert rig.told[-1] == CloseStream(rig.stream), f"seed {seed}"
+            rig.end_stream()
+        assert rig.control.calls == 0, f"seed {seed}"
+        assert rig.agent.idle, f"seed {seed}"
