@@ -23,7 +23,7 @@ from rtp import Pcm, Resampler, frame_samples
 SAMPLE = Path(__file__).resolve().parent.parent / "sidecar" / "sample" / "melody.wav"
 RATE = 8000  # Hz
 SECONDS = 8.0
-PEAK = 0.6  # of full scale, which is -4.4 dBFS; the whole is about -19 dBFS, as loud as a voice in a call
+PEAK = 0.6  # of full scale, which is -4.4 dBFS; the whole is about -21 dBFS, as loud as a voice in a call
 
 _WORK_RATE = 32000  # Hz: here a period is long enough to be in tune
 _FADE_OUT = 0.040  # seconds
@@ -94,7 +94,8 @@ def melody() -> Pcm:
     sound[-fade:] *= np.arange(fade, 0, -1) / fade
     sound *= 0.5 * 32767 / np.abs(sound).max()
     pcm = _to_telephone_rate(np.rint(sound).astype(np.int16))
-    return np.rint(pcm * (PEAK * 32767 / np.abs(pcm).max())).astype(np.int16)
+    scaled: Pcm = np.rint(pcm * (PEAK * 32767 / np.abs(pcm).max())).astype(np.int16)
+    return scaled
 
 
 def _to_telephone_rate(pcm: Pcm) -> Pcm:
