@@ -93,6 +93,7 @@ class Baresip:
         sip_port: int | None = None,
         longest_call: float = 60.0,
     ) -> None:
+        assert not headers or transport == "udp", "the relay that adds headers speaks UDP alone"
         self.directory = directory
         self.codec = codec
         self.events: list[Event] = []
