@@ -17,6 +17,7 @@ from .event import (
 )
 from .headers import Headers
 from .media_description import MediaDescription
+from .message import Message
 from .name_addr import NameAddr
 from .negotiated import MediaCapabilities, Negotiated
 from .offer_answer import accept_answer, answer_offer, make_offer
@@ -49,6 +50,7 @@ __all__ = [
     "Headers",
     "MediaCapabilities",
     "MediaDescription",
+    "Message",
     "NameAddr",
     "Negotiated",
     "NotAcceptable",

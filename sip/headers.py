@@ -9,6 +9,7 @@ from .error import SipError
 from .grammar import is_token, split_outside_quotes
 
 _COMPACT_NAMES = {
+    "a": "accept-contact",
     "b": "referred-by",
     "c": "content-type",
     "d": "request-disposition",
@@ -26,6 +27,7 @@ _COMPACT_NAMES = {
     "u": "allow-events",
     "v": "via",
     "x": "session-expires",
+    "y": "identity",
 }
 _LINE_BREAK = re.compile(r"[\r\n\x00]")
 

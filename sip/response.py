@@ -62,4 +62,4 @@ def _has_tag(to: str) -> bool:
     try:
         return NameAddr.parse(to).tag is not None
     except SipError:
-        return False
+        return True  # it is sent back as it came
