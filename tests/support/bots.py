@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -290,13 +290,12 @@ class StallingBot(Bot):
         await connection.wait_closed()
 
 
-class RawServer(asyncio.Protocol):
+class RawServer:
     """A TCP server that never answers: it takes the handshake of a WebSocket in, and that is all."""
 
     def __init__(self) -> None:
-        self.received = b""
+        self.connections: list[RawConnection] = []
         self._port = 0
-        self._transports: list[asyncio.Transport] = []
         self._server: asyncio.Server | None = None
 
     @property
@@ -304,7 +303,8 @@ class RawServer(asyncio.Protocol):
         return f"ws://{LOOPBACK}:{self._port}/ws"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.get_running_loop().create_server(lambda: self, LOOPBACK, 0)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: RawConnection(self), LOOPBACK, 0)
         self._port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -312,17 +312,36 @@ class RawServer(asyncio.Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._server is not None
-        for transport in self._transports:
-            transport.abort()
         self._server.close()
+        for connection in self.connections:
+            connection.transport.abort()
+            await connection.lost.wait()
         await self._server.wait_closed()
 
+    def react(self, connection: RawConnection, data: bytes) -> None:
+        """Do something about octets that came in."""
+
+
+class RawConnection(asyncio.Protocol):
+    """One connection to a `RawServer`, and all that came in."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, server: RawServer) -> None:
+        self.received = b""
+        self.lost = asyncio.Event()
+        self._server = server
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transports.append(transport)
+        self.transport = cast(asyncio.Transport, transport)
+        self._server.connections.append(self)
 
     def data_received(self, data: bytes) -> None:
         self.received += data
+        self._server.react(self, data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost.set()
 
 
 class GarbageServer(RawServer):
@@ -342,15 +361,14 @@ class GarbageServer(RawServer):
         super().__init__()
         self._garbage = garbage
 
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+    def react(self, connection: RawConnection, data: bytes) -> None:
         if data.startswith(b"\x88"):
-            self._transports[-1].close()
-        if not self.received.endswith(b"\r\n\r\n"):
+            connection.transport.close()
+        if not connection.received.endswith(b"\r\n\r\n"):
             return
-        key = _HANDSHAKE_KEY.findall(self.received)[-1]
+        key = _HANDSHAKE_KEY.findall(connection.received)[0]
         digest = hashlib.sha1(key + _HANDSHAKE_SUFFIX, usedforsecurity=False).digest()
-        self._transports[-1].write(
+        connection.transport.write(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n\r\n" + self._garbage
         )

@@ -148,7 +148,7 @@ async def test_a_handshake_is_never_answered() -> None:
     async with RawServer() as server:
         with pytest.raises(TimeoutError):
             await connect(server.url, open_timeout=0.1)
-        assert server.received.startswith(b"GET /ws HTTP/1.1\r\n")
+        assert server.connections[0].received.startswith(b"GET /ws HTTP/1.1\r\n")
 
 
 @pytest.mark.parametrize(
