@@ -67,7 +67,7 @@ class ClientCall(Call):
     def receive_bye(self, dialog: Dialog, request: Request, transaction: AnyServerTransaction, *, now: float) -> None:
         """The called side hung up, or one of its forks did."""
         self._layer.respond(transaction, self._endpoint.response(request, 200), now=now)
-        if dialog is self._dialog:
+        if dialog is self._dialog:  # an early dialog or a fork is not the call
             self.state = State.ENDED
             self._end(EndCause.REMOTE_BYE, message=request)
 
@@ -110,8 +110,16 @@ class ClientCall(Call):
                 self._send_cancel(now)
             return
         if response.status > 100:
+            self._note_early_dialog(response)
             self._deadlines[Deadline.ANSWER] = now + self._endpoint.timers.c
             self.events.append(CallProgress(self.ref, response))
+
+    def _note_early_dialog(self, response: Response) -> None:
+        """Remember who rings, to know their requests before the answer (RFC 3261, 12.1.2)."""
+        if response.to.tag is not None and len(self.dialogs) < _MAX_FORKS:
+            invite = self._invite
+            dialog = Dialog.of_client(invite.request, response, destination=invite.destination)
+            self.dialogs.setdefault(dialog.key, dialog)
 
     def _receive_success(self, response: Response, now: float) -> None:
         """Acknowledge every 2xx; the first is the call, those of other forks are ended (13.2.2.4)."""
@@ -126,6 +134,8 @@ class ClientCall(Call):
         ack = dialog.request("ACK", endpoint=self._endpoint, cseq=invite.cseq.number)
         self._acks[dialog.key] = bytes(ack), dialog.destination
         self._layer.send(*self._acks[dialog.key])
+        early = self.dialogs.get(dialog.key)
+        dialog.remote_cseq = None if early is None else early.remote_cseq
         self.dialogs[dialog.key] = dialog
         if self._dialog is not None:
             self._send_bye(dialog, now=now)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from .cseq import CSeq
 from .error import SipError
 from .headers import Headers
@@ -7,7 +9,7 @@ from .name_addr import NameAddr
 from .via import Via
 
 
-class Message:
+class Message(ABC):
     """What requests and responses have in common. See RFC 3261, section 7.
 
     Text is UTF-8 with surrogate escapes, so that a name in another encoding goes out as it came in.
@@ -18,6 +20,11 @@ class Message:
 
     headers: Headers
     body: bytes
+
+    @property
+    @abstractmethod
+    def start_line(self) -> str:
+        """The first line."""
 
     @property
     def vias(self) -> tuple[Via, ...]:
@@ -70,7 +77,7 @@ class Message:
             raise SipError(f"Missing {name}")
         return value
 
-    def _serialize(self, start_line: str) -> bytes:
+    def __bytes__(self) -> bytes:
         assert "Content-Length" not in self.headers
-        head = f"{start_line}\r\n{self.headers}Content-Length: {len(self.body)}\r\n\r\n"
+        head = f"{self.start_line}\r\n{self.headers}Content-Length: {len(self.body)}\r\n\r\n"
         return head.encode("utf-8", "surrogateescape") + self.body

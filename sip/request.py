@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from .headers import Headers
 from .message import Message
-from .via import Address, Via
+from .via import Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,7 @@ class Request(Message):
 
     def with_source(self, source: Address) -> Request:
         """Return a copy whose nearest Via says where it came from. See RFC 3261, section 18.2.1."""
-        nearest, *others = self.headers.get_list("Via")
-        vias = [str(Via.parse(nearest).with_source(source)), *others]
+        vias = [str(self.via.with_source(source)), *self.headers.get_list("Via")[1:]]
         rest = self.headers.remove("Via")
         return replace(self, headers=Headers((*(("Via", via) for via in vias), *rest)))
 
@@ -32,5 +31,7 @@ class Request(Message):
         items.append(("CSeq", f"{self.cseq.number} {method}"))
         return Request(method, self.uri, Headers((*items, *headers)))
 
-    def __bytes__(self) -> bytes:
-        return self._serialize(f"{self.method} {self.uri} SIP/2.0")
+    @property
+    def start_line(self) -> str:
+        """The first line."""
+        return f"{self.method} {self.uri} SIP/2.0"

@@ -54,8 +54,10 @@ class Response(Message):
             reason = REASON_PHRASES.get(status, "Unknown")
         return cls(status, " ".join(reason.replace("\x00", " ").split()), all_headers, body)
 
-    def __bytes__(self) -> bytes:
-        return self._serialize(f"SIP/2.0 {self.status:03} {self.reason}")
+    @property
+    def start_line(self) -> str:
+        """The first line."""
+        return f"SIP/2.0 {self.status:03} {self.reason}"
 
 
 def _has_tag(to: str) -> bool:

@@ -170,6 +170,8 @@ def test_the_content_type_is_compared_without_case_and_parameters() -> None:
     assert parse_message(request(contact=None)).contact is None
     with pytest.raises(SipError):
         _ = Request("X", "sip:h", Headers()).via
+    with pytest.raises(SipError):
+        _ = Request("X", "sip:h", Headers()).to
 
 
 def test_a_response_without_a_to_header_to_copy_has_none() -> None:
