@@ -23,6 +23,8 @@ def is_token(text: str) -> bool:
 
 def split_outside_quotes(text: str, separator: str) -> tuple[str, ...]:
     """Split at each separator that is neither in a quoted string nor in angle brackets."""
+    if '"' not in text and "<" not in text:
+        return tuple(part for each in text.split(separator) if (part := each.strip()))
     parts = []
     start = 0
     inside = ""
