@@ -1,0 +1,280 @@
+"""The command line. Exit codes: 0 ok, 1 failed, 2 wrong use.
+
+Imports of the commands are inside them, so that `sidecar --help` does not wait for what it does not need.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Coroutine
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from rtp import Pcm
+    from sidecar.io.caller import CallResult
+    from sip import SipUri
+
+_T = TypeVar("_T")
+
+_FAILED, _WRONG_USE = 1, 2
+_OWN_HEADERS = frozenset("via from to call-id cseq contact max-forwards content-length content-type".split())
+
+app = typer.Typer(
+    help="Connects telephone calls to voice bots: SIP and RTP in, WebSocket out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class CodecName(StrEnum):
+    """The codecs of the test caller."""
+
+    PCMU = "pcmu"
+    PCMA = "pcma"
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if version:
+        from sidecar import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def serve(
+    config: Annotated[
+        Path | None, typer.Option(help="A configuration file (TOML); the environment goes before it.")
+    ] = None,
+) -> None:
+    """Take calls until SIGTERM or SIGINT."""
+    from sidecar.app import serve as serve_calls
+    from sidecar.console import log_to_stderr
+    from sidecar.settings import SettingsError, load_settings
+
+    log_to_stderr("info")
+    try:
+        _run(serve_calls(load_settings(config)))
+    except SettingsError as error:
+        _fail(str(error), code=_WRONG_USE)
+    except OSError as error:
+        _fail(f"cannot listen: {error.strerror or error}")
+
+
+@app.command()
+def demo(
+    seconds: Annotated[float, typer.Option(min=1, max=3600, help="How long the call lasts.")] = 8.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    output: Annotated[
+        Path, typer.Option(dir_okay=False, help="The recording: left what was sent, right what was heard.")
+    ] = Path("demo.wav"),
+) -> None:
+    """Place a call through the sidecar to an echo bot, all on this machine, and tell what is heard."""
+    from sidecar.console import call_progress, log_to_stderr, print_error, print_heard, print_json, span_json
+    from sidecar.core.listening import side_by_side
+    from sidecar.demo import run_demo
+
+    _check_writable(output, "--output")
+    log_to_stderr("warning")
+    try:
+        with call_progress(seconds) as progress:
+            result = _run(run_demo(seconds=seconds, on_state=progress.show))
+    except OSError as error:
+        _fail(f"this machine gives no ports: {error.strerror or error}")
+    heard = result.heard
+    recording = _write(output, side_by_side(result.call.recording)) if result.call.answered else None
+    if as_json:
+        print_json(
+            {
+                "ok": result.ok,
+                "seconds": heard.frames_sent / 50,
+                "frames_sent": heard.frames_sent,
+                "frames_received": heard.frames_received,
+                "round_trip_ms": span_json(heard.round_trip_ms),
+                "recording": recording,
+            }
+        )
+    elif result.call.answered:
+        print_heard(result.call, heard)
+        typer.echo(f"recording       {recording}")
+        if result.ok:
+            typer.echo("ok: the bot heard the caller, and the caller heard the bot")
+    for problem in result.problems:
+        print_error(problem)
+    raise typer.Exit(0 if result.ok else _FAILED)
+
+
+@app.command()
+def echo(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 is any free one.")] = 8765,
+) -> None:
+    """Run a bot that says what it hears."""
+    from sidecar.console import log_to_stderr
+    from sidecar.io.echo_bot import EchoBot
+    from sidecar.io.signals import stop_signal
+
+    async def run() -> None:
+        stopped = stop_signal()
+        async with EchoBot(host=host, port=port) as bot:
+            typer.echo(f"An echo bot listens on {bot.url}")
+            await stopped.wait()
+
+    log_to_stderr("info")
+    try:
+        _run(run())
+    except OSError as error:
+        _fail(f"cannot listen on {host}, port {port}: {error.strerror or error}")
+
+
+@app.command()
+def call(
+    sip_uri: Annotated[str, typer.Argument(metavar="SIP-URI", help="Whom to call, such as sip:sales@127.0.0.1:5070.")],
+    play: Annotated[
+        Path | None, typer.Option(metavar="WAV", help="What to say: 16-bit PCM, a multiple of 8000 Hz. [a melody]")
+    ] = None,
+    record: Annotated[
+        Path | None, typer.Option(metavar="WAV", dir_okay=False, help="Where to write what is heard.")
+    ] = None,
+    header: Annotated[
+        list[str] | None, typer.Option(metavar="'Name: value'", help="A header of the INVITE; may be repeated.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.1, max=3600, help="How long to talk. [what is said, and 1 s]")
+    ] = None,
+    codec: Annotated[CodecName, typer.Option(help="The codec to offer.")] = CodecName.PCMU,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Place a test call, and tell what is heard."""
+    from rtp import CLOCK_RATE, Codec
+    from sidecar.console import call_progress, log_to_stderr, print_error
+    from sidecar.io.caller import CallPlan, place_call
+
+    target, headers, signal = _target(sip_uri), [_header(text) for text in header or ()], _signal(play)
+    if record is not None:
+        _check_writable(record, "--record")
+    log_to_stderr("warning")
+    plan = CallPlan(
+        target=target,
+        signal=signal,
+        seconds=seconds or min(len(signal) / CLOCK_RATE + 1, 3600),
+        headers=headers,
+        codec=Codec[codec.name],
+    )
+    try:
+        with call_progress(plan.seconds) as progress:
+            result = _run(place_call(plan, on_state=progress.show))
+    except OSError as error:
+        _fail(f"this machine gives no ports: {error.strerror or error}")
+    recording = _write(record, result.recording.heard) if record is not None and result.answered else None
+    _tell(result, recording, as_json=as_json)
+    if not result.answered:
+        print_error(f"{result.status} {result.reason}")
+        raise typer.Exit(_FAILED)
+
+
+def main() -> None:
+    """Run the command that was given."""
+    app(prog_name="sidecar")
+
+
+def _run(coroutine: Coroutine[Any, Any, _T]) -> _T:
+    """Run in a new event loop: uvloop's where there is one."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(coroutine)
+    return uvloop.run(coroutine)
+
+
+def _fail(text: str, *, code: int = _FAILED) -> NoReturn:
+    from sidecar.console import print_error
+
+    print_error(text)
+    raise typer.Exit(code)
+
+
+def _tell(result: CallResult, recording: str | None, *, as_json: bool) -> None:
+    from sidecar.console import print_heard, print_json, span_json
+    from sidecar.core.listening import judge
+
+    heard = judge(result.recording)
+    if as_json:
+        setup_seconds = result.setup_seconds
+        print_json(
+            {
+                "ok": result.answered,
+                "status": result.status,
+                "reason": result.reason,
+                "hung_up_by": result.hung_up_by.value if result.hung_up_by else None,
+                "setup_ms": None if setup_seconds is None else round(1000 * setup_seconds, 1),
+                "frames_sent": heard.frames_sent,
+                "frames_received": heard.frames_received,
+                "heard_dbfs": round(heard.heard_dbfs, 1),
+                "round_trip_ms": span_json(heard.round_trip_ms),
+                "recording": recording,
+            }
+        )
+    elif result.answered:
+        print_heard(result, heard)
+        if recording is not None:
+            typer.echo(f"recording       {recording}")
+
+
+def _target(text: str) -> SipUri:
+    from sip import SipError, SipUri
+
+    try:
+        target = SipUri.parse(text)
+    except SipError as error:
+        raise typer.BadParameter(str(error), param_hint="SIP-URI") from None
+    transport = (target.parameters.get("transport") or "udp").lower()
+    if target.scheme != "sip" or transport != "udp":
+        raise typer.BadParameter("only sip: over UDP is supported", param_hint="SIP-URI")
+    return target
+
+
+def _header(text: str) -> tuple[str, str]:
+    match = re.fullmatch(r"([A-Za-z0-9.!%*_+`'~-]+)[ \t]*:[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)", text)
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is not 'Name: value'", param_hint="--header")
+    if match[1].lower() in _OWN_HEADERS:
+        raise typer.BadParameter(f"{match[1]} is the caller's own to set", param_hint="--header")
+    return match[1], match[2]
+
+
+def _signal(play: Path | None) -> Pcm:
+    from sidecar.io.wav import WavError, read_speech
+    from sidecar.sample import load_melody
+
+    if play is None:
+        return load_melody()
+    try:
+        return read_speech(play)
+    except WavError as error:
+        raise typer.BadParameter(str(error), param_hint="--play") from None
+
+
+def _check_writable(path: Path, option: str) -> None:
+    """Refuse before the call what would fail after it."""
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise typer.BadParameter(f"{path}: no file can be written there", param_hint=option)
+
+
+def _write(path: Path, pcm: Pcm) -> str:
+    from sidecar.io.wav import WavError, write_wav
+
+    try:
+        write_wav(path, pcm)
+    except WavError as error:
+        _fail(str(error))
+    return str(path)

@@ -1,0 +1,95 @@
+"""What the commands print: progress and errors to standard error, results to standard output."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+from rtp import FRAME_MS
+from sidecar.core.listening import Heard, Span
+from sidecar.io.caller import CallResult, CallState
+
+
+def log_to_stderr(level: str) -> None:
+    """Write the log of this process to standard error: for people at a terminal, as JSON elsewhere."""
+    terminal = sys.stderr.isatty()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def print_error(text: str) -> None:
+    """Tell what went wrong."""
+    Console(stderr=True, highlight=False).print(text, style="red", markup=False, soft_wrap=True)
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print one object on one line."""
+    sys.stdout.write(json.dumps(value) + "\n")
+
+
+class CallProgressBar:
+    """Shows on standard error how a call goes."""
+
+    def __init__(self, progress: Progress, *, seconds: float) -> None:
+        self._progress = progress
+        self._frames = round(seconds * 1000 / FRAME_MS)
+        self._task = progress.add_task("calling", total=self._frames, heard=0)
+
+    def show(self, state: CallState) -> None:
+        """Note the state; it is drawn a few times a second."""
+        heard = state.frames_heard * FRAME_MS / 1000
+        self._progress.update(self._task, description=state.phase, completed=state.frames_sent, heard=heard)
+
+
+@contextmanager
+def call_progress(seconds: float) -> Iterator[CallProgressBar]:
+    """Show a bar for a call of `seconds` until the block ends."""
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[heard]:.1f} s heard")
+    with Progress(*columns, console=Console(stderr=True), refresh_per_second=5) as progress:
+        yield CallProgressBar(progress, seconds=seconds)
+
+
+def heard_table(call: CallResult, heard: Heard) -> Table:
+    """Lay out what was heard of a call."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    setup_ms = 1000 * (call.setup_seconds or 0.0)
+    table.add_row("answered", f"{call.status} {call.reason}, after {setup_ms:.0f} ms")
+    table.add_row("frames", f"{heard.frames_sent} sent, {heard.frames_received} received, 20 ms each")
+    table.add_row("level", f"{heard.sent_dbfs:.1f} dBFS sent, {heard.heard_dbfs:.1f} dBFS heard")
+    table.add_row("round trip", _span(heard.round_trip_ms, "no echo"))
+    table.add_row("between frames", _span(heard.arrival_ms, "nothing came"))
+    gaps = f"{heard.gaps}, the longest of {heard.longest_gap_ms:.0f} ms" if heard.gaps else "none"
+    table.add_row("silent gaps", gaps)
+    table.add_row("hung up by", call.hung_up_by.value if call.hung_up_by else "nobody")
+    return table
+
+
+def print_heard(call: CallResult, heard: Heard) -> None:
+    """Print what was heard of a call."""
+    Console(highlight=False).print(heard_table(call, heard))
+
+
+def span_json(span: Span | None) -> dict[str, float | None]:
+    """Return the numbers of a span in ms, to a tenth; null where there are none."""
+    return {"p50": None, "p99": None} if span is None else {"p50": round(span.p50, 1), "p99": round(span.p99, 1)}
+
+
+def _span(span: Span | None, nothing: str) -> str:
+    return nothing if span is None else f"{span.p50:.1f} ms (p50), {span.p99:.1f} ms (p99)"

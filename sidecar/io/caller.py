@@ -1,0 +1,291 @@
+"""A telephone for tests and demos: places one call over SIP and RTP, talks, and keeps what it hears."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from random import Random, SystemRandom
+from typing import TypeVar
+
+from rtp import FRAME_MS, Codec, Pcm
+from sidecar.core.talker import Line, Recording, TalkEnded, Talker
+from sidecar.io.agent_driver import Agent, AgentDriver
+from sip import (
+    Address,
+    CallAnswered,
+    CallEnded,
+    CallProgress,
+    CallRef,
+    EndCause,
+    Event,
+    MediaCapabilities,
+    NotAcceptable,
+    Origin,
+    Response,
+    SdpError,
+    SessionDescription,
+    SipUri,
+    UserAgent,
+    accept_answer,
+    make_offer,
+)
+from sip import Codec as SdpCodec
+
+DEFAULT_SIP_PORT = 5060
+
+_GRACE = 2.0  # seconds: how much longer than planned a call may take, for a stalled machine
+_GOODBYE = 1.0  # seconds: how long the other side has to answer our BYE or CANCEL
+
+_E = TypeVar("_E")
+
+
+class HungUpBy(Enum):
+    """Who ended the call."""
+
+    CALLER = "caller"  # we
+    CALLEE = "callee"
+
+
+@dataclass(frozen=True, slots=True)
+class CallPlan:
+    """A call to be placed."""
+
+    target: SipUri
+    signal: Pcm  # what is said: int16[n] at 8 kHz; silence follows
+    seconds: float  # from the answer to our BYE
+    headers: Sequence[tuple[str, str]] = ()  # of the INVITE
+    codec: Codec = Codec.PCMU
+    setup_timeout: float = 10.0  # seconds from the INVITE to its answer
+    user: str = "caller"  # of our own address
+
+
+@dataclass(frozen=True, slots=True)
+class CallResult:
+    """What became of a call."""
+
+    status: int  # of the final response; 408 and 503 also where none came (RFC 3261, 8.1.3.1)
+    reason: str
+    hung_up_by: HungUpBy | None = None  # None: it was never answered
+    setup_seconds: float | None = None  # from the INVITE to its answer
+    recording: Recording = field(default_factory=Recording)
+
+    @property
+    def answered(self) -> bool:
+        """Whether there was a call at all."""
+        return self.hung_up_by is not None
+
+
+@dataclass(frozen=True, slots=True)
+class CallState:
+    """How a call goes, while it does."""
+
+    phase: str  # calling; ringing or the like, as the other side says it; talking
+    frames_sent: int = 0
+    frames_heard: int = 0
+
+
+async def place_call(
+    plan: CallPlan, *, random: Random | None = None, on_state: Callable[[CallState], None] = lambda _state: None
+) -> CallResult:
+    """Place a call, talk, and hang up, unless the other side does.
+
+    `on_state` is told whenever something changes, and with every frame that is sent.
+    Raise OSError if this machine gives us no socket.
+    """
+    loop = asyncio.get_running_loop()
+    target = plan.target
+    try:
+        found = await loop.getaddrinfo(
+            target.host, target.port or DEFAULT_SIP_PORT, family=socket.AF_INET, type=socket.SOCK_DGRAM
+        )
+        destination: Address = (str(found[0][4][0]), int(found[0][4][1]))
+        host = _address_towards(destination)
+    except OSError as error:
+        return CallResult(503, f"{target.host}: {error.strerror or error}")
+    with _bound_socket(host) as sip_socket, _bound_socket(host) as rtp_socket:
+        caller = _Caller(plan, destination, sip_socket, rtp_socket, random or SystemRandom(), on_state)
+        return await caller.run()
+
+
+class _Caller:
+    """One call, from the INVITE to what follows the BYE."""
+
+    def __init__(
+        self,
+        plan: CallPlan,
+        destination: Address,
+        sip_socket: socket.socket,
+        rtp_socket: socket.socket,
+        random: Random,
+        on_state: Callable[[CallState], None],
+    ) -> None:
+        self._plan = plan
+        self._destination = destination
+        self._sip_socket, self._rtp_socket = sip_socket, rtp_socket
+        self._loop = asyncio.get_running_loop()
+        self._on_state = on_state
+        self._contact: Address = sip_socket.getsockname()
+        self._agent = UserAgent(contact=self._contact, random=random)
+        self._talker = _ReportingTalker(plan, random=random, on_state=on_state)
+        self._answered: asyncio.Future[CallAnswered] = self._loop.create_future()
+        self._ended: asyncio.Future[CallEnded] = self._loop.create_future()
+        self._talked: asyncio.Future[TalkEnded] = self._loop.create_future()
+        self._offer = self._make_offer(rtp_socket.getsockname(), random)
+
+    async def run(self) -> CallResult:
+        """Do all of it."""
+        agent: Agent[Event] = self._agent
+        async with (
+            _driven(self._talker, self._on_talk, self._rtp_socket) as rtp,
+            _driven(agent, self._on_event, self._sip_socket) as sip,
+        ):
+            return await self._call(sip, rtp)
+
+    async def _call(self, sip: _Driver[Event], rtp: AgentDriver[TalkEnded]) -> CallResult:
+        placed_at = self._loop.time()
+        self._on_state(CallState("calling"))
+        contact_host, contact_port = self._contact
+        call = self._agent.invite(
+            self._plan.target,
+            destination=self._destination,
+            from_uri=SipUri(contact_host, contact_port, self._plan.user),
+            body=bytes(self._offer),
+            headers=self._plan.headers,
+            now=placed_at,
+        )
+        sip.drain()
+        await asyncio.wait(
+            (self._answered, self._ended), timeout=self._plan.setup_timeout, return_when=asyncio.FIRST_COMPLETED
+        )
+        if not self._answered.done():
+            if self._ended.done():
+                return _refused(self._ended.result())
+            await self._hang_up(sip, call)
+            return CallResult(408, f"no answer within {self._plan.setup_timeout:g} s")
+        setup_seconds = self._loop.time() - placed_at
+        try:
+            line = self._line(self._answered.result().response)
+        except (SdpError, NotAcceptable) as error:
+            await self._hang_up(sip, call)
+            return CallResult(488, f"the answer has no audio for us: {error}")
+        self._talker.start(line, now=self._loop.time())
+        rtp.drain()
+        await asyncio.wait(
+            (self._talked, self._ended), timeout=self._plan.seconds + _GRACE, return_when=asyncio.FIRST_COMPLETED
+        )
+        by = HungUpBy.CALLEE if self._ended.done() else HungUpBy.CALLER
+        recording = self._talker.recording()
+        await self._hang_up(sip, call)
+        answer = self._answered.result().response
+        return CallResult(answer.status, answer.reason, by, setup_seconds, recording)
+
+    async def _hang_up(self, sip: _Driver[Event], call: CallRef) -> None:
+        """Say BYE, or CANCEL, whichever fits, and give the other side a moment to hear it."""
+        if self._ended.done():
+            return
+        sip.heard.clear()
+        self._agent.hang_up(call, now=self._loop.time())
+        sip.drain()
+        if self._answered.done():  # our BYE is answered by anything that comes now
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(sip.heard.wait(), _GOODBYE)
+        else:  # our CANCEL is, once the INVITE has its 487
+            await asyncio.wait((self._ended,), timeout=_GOODBYE)
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, CallProgress):
+            self._on_state(CallState(event.response.reason or str(event.response.status)))
+        elif isinstance(event, CallAnswered):
+            self._answered.set_result(event)
+        elif isinstance(event, CallEnded):
+            self._ended.set_result(event)
+        else:  # nobody is to call us
+            self._agent.hang_up(event.call, now=self._loop.time())
+
+    def _on_talk(self, event: TalkEnded) -> None:
+        self._talked.set_result(event)
+
+    def _make_offer(self, rtp_address: Address, random: Random) -> SessionDescription:
+        host, port = rtp_address
+        codecs = (SdpCodec(self._plan.codec.name, 8000),)
+        session = random.getrandbits(31)
+        return make_offer(
+            MediaCapabilities(host, port, codecs, telephone_event=False), origin=Origin(session, session, host)
+        )
+
+    def _line(self, response: Response) -> Line:
+        negotiated = accept_answer(self._offer, SessionDescription.parse(response.body))
+        remote = (negotiated.remote_address, negotiated.remote_port)
+        return Line(remote, self._plan.codec, negotiated.payload_type, negotiated.receive_payload_type)
+
+
+class _ReportingTalker(Talker):
+    """A talker that tells how it goes on with every frame that is due."""
+
+    def __init__(self, plan: CallPlan, *, random: Random, on_state: Callable[[CallState], None]) -> None:
+        super().__init__(plan.signal, frames=round(plan.seconds * 1000 / FRAME_MS), random=random)
+        self._on_state = on_state
+
+    def handle_timeout(self, *, now: float) -> None:
+        super().handle_timeout(now=now)
+        self._on_state(CallState("talking", self.frames_sent, self.frames_heard))
+
+
+class _Driver(AgentDriver[_E]):
+    """Knows whether anything came in at all."""
+
+    def __init__(self, agent: Agent[_E], on_event: Callable[[_E], None]) -> None:
+        super().__init__(agent, on_event)
+        self.heard = asyncio.Event()
+
+    def datagram_received(self, data: bytes, addr: Address) -> None:
+        super().datagram_received(data, addr)
+        self.heard.set()
+
+
+@contextlib.asynccontextmanager
+async def _driven(agent: Agent[_E], on_event: Callable[[_E], None], sock: socket.socket) -> AsyncIterator[_Driver[_E]]:
+    """Drive an agent over a socket until the block ends."""
+    loop = asyncio.get_running_loop()
+    transport, driver = await loop.create_datagram_endpoint(lambda: _Driver(agent, on_event), sock=sock)
+    try:
+        yield driver
+    finally:
+        transport.close()
+
+
+def _refused(ended: CallEnded) -> CallResult:
+    """Say why a call was not answered."""
+    if isinstance(ended.message, Response):
+        return CallResult(ended.message.status, _explained(ended.message))
+    if ended.cause is EndCause.TIMEOUT:
+        return CallResult(408, "nobody there answers SIP over UDP")
+    return CallResult(ended.status or 500, ended.cause.value)
+
+
+def _explained(response: Response) -> str:
+    """Return the reason phrase, and the `Warning` or `Reason` that says more."""
+    more = [value for name in ("Warning", "Reason") if (value := response.headers.get(name))]
+    return "; ".join([response.reason, *more])
+
+
+def _address_towards(destination: Address) -> str:
+    """Return the address that this machine reaches `destination` from; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.connect(destination)
+        return str(sock.getsockname()[0])
+
+
+def _bound_socket(host: str) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        sock.bind((host, 0))
+    except OSError:
+        sock.close()
+        raise
+    return sock
