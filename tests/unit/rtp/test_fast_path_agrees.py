@@ -1,0 +1,133 @@
+"""The fast path gives what the slow path gives: the same samples at the same times, and the same counts.
+
+A `MediaPlane` gets the datagrams of several calls in batches, each call's `ReceiveStream` gets its own one by one.
+After every batch, and after every `handle_timeout`, both must have given the same. `handle_timeout` is called on all at
+the same times; early or late makes no difference to either, so it need not be called when a deadline is due.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from random import Random
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rtp import Codec, Frames, MediaPlane, Pcm, ReceiveStream, RtpError, RtpPacket, address_key
+from tests.support.rtp_sender import ACTIONS, PLAIN, Action, RtpSender, batch_of
+
+CALLS = [(Codec.PCMU, 0), (Codec.PCMA, 8), (Codec.PCMU, 96), (Codec.PCMA, 97)]
+STRANGER = address_key("192.0.2.66", 6666)
+WAITS = (0.0, 0.001, 0.020, 0.050, 0.060, 0.100)
+
+
+class TwoReceivers:
+    """The same calls twice: as rows of a plane, and each alone."""
+
+    def __init__(self, seed: int) -> None:
+        random = Random(seed)
+        self.now = 100.0
+        self.plane = MediaPlane(capacity=7, random=random)
+        self.senders = [RtpSender(random, payload_type=payload_type) for _, payload_type in CALLS]
+        self.sources = [address_key(f"192.0.2.{number}", 4000 + number) for number in range(len(CALLS))]
+        self.alone = [ReceiveStream(codec, payload_type) for codec, payload_type in CALLS]
+        self.rows = [
+            self.plane.open(codec=codec, payload_type=payload_type, send_payload_type=0, destination=source, sources=[])
+            for (codec, payload_type), source in zip(CALLS, self.sources, strict=True)
+        ]
+        self.malformed = self.unknown = 0
+
+    def deliver(self, actions: Iterable[Action]) -> None:
+        """Let all that the actions make arrive in one batch."""
+        self._deliver([(each, a.call) for a in actions for each in self.senders[a.call].act(a.kind, a.argument)])
+
+    def deliver_stray(self, datagram: bytes) -> None:
+        """Let something come from an address that no call has offered."""
+        assert not list(self.plane.receive(*batch_of([(datagram, STRANGER)]), now=self.now))
+        self.unknown += 1
+
+    def _deliver(self, arriving: list[tuple[bytes, int]]) -> None:
+        batch = batch_of([(datagram, self.sources[call]) for datagram, call in arriving])
+        frames = self.plane.receive(*batch, now=self.now)
+        for datagram, call in arriving:
+            try:
+                self.alone[call].receive(RtpPacket.parse(datagram), now=self.now)
+            except RtpError:
+                self.malformed += 1
+        self.compare(frames)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, and tell all."""
+        self.now += seconds
+        frames = self.plane.handle_timeout(now=self.now)
+        for stream in self.alone:
+            stream.handle_timeout(now=self.now)
+        self.compare(frames)
+
+    def compare(self, frames: Iterable[Frames]) -> None:
+        """Both have given the same samples, and wait for the same time."""
+        given_out: dict[int, list[Pcm]] = defaultdict(list)
+        for rows, pcm in frames:
+            assert pcm.shape == (len(rows), 160)
+            assert len(set(rows.tolist())) == len(rows), "a row comes twice in one batch"
+            for row, samples in zip(rows.tolist(), pcm, strict=True):
+                given_out[row].append(samples)
+        for row, stream in zip(self.rows, self.alone, strict=True):
+            assert row is not None
+            ours, theirs = given_out.pop(row, []), stream.take_frames()
+            assert np.array_equal(np.array(ours), np.array(theirs)), f"row {row}"
+        assert not given_out
+        deadlines = [at for stream in self.alone if (at := stream.next_timeout()) is not None]
+        assert self.plane.next_timeout() == min(deadlines, default=None)
+
+    def finish(self) -> None:
+        """Let all arrive that is still on its way, and all wait that waits; the counts agree as well."""
+        self._deliver([(each, call) for call, sender in enumerate(self.senders) for each in sender.release_all()])
+        self.wait(1.0)
+        self.deliver(Action(call, PLAIN) for call in range(len(CALLS)))
+        for row, stream in zip(self.rows, self.alone, strict=True):
+            assert row is not None
+            assert self.plane.receive_counters(row) == stream.counters
+            assert self.plane.close(row) == stream.counters
+        assert self.plane.counters.malformed == self.malformed
+        assert self.plane.counters.unknown_source == self.unknown
+        assert self.plane.next_timeout() is None
+
+
+plain_actions = st.builds(Action, st.integers(0, len(CALLS) - 1), st.just(PLAIN))
+odd_actions = st.builds(Action, st.integers(0, len(CALLS) - 1), st.sampled_from(ACTIONS), st.integers(0, 60))
+batches = st.lists(plain_actions | plain_actions | odd_actions, max_size=16)
+
+
+@settings(max_examples=200)
+@given(st.integers(0, 1 << 32), st.lists(batches | st.sampled_from(WAITS), max_size=24))
+def test_a_row_gives_what_a_stream_alone_gives(seed: int, steps: list[list[Action] | float]) -> None:
+    both = TwoReceivers(seed)
+    for step in steps:
+        if isinstance(step, float):
+            both.wait(step)
+        else:
+            both.deliver(step)
+    both.finish()
+
+
+def test_rows_give_what_streams_alone_give_in_a_long_talk() -> None:
+    """Hundreds of seconds for each of four calls, across several wraps of the sequence numbers."""
+    for seed in range(8):
+        random, both = Random(seed), TwoReceivers(seed)
+        oddness = random.choice([0.002, 0.02, 0.2, 0.6])
+        for _ in range(500):
+            size = random.choice([1, 2, 4, 8, 30])
+            both.deliver(
+                Action(random.randrange(len(CALLS)), random.choice(ACTIONS), random.randrange(61))
+                if random.random() < oddness
+                else Action(random.randrange(len(CALLS)), PLAIN)
+                for _ in range(size)
+            )
+            if random.random() < 0.3:
+                both.wait(random.choice(WAITS))
+            if random.random() < 0.05:
+                both.deliver_stray(random.randbytes(172))
+        both.finish()

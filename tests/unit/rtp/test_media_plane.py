@@ -1,0 +1,317 @@
+"""Calls as rows: they come and go, hear nobody else, and send what RFC 3550 says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtp import PACKET_BYTES, Codec, Frames, MediaPlane, Pcm, ReceiveCounters, RtpPacket, address_key
+from rtp.g711 import decode_one, encode_one
+from tests.support.rtp_sender import PLAIN, RtpSender, batch_of
+
+HERE, THERE, ELSEWHERE = (address_key("192.0.2.1", port) for port in (4000, 4002, 4004))
+
+
+def new_plane(capacity: int = 4, *, seed: int = 1) -> MediaPlane:
+    return MediaPlane(capacity, Random(seed))
+
+
+def opened(
+    plane: MediaPlane,
+    destination: int = HERE,
+    *,
+    codec: Codec = Codec.PCMU,
+    payload_type: int = 0,
+    sources: Iterable[int] = (),
+) -> int:
+    """Open a call that there must be room for."""
+    row = plane.open(
+        codec=codec,
+        payload_type=payload_type,
+        send_payload_type=payload_type,
+        destination=destination,
+        sources=list(sources),
+    )
+    assert row is not None
+    return row
+
+
+def heard(frames: Iterable[Frames], row: int) -> Pcm:
+    """Return what `row` is given."""
+    parts = [pcm[rows == row].reshape(-1) for rows, pcm in frames]
+    return np.concatenate([np.empty(0, np.int16), *parts])
+
+
+def receive(plane: MediaPlane, *datagrams: tuple[bytes, int], now: float = 0.0, width: int = 2048) -> list[Frames]:
+    return list(plane.receive(*batch_of(datagrams, width=width), now=now))
+
+
+def sent(plane: MediaPlane, rows: Iterable[int], pcm: Pcm | None = None) -> list[tuple[RtpPacket, int]]:
+    """Send a frame to each of `rows`; return the packets and where they go."""
+    chosen = np.array(list(rows), np.int64)
+    pcm = np.zeros((len(chosen), 160), np.int16) if pcm is None else pcm
+    packets, destinations = np.full((9, PACKET_BYTES), 0xA5, np.uint8), np.zeros(9, np.uint64)
+    count = plane.send(Frames(chosen, pcm), packets, destinations)
+    assert (packets[count:] == 0xA5).all()
+    return [(RtpPacket.parse(packets[at].tobytes()), int(destinations[at])) for at in range(count)]
+
+
+def test_a_packet_is_heard_in_the_row_of_its_sender() -> None:
+    plane = new_plane()
+    first, second = opened(plane), opened(plane, THERE, codec=Codec.PCMA, payload_type=8)
+    assert plane.calls == 2
+    ours, theirs = RtpSender(Random(1), payload_type=0), RtpSender(Random(2), payload_type=8)
+    for _ in range(3):
+        one, two = ours.act(PLAIN)[0], theirs.act(PLAIN)[0]
+        frames = receive(plane, (two, THERE), (one, HERE))
+        assert heard(frames, first).tobytes() == decode_one(one[12:], Codec.PCMU).tobytes()
+        assert heard(frames, second).tobytes() == decode_one(two[12:], Codec.PCMA).tobytes()
+    assert plane.receive_counters(first) == plane.receive_counters(second) == ReceiveCounters(received=3)
+
+
+def test_an_empty_batch_gives_nothing() -> None:
+    plane = new_plane()
+    opened(plane)
+    assert receive(plane) == []
+    assert list(plane.handle_timeout(now=9.0)) == []
+    assert plane.next_timeout() is None
+
+
+def test_many_packets_of_one_call_in_one_batch_are_heard_in_order() -> None:
+    plane = new_plane()
+    row, sender = opened(plane), RtpSender(Random(1), payload_type=0)
+    datagrams = [sender.act(PLAIN)[0] for _ in range(50)]
+    frames = receive(plane, *((datagram, HERE) for datagram in datagrams))
+    assert heard(frames, row).tobytes() == decode_one(b"".join(each[12:] for each in datagrams), Codec.PCMU).tobytes()
+
+
+def test_who_is_unknown_is_counted_and_not_heard() -> None:
+    plane = new_plane()
+    datagram = RtpSender(Random(1), payload_type=0).act(PLAIN)[0]
+    assert receive(plane, (datagram, HERE)) == []
+    row = opened(plane)
+    assert receive(plane, (datagram, THERE), (b"", ELSEWHERE)) == []
+    assert plane.counters.unknown_source == 3
+    assert plane.receive_counters(row) == ReceiveCounters()
+    assert len(heard(receive(plane, (datagram, THERE), (datagram, HERE)), row)) == 160
+
+
+def test_a_call_is_heard_from_all_of_its_sources() -> None:
+    plane = new_plane()
+    row, sender = opened(plane, HERE, sources=[THERE, HERE]), RtpSender(Random(1), payload_type=0)
+    for source in (HERE, THERE, HERE):
+        assert len(heard(receive(plane, (sender.act(PLAIN)[0], source)), row)) == 160
+
+
+def test_what_fills_its_whole_row_did_not_fit() -> None:
+    plane = new_plane()
+    row = opened(plane)
+    oversized = bytes(RtpPacket(0, 1, 0, 5, bytes(500)))
+    fitting = bytes(RtpPacket(0, 1, 0, 5, bytes(487)))
+    assert receive(plane, (oversized, HERE), (oversized[:500], HERE), width=500) == []
+    assert plane.counters.oversized == 2
+    assert plane.counters.unknown_source == 0
+    assert len(heard(receive(plane, (fitting, HERE), width=500), row)) == 480
+    assert plane.receive_counters(row).received == 1
+
+
+def test_what_is_not_rtp_is_counted_and_changes_nothing_else() -> None:
+    plane = new_plane()
+    row, sender = opened(plane), RtpSender(Random(1), payload_type=0)
+    receive(plane, (sender.act(PLAIN)[0], HERE))
+    for bad in (b"", b"\x80", b"\x40" + bytes(171), b"\xbf" + bytes(171)):
+        assert receive(plane, (bad, HERE)) == []
+    assert plane.counters.malformed == 4
+    assert plane.receive_counters(row) == ReceiveCounters(received=1)
+    assert len(heard(receive(plane, (sender.act(PLAIN)[0], HERE)), row)) == 160
+
+
+@given(st.lists(st.binary(max_size=200), max_size=8))
+def test_garbage_never_raises(datagrams: list[bytes]) -> None:
+    plane = new_plane()
+    opened(plane)
+    receive(plane, *((datagram, HERE) for datagram in datagrams), now=1.0)
+    receive(plane, *((b"\x80" + datagram, HERE) for datagram in datagrams), now=1.0)
+    list(plane.handle_timeout(now=2.0))
+
+
+def test_a_gap_is_concealed_when_its_time_is_over() -> None:
+    plane = new_plane()
+    row, sender = opened(plane), RtpSender(Random(1), payload_type=0)
+    receive(plane, (sender.act(PLAIN)[0], HERE))
+    sender.act("lose")
+    assert receive(plane, (sender.act(PLAIN)[0], HERE), now=1.0) == []
+    assert plane.next_timeout() == 1.0 + 0.060
+    assert list(plane.handle_timeout(now=1.059)) == []
+    assert len(heard(plane.handle_timeout(now=1.060), row)) == 320
+    assert plane.next_timeout() is None
+    assert plane.close(row) == ReceiveCounters(received=2, lost=1, concealed_frames=1)
+
+
+# --- rows
+
+
+def test_there_are_as_many_rows_as_there_is_capacity() -> None:
+    plane = new_plane(2)
+    first, second = opened(plane, HERE), opened(plane, THERE)
+    assert {first, second} == {0, 1}
+    assert plane.open(codec=Codec.PCMU, payload_type=0, send_payload_type=0, destination=ELSEWHERE, sources=[]) is None
+    plane.close(first)
+    assert plane.calls == 1
+    assert opened(plane, ELSEWHERE) == first
+
+
+def test_no_address_can_be_taken_twice() -> None:
+    """Whoever could take it would hear another's bot."""
+    plane = new_plane()
+    row = opened(plane, HERE, sources=[THERE])
+    for taken in (HERE, THERE):
+        assert plane.open(codec=Codec.PCMU, payload_type=0, send_payload_type=0, destination=taken, sources=[]) is None
+    assert plane.calls == 1
+    other = opened(plane, ELSEWHERE, sources=[HERE, THERE])  # sources are a wish, and not granted here
+    datagram = RtpSender(Random(1), payload_type=0).act(PLAIN)[0]
+    frames = receive(plane, (datagram, HERE))
+    assert (len(heard(frames, row)), len(heard(frames, other))) == (160, 0)
+    plane.close(row)
+    assert opened(plane, HERE) == row
+
+
+def test_a_refused_call_takes_no_row() -> None:
+    plane = new_plane(2)
+    opened(plane, HERE)
+    for _ in range(5):
+        assert plane.open(codec=Codec.PCMU, payload_type=0, send_payload_type=0, destination=HERE, sources=[]) is None
+    opened(plane, THERE)
+
+
+@pytest.mark.parametrize("waiting", [False, True])
+def test_a_row_used_again_knows_nothing_of_the_call_before(waiting: bool) -> None:
+    """Neither its place in the sequence, nor its codec, its sound, its gaps, its counts or its addresses."""
+    plane = new_plane(1)
+    row, sender = opened(plane, sources=[ELSEWHERE]), RtpSender(Random(1), payload_type=0)
+    for _ in range(5):
+        receive(plane, (sender.act(PLAIN)[0], HERE))
+    if waiting:
+        sender.act("lose")
+        receive(plane, (sender.act(PLAIN)[0], HERE))
+    next_of_old = sender.act(PLAIN)[0]
+    sent(plane, [row])
+    plane.close(row)
+
+    assert opened(plane, THERE, codec=Codec.PCMA, payload_type=8) == row
+    assert plane.receive_counters(row) == ReceiveCounters()
+    assert plane.packets_sent(row) == 0
+    assert plane.next_timeout() is None
+    assert list(plane.handle_timeout(now=99.0)) == []
+    assert receive(plane, (next_of_old, HERE), (next_of_old, ELSEWHERE)) == []
+    assert plane.counters.unknown_source == 2
+    assert receive(plane, (next_of_old, THERE)) == []  # of another payload type
+    datagram = RtpSender(Random(2), payload_type=8).act(PLAIN)[0]
+    assert heard(receive(plane, (datagram, THERE)), row).tobytes() == decode_one(datagram[12:], Codec.PCMA).tobytes()
+    packet, destination = sent(plane, [row])[0]
+    assert packet.payload_type == 8
+    assert packet.marker
+    assert destination == THERE
+
+
+def test_a_row_used_again_does_not_continue_the_fast_path_of_the_old_call() -> None:
+    plane = new_plane(1)
+    row, sender = opened(plane), RtpSender(Random(1), payload_type=0)
+    for _ in range(3):
+        receive(plane, (sender.act(PLAIN)[0], HERE))
+    plane.close(row)
+    opened(plane)
+    sender.act("lose")
+    assert len(heard(receive(plane, (sender.act(PLAIN)[0], HERE)), row)) == 160
+    assert plane.receive_counters(row) == ReceiveCounters(received=1)
+
+
+def test_counters_may_be_read_at_any_time() -> None:
+    plane = new_plane()
+    row, sender = opened(plane), RtpSender(Random(1), payload_type=0)
+    for number in range(1, 9):
+        receive(plane, (sender.act(PLAIN)[0], HERE))
+        assert plane.receive_counters(row).received == number
+    assert plane.close(row).received == 8
+
+
+# --- sending
+
+
+def test_packets_follow_each_other_as_rfc_3550_says() -> None:
+    plane = new_plane()
+    row = opened(plane, codec=Codec.PCMA, payload_type=8)
+    pcm = np.random.default_rng(1).integers(-32768, 32768, (5, 1, 160)).astype(np.int16)
+    packets = [sent(plane, [row], frame)[0] for frame in pcm]
+    first = packets[0][0]
+    for number, (packet, destination) in enumerate(packets):
+        assert packet == RtpPacket(
+            payload_type=8,
+            sequence_number=(first.sequence_number + number) % (1 << 16),
+            timestamp=(first.timestamp + 160 * number) % (1 << 32),
+            ssrc=first.ssrc,
+            payload=encode_one(pcm[number, 0], Codec.PCMA),
+            marker=number == 0,
+        )
+        assert destination == HERE
+    assert plane.packets_sent(row) == 5
+
+
+def test_each_row_sends_its_own_stream() -> None:
+    plane = new_plane()
+    rows = [opened(plane, HERE), opened(plane, THERE, codec=Codec.PCMA, payload_type=8), opened(plane, ELSEWHERE)]
+    pcm = np.random.default_rng(1).integers(-32768, 32768, (3, 160)).astype(np.int16)
+    first = sent(plane, rows, pcm)
+    assert [destination for _, destination in first] == [HERE, THERE, ELSEWHERE]
+    assert [packet.payload_type for packet, _ in first] == [0, 8, 0]
+    assert len({packet.ssrc for packet, _ in first}) == 3
+    assert first[1][0].payload == encode_one(pcm[1], Codec.PCMA)
+    again = sent(plane, [rows[2], rows[0]])
+    assert [packet.ssrc for packet, _ in again] == [first[2][0].ssrc, first[0][0].ssrc]
+    assert [plane.packets_sent(row) for row in rows] == [2, 1, 2]
+
+
+def test_nothing_is_sent_to_nobody() -> None:
+    assert sent(new_plane(), np.empty(0, np.int64), np.empty((0, 160), np.int16)) == []
+
+
+class HighRandom(Random):
+    """Starts every counter at its end."""
+
+    def getrandbits(self, k: int, /) -> int:
+        return (1 << k) - 1
+
+
+def test_all_counters_wrap_around() -> None:
+    plane = MediaPlane(1, HighRandom())
+    row = opened(plane)
+    packets = [sent(plane, [row])[0][0] for _ in range(3)]
+    assert [packet.sequence_number for packet in packets] == [65535, 0, 1]
+    assert [packet.timestamp for packet in packets] == [(1 << 32) - 1, 159, 319]
+    assert {packet.ssrc for packet in packets} == {(1 << 32) - 1}
+
+
+@pytest.mark.parametrize("frames", [1, 7, 26_843_546, 1 << 40])
+def test_a_skip_lets_the_timestamp_follow_the_time_and_begins_a_talkspurt(frames: int) -> None:
+    plane = new_plane()
+    rows = [opened(plane, HERE), opened(plane, THERE)]
+    before = sent(plane, rows)
+    sent(plane, rows)
+    plane.skip(np.array(rows[:1]), frames)
+    skipped, other = sent(plane, rows)
+    assert skipped[0].marker
+    assert skipped[0].sequence_number == (before[0][0].sequence_number + 2) % (1 << 16)
+    assert skipped[0].timestamp == (before[0][0].timestamp + 160 * (frames + 2)) % (1 << 32)
+    assert not other[0].marker
+    assert other[0].timestamp == (before[1][0].timestamp + 320) % (1 << 32)
+    assert not sent(plane, rows[:1])[0][0].marker
+
+
+def test_the_same_seed_sends_the_same_packets() -> None:
+    first, second = new_plane(seed=5), new_plane(seed=5)
+    assert sent(first, [opened(first)]) == sent(second, [opened(second)])

@@ -1,0 +1,337 @@
+"""The received audio of one call: whatever the network does, it comes out in order, whole and on time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtp import Codec, Pcm, ReceiveCounters, ReceiveStream, RtpPacket
+from rtp.concealment import conceal
+from rtp.g711 import decode_one
+from rtp.receive_stream import FARTHEST_AHEAD, FARTHEST_BEHIND, REORDER_WAIT
+
+PTIME = 0.020
+
+
+def packet(
+    number: int,
+    *,
+    first: int = 1000,
+    ssrc: int = 7,
+    samples: int = 160,
+    payload_type: int = 0,
+    payload: bytes | None = None,
+) -> RtpPacket:
+    """Return packet `number` of a talk; its payload is like no other's."""
+    return RtpPacket(
+        payload_type=payload_type,
+        sequence_number=(first + number) % (1 << 16),
+        timestamp=samples * number % (1 << 32),
+        ssrc=ssrc,
+        payload=Random(number).randbytes(samples) if payload is None else payload,
+    )
+
+
+def sound(numbers: Iterable[int], *, samples: int = 160) -> Pcm:
+    """Return what the packets `numbers` hold."""
+    payload = b"".join(packet(number, samples=samples).payload for number in numbers)
+    return decode_one(payload, Codec.PCMU)
+
+
+def taken(stream: ReceiveStream) -> Pcm:
+    """Take all that is ready."""
+    frames = stream.take_frames()
+    assert all(frame.shape == (160,) for frame in frames)
+    return np.concatenate([np.empty(0, np.int16), *frames])
+
+
+def new_stream() -> ReceiveStream:
+    return ReceiveStream(Codec.PCMU, payload_type=0)
+
+
+def fed(stream: ReceiveStream, numbers: Sequence[int], *, first: int = 1000, samples: int = 160) -> Pcm:
+    """Feed packets 20 ms apart; return what is ready at once."""
+    for at, number in enumerate(numbers):
+        stream.receive(packet(number, first=first, samples=samples), now=PTIME * at)
+    return taken(stream)
+
+
+def same(left: Pcm, right: Pcm) -> bool:
+    return left.tobytes() == right.tobytes()
+
+
+def test_packets_in_order_are_passed_on_at_once() -> None:
+    stream = new_stream()
+    for number in range(5):
+        stream.receive(packet(number), now=PTIME * number)
+        assert stream.has_frames
+        assert same(taken(stream), sound([number]))
+        assert stream.next_timeout() is None
+        assert stream.settled
+    assert not stream.has_frames
+    assert stream.counters == ReceiveCounters(received=5)
+
+
+def test_a_lost_packet_is_concealed_after_60_ms() -> None:
+    stream = new_stream()
+    assert same(fed(stream, [0, 1, 3]), sound([0, 1]))
+    assert not stream.settled
+    deadline = 2 * PTIME + REORDER_WAIT
+    assert stream.next_timeout() == deadline
+    stream.handle_timeout(now=deadline - 0.001)
+    assert not stream.has_frames
+    stream.handle_timeout(now=deadline)
+    stand_in = conceal(sound([1]), already=0)
+    assert same(taken(stream), np.concatenate([stand_in, sound([3])]))
+    assert stream.next_timeout() is None
+    assert stream.settled
+    assert stream.counters == ReceiveCounters(received=3, lost=1, concealed_frames=1)
+
+
+def test_a_long_gap_fades_to_silence() -> None:
+    stream = new_stream()
+    fed(stream, [0, 6])
+    stream.handle_timeout(now=1.0)
+    heard = taken(stream)
+    assert len(heard) == 6 * 160
+    assert same(heard[:160], conceal(sound([0]), already=0))
+    assert same(heard[320:480], conceal(sound([0]), already=320))
+    assert not heard[480:800].any()
+    assert stream.counters.lost == stream.counters.concealed_frames == 5
+
+
+def test_a_fade_begins_anew_after_a_packet_was_played() -> None:
+    stream = new_stream()
+    fed(stream, [0, 2, 4])
+    stream.handle_timeout(now=1.0)
+    heard = taken(stream)
+    assert same(heard[320:480], conceal(sound([2]), already=0))
+
+
+def test_two_gaps_wait_each_for_its_own_time() -> None:
+    stream = new_stream()
+    stream.receive(packet(0), now=0.0)
+    stream.receive(packet(2), now=0.010)
+    stream.receive(packet(4), now=0.050)
+    taken(stream)
+    assert stream.next_timeout() == 0.010 + REORDER_WAIT
+    stream.handle_timeout(now=0.075)
+    assert same(taken(stream), np.concatenate([conceal(sound([0]), already=0), sound([2])]))
+    assert stream.next_timeout() == 0.050 + REORDER_WAIT
+    stream.receive(packet(3), now=0.080)
+    assert same(taken(stream), sound([3, 4]))
+    assert stream.counters == ReceiveCounters(received=4, lost=1, concealed_frames=1)
+
+
+@given(st.integers(0, 65535), st.lists(st.integers(0, 3), min_size=2, max_size=40))
+def test_packets_up_to_three_places_late_are_put_back_in_order(first: int, delays: list[int]) -> None:
+    order = sorted(range(1, len(delays)), key=lambda number: number + delays[number] + number / 1000)
+    stream = new_stream()
+    heard = fed(stream, [0, *order], first=first)
+    assert same(heard, sound(range(len(delays))))
+    assert stream.counters == ReceiveCounters(received=len(delays))
+    assert stream.settled
+
+
+@given(st.integers(0, 65535), st.lists(st.integers(0, 12), max_size=30))
+def test_a_repeated_packet_is_heard_once(first: int, repeated: list[int]) -> None:
+    stream = new_stream()
+    order = sorted([*range(13), *repeated])
+    assert same(fed(stream, order, first=first), sound(range(13)))
+    assert stream.counters == ReceiveCounters(received=len(order), duplicate=len(repeated))
+
+
+def test_a_repeated_packet_that_waits_is_a_duplicate_too() -> None:
+    stream = new_stream()
+    assert same(fed(stream, [0, 2, 2, 1]), sound([0, 1, 2]))
+    assert stream.counters == ReceiveCounters(received=4, duplicate=1)
+
+
+def test_a_packet_that_comes_after_it_was_concealed_is_late_and_not_heard() -> None:
+    stream = new_stream()
+    fed(stream, [0, 3])
+    stream.handle_timeout(now=1.0)
+    taken(stream)
+    for number in (1, 1, 2, 0):
+        stream.receive(packet(number), now=1.0)
+    assert not stream.has_frames
+    assert stream.counters == ReceiveCounters(received=6, lost=2, late=2, duplicate=2, concealed_frames=2)
+    assert same(fed(stream, [4]), sound([4]))
+
+
+def test_sequence_numbers_wrap_around_with_a_gap_across_the_end() -> None:
+    stream = new_stream()
+    assert same(fed(stream, [0, 1, 3], first=65534), sound([0, 1]))
+    stream.handle_timeout(now=1.0)
+    taken(stream)
+    assert same(fed(stream, [4, 5], first=65534), sound([4, 5]))
+    assert stream.counters == ReceiveCounters(received=5, lost=1, concealed_frames=1)
+
+
+def test_a_new_ssrc_is_played_at_once_after_what_waited_of_the_old_one() -> None:
+    stream = new_stream()
+    fed(stream, [0, 2, 4])
+    stream.receive(packet(5, first=40_000, ssrc=8), now=0.1)
+    gap = conceal(sound([0]), already=0), conceal(sound([2]), already=0)
+    assert same(taken(stream), np.concatenate([gap[0], sound([2]), gap[1], sound([4]), sound([5])]))
+    assert stream.counters == ReceiveCounters(received=4, lost=2, concealed_frames=2, restarts=1)
+    stream.receive(packet(6, first=40_000, ssrc=8), now=0.12)
+    assert same(taken(stream), sound([6]))
+
+
+@pytest.mark.parametrize("jump", [FARTHEST_AHEAD + 1, 30_000, -30_000, -FARTHEST_BEHIND - 2])
+def test_a_jump_of_the_sequence_number_is_believed_at_the_second_packet(jump: int) -> None:
+    stream = new_stream()
+    fed(stream, [0, 1])
+    for number in (2, 3, 4):
+        stream.receive(packet(number, first=1000 + jump), now=0.1)
+    assert same(taken(stream), sound([3, 4]))
+    assert stream.counters == ReceiveCounters(received=5, ignored=1, restarts=1)
+    assert stream.settled
+
+
+def test_one_stray_packet_changes_nothing() -> None:
+    stream = new_stream()
+    fed(stream, [0, 1])
+    stream.receive(packet(2, first=31_000), now=0.05)
+    assert not stream.settled
+    stream.receive(packet(2), now=0.06)
+    assert stream.settled
+    stream.receive(packet(3, first=31_000), now=0.07)  # it was not the second in a row
+    assert same(taken(stream), sound([2]))
+    assert stream.counters == ReceiveCounters(received=5, ignored=2)
+
+
+def test_a_stray_packet_that_comes_twice_is_not_a_second_one() -> None:
+    stream = new_stream()
+    fed(stream, [0])
+    for _ in range(3):
+        stream.receive(packet(5, first=31_000), now=0.05)
+    assert not stream.has_frames
+    assert stream.counters == ReceiveCounters(received=4, ignored=3)
+
+
+def test_the_farthest_gap_is_filled_and_one_more_is_not() -> None:
+    near, far = new_stream(), new_stream()
+    for stream, ahead in ((near, FARTHEST_AHEAD), (far, FARTHEST_AHEAD + 1)):
+        fed(stream, [0])
+        stream.receive(packet(1 + ahead), now=0.0)
+        stream.handle_timeout(now=REORDER_WAIT)
+    assert len(taken(near)) == 160 * (FARTHEST_AHEAD + 1)
+    assert not far.has_frames
+    assert near.counters.lost == FARTHEST_AHEAD
+    assert far.counters.lost == 0
+
+
+def test_the_farthest_late_packet_is_still_known_as_late() -> None:
+    stream = new_stream()
+    fed(stream, [0, 1 + FARTHEST_BEHIND - 1])
+    stream.handle_timeout(now=1.0)
+    stream.receive(packet(1), now=1.0)
+    assert stream.counters.late == 1
+    assert stream.expected_sequence == 1000 + FARTHEST_BEHIND + 1
+
+
+@pytest.mark.parametrize("samples", [80, 240, 320, 480, 333])
+def test_packets_of_any_length_become_frames_of_20_ms(samples: int) -> None:
+    stream = new_stream()
+    heard = [fed(stream, [number], samples=samples) for number in range(20)]
+    whole = sound(range(20), samples=samples)
+    assert same(np.concatenate(heard), whole[: len(whole) // 160 * 160])
+    for number, part in enumerate(heard):
+        assert len(part) == (number + 1) * samples // 160 * 160 - number * samples // 160 * 160
+
+
+@pytest.mark.parametrize("samples", [80, 320, 480])
+def test_a_gap_is_as_long_as_the_packets_around_it(samples: int) -> None:
+    stream = new_stream()
+    fed(stream, [0, 1, 4, 5, 6, 7], samples=samples)
+    stream.handle_timeout(now=1.0)
+    rest = len(taken(stream))
+    assert stream.expected_sequence == 1008
+    assert rest == 6 * samples if samples != 80 else rest + 160 == 8 * samples
+    assert stream.counters.lost == 2
+
+
+def test_a_packet_of_another_payload_type_is_counted_and_leaves_no_gap() -> None:
+    stream = new_stream()
+    stream.receive(packet(0, payload_type=101), now=0.0)
+    assert not stream.has_frames
+    fed(stream, [1, 2])
+    stream.receive(packet(3, payload_type=13), now=0.1)
+    assert stream.settled
+    assert same(fed(stream, [4]), sound([4]))
+    assert stream.counters == ReceiveCounters(received=5, ignored=2)
+
+
+def test_a_packet_without_payload_is_counted_and_leaves_no_gap() -> None:
+    stream = new_stream()
+    fed(stream, [0])
+    stream.receive(packet(1, payload=b""), now=0.1)
+    assert same(fed(stream, [2]), sound([2]))
+    assert stream.counters == ReceiveCounters(received=3, ignored=1)
+
+
+def test_a_loss_before_the_first_sound_takes_no_time() -> None:
+    """Nobody knows yet how long a packet is."""
+    stream = new_stream()
+    stream.receive(packet(0, payload_type=101), now=0.0)
+    stream.receive(packet(3), now=0.0)
+    stream.handle_timeout(now=REORDER_WAIT)
+    assert same(taken(stream), sound([3]))
+    assert stream.counters.lost == 2
+
+
+@pytest.mark.parametrize("codec", Codec)
+def test_each_codec_is_decoded_as_such(codec: Codec) -> None:
+    stream = ReceiveStream(codec, payload_type=96)
+    stream.receive(packet(0, payload_type=96), now=0.0)
+    assert same(taken(stream), decode_one(packet(0).payload, codec))
+
+
+def test_packets_decoded_elsewhere_are_taken_note_of() -> None:
+    stream = new_stream()
+    fed(stream, [0, 2])
+    stream.handle_timeout(now=1.0)
+    taken(stream)
+    stream.skip(packets=3, expected_sequence=1006, last_payload=packet(5).payload)
+    stream.receive(packet(7), now=1.0)
+    stream.handle_timeout(now=2.0)
+    assert same(taken(stream), np.concatenate([conceal(sound([5]), already=0), sound([7])]))
+    assert stream.counters == ReceiveCounters(received=6, lost=2, concealed_frames=2)
+
+
+@given(
+    st.integers(0, 65535),
+    st.sampled_from([80, 160, 240, 320]),
+    st.lists(st.tuples(st.booleans(), st.integers(0, 3), st.booleans()), max_size=60),
+    st.integers(0, 100),
+)
+def test_as_much_comes_out_as_went_in(
+    first: int, samples: int, fates: list[tuple[bool, int, bool]], tick_ms: int
+) -> None:
+    """For each packet up to the last that arrived; less than a frame may wait for more."""
+    arrivals = [(0.0, 0)]
+    for number, (lost, late_by, twice) in enumerate(fates, 1):
+        if not lost:
+            arrivals += [(PTIME * (number + late_by) + number / 1e6, number)] * (1 + twice)
+    stream, pieces = new_stream(), []
+    for at, number in sorted(arrivals):
+        if tick_ms and int(at * 1000) % (tick_ms + 1) == 0:
+            stream.handle_timeout(now=at)
+        stream.receive(packet(number, first=first, samples=samples), now=at)
+        pieces.append(taken(stream))
+    stream.handle_timeout(now=sorted(arrivals)[-1][0] + REORDER_WAIT)
+    heard = np.concatenate([*pieces, taken(stream)])
+    last = max(number for _, number in arrivals)
+    assert len(heard) == (last + 1) * samples // 160 * 160
+    assert stream.counters.concealed_frames == stream.counters.lost
+    assert stream.counters.received == len(arrivals)
+    assert stream.counters.restarts == stream.counters.ignored == 0
+    distinct = len({number for _, number in arrivals})
+    assert stream.counters.lost - stream.counters.late == last + 1 - distinct
