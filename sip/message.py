@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import lru_cache
 
 from .cseq import CSeq
 from .error import SipError
 from .headers import Headers
 from .name_addr import NameAddr
 from .via import Via
+
+# One message is looked at many times on its way, and the values are immutable.
+_parse_via = lru_cache(maxsize=256)(Via.parse)
+_parse_name_addr = lru_cache(maxsize=256)(NameAddr.parse)
 
 
 class Message(ABC):
@@ -29,7 +34,7 @@ class Message(ABC):
     @property
     def vias(self) -> tuple[Via, ...]:
         """All hops, the nearest first."""
-        return tuple(Via.parse(value) for value in self.headers.get_list("Via"))
+        return tuple(_parse_via(value) for value in self.headers.get_list("Via"))
 
     @property
     def via(self) -> Via:
@@ -37,17 +42,17 @@ class Message(ABC):
         values = self.headers.get_list("Via")
         if not values:
             raise SipError("Missing Via")
-        return Via.parse(values[0])
+        return _parse_via(values[0])
 
     @property
     def from_(self) -> NameAddr:
         """The From header."""
-        return NameAddr.parse(self._required("From"))
+        return _parse_name_addr(self._required("From"))
 
     @property
     def to(self) -> NameAddr:
         """The To header."""
-        return NameAddr.parse(self._required("To"))
+        return _parse_name_addr(self._required("To"))
 
     @property
     def call_id(self) -> str:
@@ -63,7 +68,7 @@ class Message(ABC):
     def contact(self) -> NameAddr | None:
         """The first Contact, if there is one."""
         values = self.headers.get_list("Contact")
-        return NameAddr.parse(values[0]) if values else None
+        return _parse_name_addr(values[0]) if values else None
 
     @property
     def content_type(self) -> str | None:
