@@ -23,7 +23,7 @@ from sidecar.io.link import InProcessLink
 from sidecar.io.media_worker import MediaWorker, WorkerSettings
 from sidecar.io.network import own_address
 from sidecar.settings import Settings
-from sip import Address, UserAgent
+from sip import Address, Timers, UserAgent
 
 log = structlog.get_logger("sidecar")
 
@@ -64,7 +64,12 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         _worker_settings(settings), datagrams=datagrams, random=SystemRandom(), to_control=link.to_control
     )
     sip_address = (settings.sip.advertised or own_address(settings.sip.host), sip_socket.getsockname()[1])
-    agent = UserAgent(contact=sip_address, random=SystemRandom(), max_calls=settings.sip.max_calls)
+    agent = UserAgent(
+        contact=sip_address,
+        random=SystemRandom(),
+        timers=Timers(t1=settings.sip.t1),
+        max_calls=settings.sip.max_calls,
+    )
     control = _call_control(settings, agent)
     driver = AgentDriver(control, partial(_on_event, link))
     ready = asyncio.Event()

@@ -48,6 +48,7 @@ class SipSettings(_Section):
     advertised: str | None = None  # the address in Contact; None: the one we listen on
     allow: tuple[IPv4Network | IPv6Network, ...] = tuple(ip_network(net) for net in _PRIVATE)
     max_calls: int = Field(2000, ge=1)
+    t1: float = Field(0.5, gt=0, le=4)  # seconds: the round trip that all timers of RFC 3261 are multiples of
 
 
 class RtpSettings(_Section):

@@ -7,6 +7,7 @@ import inspect
 import shutil
 
 import pytest
+import uvloop
 
 DEBIAN_PACKAGE = {"baresip": "baresip-core", "sipp": "sip-tester", "sox": "sox", "tshark": "tshark"}
 LONGEST_TEST_SECONDS = 60.0
@@ -21,9 +22,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run `async def test_...` in an event loop of its own, and never for ever."""
+    """Run `async def test_...` in an event loop of its own, and never for ever: uvloop, or asyncio's if `portable`."""
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), LONGEST_TEST_SECONDS))
+    portable = "portable" in pyfuncitem.nodeid
+    with asyncio.Runner(loop_factory=None if portable else uvloop.new_event_loop) as runner:
+        runner.run(asyncio.wait_for(pyfuncitem.obj(**arguments), LONGEST_TEST_SECONDS))
     return True

@@ -6,12 +6,13 @@ are nearly all there is, are cut out of the bytes received before it sees them: 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
-from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.exceptions import InvalidHandshake, InvalidURI
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import State
@@ -23,6 +24,7 @@ MAX_TEXT_BYTES = 16 << 20
 """Of one text message: several minutes of base64 audio."""
 
 _MAX_RESPONSE_BYTES = 64 << 10
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])[ \r]")
 _FINAL_BINARY = 0x80 | Opcode.BINARY
 
 
@@ -189,10 +191,11 @@ class BotConnection:
                 self._end(Failed(ErrorCode.INVALID_HEADER, "endless HTTP response"))
             return b""
         response, rest, self._head = self._head[:end], self._head[end:], b""
-        self._protocol.receive_data(response)
-        if self._protocol.state is State.CONNECTING and self._protocol.handshake_exc is None:
-            self._protocol.receive_eof()  # a refusal: its body, which may be long, is of no interest
-        self._read_library()
+        status = _STATUS_LINE.match(response)
+        if status is not None and status[1] != b"101":  # the library would wait for the body
+            self._end(Failed(ErrorCode.CONNECT_FAILED, f"the bot refused: HTTP {status[1].decode()}"))
+            return b""
+        self._give_to_library(response)
         return rest
 
     def _begin_frame(self, data: bytes, at: int) -> int | None:
@@ -256,8 +259,6 @@ class BotConnection:
 
 
 def _explain(failure: Exception) -> tuple[ErrorCode, str]:
-    if isinstance(failure, InvalidStatus):
-        return ErrorCode.CONNECT_FAILED, f"the bot refused: HTTP {failure.response.status_code}"
     if isinstance(failure, InvalidHandshake):
         return ErrorCode.INVALID_HEADER, f"the bot's handshake is wrong: {failure}"
     return ErrorCode.PROTOCOL, f"the bot broke the protocol: {failure}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from dataclasses import dataclass, field
@@ -45,7 +46,7 @@ class BotStream:
         except ssl.SSLError as error:
             self.connection.fail(ErrorCode.SSL_HANDSHAKE_FAILED, f"TLS handshake failed: {error.reason}")
         except OSError as error:
-            self.connection.fail(ErrorCode.CONNECT_FAILED, error.strerror or str(error))
+            self.connection.fail(ErrorCode.CONNECT_FAILED, _why(error))
 
     async def _open_lane(self, hosts: BotHosts) -> None:
         """Try the bot's addresses one after the other, as the resolver orders them."""
@@ -60,3 +61,10 @@ class BotStream:
             except OSError:
                 continue
         return await self.lane.open((addresses[-1], port))
+
+
+def _why(error: OSError) -> str:
+    """Say what went wrong in the system's words, without the addresses that event loops add to them."""
+    if error.errno is None or isinstance(error, socket.gaierror):
+        return error.strerror or str(error)
+    return os.strerror(error.errno)

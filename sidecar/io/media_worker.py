@@ -17,7 +17,7 @@ from random import Random
 import structlog
 from websockets.frames import CloseCode
 
-from rtp import Codec, MediaPlane, address_key
+from rtp import Codec, MediaPlane, PlaneCounters, address_key
 from sidecar.core.bot_connection import BotConnection, Closed, ConnectionEvent, Failed, Opened, TextReceived
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.bridge import Bridge, Messages
@@ -110,6 +110,11 @@ class MediaWorker:
     def idle(self) -> bool:
         """Whether nothing is left of any stream: no row, no socket, no task."""
         return not (self._streams or self._goodbyes or self._plane.calls)
+
+    @property
+    def counters(self) -> PlaneCounters:
+        """Datagrams that reached no call."""
+        return self._plane.counters
 
     # --- what control says
 
