@@ -18,6 +18,7 @@ ACTIONS = (
     "release",
     "repeat",
     "jump",
+    "stray",
     "new source",
     "short",
     "long",
@@ -33,7 +34,7 @@ ACTIONS = (
     "cut off",
     "old version",
     "garbage",
-    "other stray",
+    "stranger",
 )
 
 
@@ -70,6 +71,7 @@ class RtpSender:
         self._random = random
         self._payload_type = payload_type
         self._sequence_number = sequence_number
+        self._stray_sequence_number = (sequence_number + 20_000) % (1 << 16)
         self._timestamp = (1 << 32) - 1600
         self._ssrc = random.getrandbits(32)
         self._held_back: list[bytes] = []
@@ -96,6 +98,9 @@ class RtpSender:
             case "new source":
                 self._ssrc = self._random.getrandbits(32)
                 self._sequence_number = self._random.getrandbits(16)
+            case "stray":  # the next of a sequence of its own
+                self._stray_sequence_number = (self._stray_sequence_number + 1) % (1 << 16)
+                return [bytes(RtpPacket(self._payload_type, self._stray_sequence_number, 0, self._ssrc, b"stray"))]
             case "garbage":
                 return [self._random.randbytes(argument)]
         datagram = self._next(kind)
@@ -114,7 +119,7 @@ class RtpSender:
             payload_type=101 if kind == "other type" else self._payload_type,
             sequence_number=self._sequence_number,
             timestamp=self._timestamp,
-            ssrc=self._random.getrandbits(32) if kind == "other stray" else self._ssrc,
+            ssrc=self._random.getrandbits(32) if kind == "stranger" else self._ssrc,
             payload=self._random.randbytes(samples),
             marker=kind == "marked",
         )
