@@ -67,7 +67,7 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     agent = UserAgent(
         contact=sip_address,
         random=SystemRandom(),
-        timers=Timers(t1=settings.sip.t1),
+        timers=Timers(t1=settings.sip.t1, t2=settings.sip.t2, t4=settings.sip.t4),
         max_calls=settings.sip.max_calls,
     )
     control = _call_control(settings, agent)

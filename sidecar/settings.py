@@ -48,7 +48,9 @@ class SipSettings(_Section):
     advertised: str | None = None  # the address in Contact; None: the one we listen on
     allow: tuple[IPv4Network | IPv6Network, ...] = tuple(ip_network(net) for net in _PRIVATE)
     max_calls: int = Field(2000, ge=1)
-    t1: float = Field(0.5, gt=0, le=4)  # seconds: the round trip that all timers of RFC 3261 are multiples of
+    t1: float = Field(0.5, gt=0, le=4)  # seconds; RFC 3261, table 4: the round trip
+    t2: float = Field(4.0, gt=0, le=32)  # the longest interval between two retransmissions
+    t4: float = Field(5.0, gt=0, le=32)  # how long a datagram stays in the network
 
 
 class RtpSettings(_Section):

@@ -99,7 +99,7 @@ async def test_twenty_seconds_of_audio_in_one_message_are_played_to_the_sample(
 
 async def test_a_call_can_be_cancelled_while_its_bot_is_slow(start_sidecar: StartSidecar, tmp_path: Path) -> None:
     async with RawServer() as bot, start_sidecar(stream={"url": bot.url}, bot={"connect_timeout": 20.0}) as car:
-        (await sipp.run("cancel", car.address, tmp_path, calls=10, rate=50.0)).assert_all_successful(10)
+        (await sipp.run("cancel", car.address, tmp_path, calls=10, rate=50.0, seconds=0.5)).assert_all_successful(10)
         await car.until_no_calls()
         assert len(bot.connections) == 10
 

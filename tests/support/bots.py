@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import TracebackType
-from typing import Self, cast, cast
+from typing import Self, cast
 
 import numpy as np
 from websockets.asyncio.server import Server, ServerConnection, serve

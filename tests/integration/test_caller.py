@@ -1,0 +1,118 @@
+"""The test caller against a telephone that echoes, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import socket
+
+import numpy as np
+import pytest
+
+from rtp import Codec
+from rtp.g711 import decode_one, encode_one
+from sidecar.core.listening import judge
+from sidecar.io.caller import CallPlan, CallState, HungUpBy, place_call
+from sidecar.sample import load_melody
+from sip import EndCause, SipUri
+from tests.support.echo_telephone import Behaviour, echo_telephone
+from tests.support.ports import LOOPBACK
+
+MELODY = load_melody()[: 8 * 800]
+
+
+def plan(target: SipUri, *, seconds: float = 1.0) -> CallPlan:
+    return CallPlan(target, MELODY, seconds)
+
+
+@pytest.mark.parametrize("codec", list(Codec))
+async def test_it_hears_all_that_it_says(codec: Codec) -> None:
+    async with echo_telephone() as telephone:
+        result = await place_call(
+            dataclasses.replace(plan(telephone.uri), codec=codec, headers=[("X-STREAM_URL", "ws://bot/1")])
+        )
+        await asyncio.sleep(0)
+    assert (result.status, result.hung_up_by) == (200, HungUpBy.CALLER)
+    assert result.setup_seconds is not None
+    assert result.setup_seconds < 1.0
+    recording = result.recording
+    assert len(recording.sent_at) + recording.frames_skipped == 50
+    heard = recording.heard[: len(MELODY)]
+    np.testing.assert_array_equal(heard, decode_one(encode_one(recording.sent[: len(heard)], codec), codec))
+    judged = judge(recording)
+    assert judged.round_trip_ms is not None
+    assert judged.round_trip_ms.p50 < 20.0
+    assert telephone.invites[0].headers.get("X-STREAM_URL") == "ws://bot/1"
+    assert [ended.cause for ended in telephone.ended] == [EndCause.REMOTE_BYE]
+
+
+async def test_it_sends_on_a_grid() -> None:
+    async with echo_telephone() as telephone:
+        result = await place_call(plan(telephone.uri))
+    sent_at = result.recording.sent_at
+    lateness = sent_at - sent_at[0] - 0.020 * np.arange(len(sent_at))
+    assert result.recording.frames_skipped or float(np.median(lateness)) < 0.010, "lateness adds up"
+
+
+async def test_it_tells_how_it_goes() -> None:
+    states: list[CallState] = []
+    async with echo_telephone() as telephone:
+        await place_call(plan(telephone.uri, seconds=0.2), on_state=states.append)
+    assert [state.phase for state in states][:3] == ["calling", "Ringing", "talking"]
+    assert states[-1].frames_sent + states[-1].frames_heard > 10
+
+
+@pytest.mark.parametrize(("status", "reason"), [(486, "Busy Here"), (503, "Service Unavailable"), (603, "Decline")])
+async def test_a_refusal_is_told_with_its_warning(status: int, reason: str) -> None:
+    behaviour = Behaviour(status=status, headers=(("Warning", '399 sidecar "not today"'),))
+    async with echo_telephone(behaviour) as telephone:
+        result = await place_call(plan(telephone.uri))
+    assert not result.answered
+    assert result.status == status
+    assert result.reason == f'{reason}; 399 sidecar "not today"'
+    assert not telephone.packets
+
+
+async def test_a_telephone_that_rings_for_ever_is_cancelled() -> None:
+    async with echo_telephone(Behaviour(status=180)) as telephone:
+        result = await place_call(dataclasses.replace(plan(telephone.uri), setup_timeout=0.3))
+    assert (result.status, result.reason) == (408, "no answer within 0.3 s")
+    assert [ended.cause for ended in telephone.ended] == [EndCause.CANCELLED]
+
+
+async def test_where_nobody_listens_it_gives_up_in_time() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
+        deaf.bind((LOOPBACK, 0))
+        port = deaf.getsockname()[1]
+        result = await place_call(dataclasses.replace(plan(SipUri(LOOPBACK, port)), setup_timeout=0.3))
+    assert (result.status, result.reason) == (408, f"nothing came back from {LOOPBACK}:{port} within 0.3 s")
+
+
+async def test_a_host_without_address_is_unreachable() -> None:
+    result = await place_call(plan(SipUri("nobody.invalid")))
+    assert result.status == 503
+    assert result.reason.startswith("nobody.invalid: ")
+
+
+async def test_the_other_side_may_hang_up() -> None:
+    async with echo_telephone(Behaviour(hang_up_after=10)) as telephone:
+        result = await place_call(plan(telephone.uri, seconds=20.0))
+    assert result.hung_up_by is HungUpBy.CALLEE
+    assert 10 <= len(result.recording.sent_at) < 100
+
+
+@pytest.mark.parametrize("body", [b"", b"no SDP", b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"])
+async def test_an_answer_without_audio_ends_the_call(body: bytes) -> None:
+    async with echo_telephone(Behaviour(answer_body=body)) as telephone:
+        result = await place_call(plan(telephone.uri))
+    assert not result.answered
+    assert result.status == 488
+    assert [ended.cause for ended in telephone.ended] == [EndCause.REMOTE_BYE]
+
+
+async def test_a_telephone_that_says_nothing_is_recorded_as_such() -> None:
+    async with echo_telephone(Behaviour(returns_audio=False)) as telephone:
+        result = await place_call(plan(telephone.uri, seconds=0.2))
+    assert result.answered
+    assert not len(result.recording.heard)
+    assert not judge(result.recording).ok
