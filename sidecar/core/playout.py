@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -14,7 +15,8 @@ class PlayoutBuffer:
     """A byte queue of 16-bit mono samples, read one frame at a time on the grid of the call.
 
     After it was empty, playback starts when `preroll_bytes` are there or `preroll` seconds have passed, so that audio
-    which trickles in does not stutter. Chunks may have any length, odd ones too. The end of what there is gets padded.
+    which trickles in does not stutter. Chunks may have any length; half a sample at the end of one waits for its other
+    half, or all that follows would be noise. The end of what there is gets padded.
     """
 
     frame_bytes: int
@@ -27,11 +29,15 @@ class PlayoutBuffer:
     queued_bytes: int = 0
     _chunks: deque[bytes | memoryview] = field(default_factory=deque)
     _start_at: float | None = None  # while gathering
-    _dry_since: float | None = None
+    _dry_since: float = -math.inf
+    _half: bytes = b""  # of a sample
+    _half_since: float = -math.inf
 
     def write(self, data: bytes, *, now: float) -> None:
         """Queue audio; what exceeds the capacity is refused and counted."""
-        room = self.capacity_bytes - self.queued_bytes
+        if self._half or len(data) % 2:
+            data = self._whole_samples(data, now=now)
+        room = (self.capacity_bytes - self.queued_bytes) // 2 * 2
         if len(data) > room:
             self.refused_bytes += len(data) - room
             data = data[:room]
@@ -39,7 +45,7 @@ class PlayoutBuffer:
             return
         if not self._chunks:
             self._start_at = now + self.preroll
-            if self._dry_since is not None and now - self._dry_since < SEGMENT_GAP:
+            if now - self._dry_since < SEGMENT_GAP:
                 self.underruns += 1
         self._chunks.append(data)
         self.queued_bytes += len(data)
@@ -61,8 +67,19 @@ class PlayoutBuffer:
         """Drop what is queued; return how many bytes that was."""
         dropped, self.queued_bytes = self.queued_bytes, 0
         self._chunks.clear()
-        self._start_at = self._dry_since = None
+        self._start_at = None
+        self._dry_since = -math.inf
+        self._half = b""
         return dropped
+
+    def _whole_samples(self, data: bytes, *, now: float) -> bytes:
+        """Put the half sample of before in front, and keep back the one at the end."""
+        if not self._chunks and now - max(self._dry_since, self._half_since) >= SEGMENT_GAP:
+            self._half = b""  # nothing has followed it
+        data = self._half + data
+        whole = len(data) // 2 * 2
+        data, self._half, self._half_since = data[:whole], data[whole:], now
+        return data
 
     def _take(self) -> bytes | memoryview:
         """Cut one frame off the front of the queue; pad it with silence at the end."""
