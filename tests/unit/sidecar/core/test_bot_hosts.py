@@ -1,0 +1,61 @@
+"""Which bots a call may name."""
+
+from __future__ import annotations
+
+import pytest
+
+from sidecar.core.bot_hosts import BotHosts
+
+
+@pytest.mark.parametrize("host", ["bot.example", "BOT.example", "10.0.0.7", "127.0.0.1", "::1", "localhost"])
+def test_without_a_list_all_ordinary_hosts_are_allowed(host: str) -> None:
+    assert BotHosts().allows_host(host)
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [
+        ("bot.example", True),
+        ("Bot.Example", True),
+        ("eu.bots.example", True),
+        ("a.b.bots.example", True),
+        ("bots.example", False),
+        ("bot.example.evil", False),
+        ("evil-bot.example", False),
+        ("10.1.2.3", True),
+        ("10.2.2.3", False),
+        ("", False),
+    ],
+)
+def test_a_list_allows_what_it_names(host: str, allowed: bool) -> None:
+    hosts = BotHosts(("bot.example", "*.BOTS.example", "10.1.*"))
+    assert hosts.allows_host(host) is allowed
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "169.254.169.254",
+        "169.254.0.1",
+        "fe80::1",
+        "fe80::1%eth0",
+        "::ffff:169.254.169.254",
+        "fd00:ec2::254",
+        "224.0.0.1",
+        "ff02::1",
+        "0.0.0.0",
+        "::",
+    ],
+)
+def test_no_list_allows_addresses_that_lead_inside(address: str) -> None:
+    for hosts in (BotHosts(), BotHosts(("*",)), BotHosts((address,))):
+        assert not hosts.allows_host(address)
+        assert not hosts.allows_address(address)
+
+
+def test_a_name_is_judged_by_the_address_it_turns_out_to_have() -> None:
+    hosts = BotHosts(("metadata.example",))
+    assert hosts.allows_host("metadata.example")
+    assert hosts.allows_address("metadata.example")
+    assert not hosts.allows_address("169.254.169.254")
+    assert hosts.allows_address("192.0.2.7")

@@ -1,0 +1,74 @@
+"""All that control and worker say to each other survives a wire."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from sidecar.core.link import (
+    BotClosed,
+    BotConnected,
+    BotFailed,
+    BotText,
+    CloseStream,
+    FromWorker,
+    MediaLeg,
+    OpenStream,
+    PlaybackDrained,
+    StartMedia,
+    StreamEnded,
+    StreamRefused,
+    StreamStats,
+    ToWorker,
+    WorkerReady,
+)
+from sidecar.core.options import AnswerMode, MixMode, StreamOptions
+
+LEG = MediaLeg("PCMA", 8, 8, "192.0.2.1", 4000, ["192.0.2.2"])
+OPTIONS = StreamOptions(
+    url="wss://bot.example/ws",
+    mix=MixMode.STEREO,
+    rate=16000,
+    sample_rate=24000,
+    metadata='{"ü": 1}',
+    buffer_size=100,
+    extra_headers={"X-Key": "a b"},
+    answer=AnswerMode.EARLY,
+    preroll=0,
+)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        OpenStream("one", LEG, OPTIONS),
+        OpenStream("two", LEG, StreamOptions(url="ws://bot.example")),
+        StartMedia("one"),
+        CloseStream("one"),
+        CloseStream("one", 1001, "the sidecar stops"),
+    ],
+)
+def test_what_control_says_arrives_as_it_was(message: ToWorker) -> None:
+    arrived = msgspec.msgpack.decode(msgspec.msgpack.encode(message), type=ToWorker)
+    assert arrived == message
+    assert type(arrived) is type(message)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        WorkerReady(40000),
+        StreamRefused("one", "no room"),
+        BotConnected("one"),
+        BotFailed("one", 6, "the bot refused: HTTP 403"),
+        BotClosed("one", 1000, ""),
+        BotText("one", '{"type": "clear"} ü \N{PILE OF POO} \0'),
+        PlaybackDrained("one"),
+        StreamEnded("one", StreamStats()),
+        StreamEnded("one", StreamStats(*range(1, 1 + len(StreamStats.__struct_fields__)))),
+    ],
+)
+def test_what_a_worker_says_arrives_as_it_was(message: FromWorker) -> None:
+    arrived = msgspec.msgpack.decode(msgspec.msgpack.encode(message), type=FromWorker)
+    assert arrived == message
+    assert type(arrived) is type(message)

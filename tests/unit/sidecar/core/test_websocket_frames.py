@@ -1,0 +1,37 @@
+"""Frames made in a batch are read by the `websockets` library as by a server."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+from sidecar.core.websocket_frames import masked_binary_frames
+
+
+@pytest.mark.parametrize("size", [0, 4, 124, 128, 320, 640, 65532, 65536, 96000])
+def test_a_server_reads_what_was_written(size: int) -> None:
+    generator = np.random.default_rng(size)
+    payloads = generator.integers(0, 256, (3, size), np.uint8)
+    masks = generator.integers(0, 1 << 32, 3, np.uint32)
+    frames = masked_binary_frames(payloads, masks)
+    assert frames.dtype == np.uint8
+    for frame, payload, mask in zip(frames, payloads, masks, strict=True):
+        server = ServerProtocol(state=State.OPEN, max_size=None)
+        server.receive_data(frame.tobytes())
+        assert server.events_received() == [Frame(Opcode.BINARY, payload.tobytes())]
+        assert server.parser_exc is None
+        assert mask.tobytes() in frame[:14].tobytes()
+
+
+def test_the_same_payload_looks_different_under_each_mask() -> None:
+    payloads = np.zeros((2, 8), np.uint8)
+    one, two = masked_binary_frames(payloads, np.array([0x11223344, 0x55667788], np.uint32))
+    assert one.tobytes()[6:] == one.tobytes()[2:6] * 2
+    assert one.tobytes() != two.tobytes()
+
+
+def test_no_payloads_give_no_frames() -> None:
+    assert masked_binary_frames(np.empty((0, 320), np.uint8), np.empty(0, np.uint32)).shape == (0, 328)
