@@ -164,8 +164,11 @@ class _Caller:
         if not self._answered.done():
             if self._ended.done():
                 return _refused(self._ended.result())
-            await self._hang_up(sip, call)
-            return CallResult(408, f"no answer within {self._plan.setup_timeout:g} s")
+            what = (
+                "no answer" if sip.heard.is_set() else f"nothing came back from {':'.join(map(str, self._destination))}"
+            )
+            await self._hang_up(sip, call, goodbye=_GOODBYE if sip.heard.is_set() else 0.0)
+            return CallResult(408, f"{what} within {self._plan.setup_timeout:g} s")
         setup_seconds = self._loop.time() - placed_at
         try:
             line = self._line(self._answered.result().response)
@@ -183,8 +186,8 @@ class _Caller:
         answer = self._answered.result().response
         return CallResult(answer.status, answer.reason, by, setup_seconds, recording)
 
-    async def _hang_up(self, sip: _Driver[Event], call: CallRef) -> None:
-        """Say BYE, or CANCEL, whichever fits, and give the other side a moment to hear it."""
+    async def _hang_up(self, sip: _Driver[Event], call: CallRef, *, goodbye: float = _GOODBYE) -> None:
+        """Say BYE, or CANCEL, whichever fits, and give the other side `goodbye` seconds to hear it."""
         if self._ended.done():
             return
         sip.heard.clear()
@@ -192,9 +195,9 @@ class _Caller:
         sip.drain()
         if self._answered.done():  # our BYE is answered by anything that comes now
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(sip.heard.wait(), _GOODBYE)
+                await asyncio.wait_for(sip.heard.wait(), goodbye)
         else:  # our CANCEL is, once the INVITE has its 487
-            await asyncio.wait((self._ended,), timeout=_GOODBYE)
+            await asyncio.wait((self._ended,), timeout=goodbye)
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, CallProgress):

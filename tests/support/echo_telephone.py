@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
+from typing import cast
 
 from sidecar.io.agent_driver import Agent, AgentDriver
 from sip import (
@@ -47,8 +48,7 @@ class _Echo(asyncio.DatagramProtocol):
         self._telephone = telephone
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast("asyncio.DatagramTransport", transport)  # uvloop's is not derived from it
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
         self._telephone.packets.append(data)
