@@ -6,6 +6,7 @@ Imports of the commands are inside them, so that `sidecar --help` does not wait 
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import Coroutine
 from enum import StrEnum
@@ -190,6 +191,9 @@ def call(
 
 def main() -> None:
     """Run the command that was given."""
+    # The matrix products of the media plane are small: threads would only wait for each other. numpy reads it once,
+    # when it is imported, which is later than here.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     app(prog_name="sidecar")
 
 
