@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
-from websockets.exceptions import InvalidHandshake, InvalidURI
+from websockets.exceptions import InvalidHandshake
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import State
-from websockets.uri import parse_uri
 
+from sidecar.core.bot_uri import parse_bot_uri
 from sidecar.core.errors import ErrorCode
 
 MAX_TEXT_BYTES = 16 << 20
@@ -63,10 +63,7 @@ class BotConnection:
     """A WebSocket client (RFC 6455): bytes in, bytes, events and audio out."""
 
     def __init__(self, url: str, *, headers: Mapping[str, str]) -> None:
-        try:
-            self._uri = parse_uri(url)
-        except (InvalidURI, ValueError) as error:  # a port that is no number is a ValueError
-            raise ValueError(f"{url}: {error}") from None
+        self._uri = parse_bot_uri(url)
         self._protocol = ClientProtocol(self._uri, max_size=MAX_TEXT_BYTES)
         self._headers = headers
         self._events: list[ConnectionEvent] = []

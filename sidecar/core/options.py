@@ -13,10 +13,9 @@ from enum import Enum
 from typing import Any, TypeVar
 
 import msgspec
-from websockets.exceptions import InvalidURI
-from websockets.uri import parse_uri
 
 from rtp import FRAME_MS
+from sidecar.core.bot_uri import parse_bot_uri
 
 _E = TypeVar("_E", bound=Enum)
 _HEADER_PREFIX = "x_stream_"
@@ -61,10 +60,7 @@ def _url(text: str) -> str:
         raise ValueError("not a ws:// or wss:// URL")
     if re.search(r"[\x00-\x20\x7f]", text) or "#" in text:
         raise ValueError("a URL has no spaces, control characters or fragment")
-    try:
-        parse_uri(text)
-    except (InvalidURI, ValueError) as error:  # a port that is no number is a ValueError
-        raise ValueError(str(error)) from None
+    parse_bot_uri(text)
     return text
 
 
