@@ -105,9 +105,12 @@ class BotConnection:
 
     def receive_data(self, data: bytes) -> None:
         """Take bytes from the socket."""
+        if self._over:
+            return
         if self._protocol.state is State.CONNECTING:
-            data = self._receive_response(data)
-        if self._head:
+            self._head += data
+            data = self._receive_response()
+        elif self._head:
             data, self._head = self._head + data, b""
         at, end = 0, len(data)
         while at < end and not self._over:
@@ -179,9 +182,8 @@ class BotConnection:
 
     # --- how it works
 
-    def _receive_response(self, data: bytes) -> bytes:
-        """Give the library the HTTP response alone; return what came behind it."""
-        self._head += data
+    def _receive_response(self) -> bytes:
+        """Give the library the HTTP response alone, once it is whole; return what came behind it."""
         end = self._head.find(b"\r\n\r\n") + 4
         if end == 3:
             if len(self._head) > _MAX_RESPONSE_BYTES:
