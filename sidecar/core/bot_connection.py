@@ -14,7 +14,7 @@ from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHandshake
 from websockets.frames import CloseCode, Frame, Opcode
-from websockets.http11 import Request, Response
+from websockets.http11 import Request
 from websockets.protocol import State
 
 from sidecar.core.bot_uri import parse_bot_uri
@@ -24,6 +24,7 @@ MAX_TEXT_BYTES = 16 << 20
 """Of one text message: several minutes of base64 audio."""
 
 _MAX_RESPONSE_BYTES = 64 << 10
+_MAX_REASON_BYTES = 123  # of a close frame: RFC 6455, section 5.5
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])[ \r]")
 _FINAL_BINARY = 0x80 | Opcode.BINARY
 
@@ -130,9 +131,8 @@ class BotConnection:
 
     def receive_eof(self) -> None:
         """The bot has closed the socket."""
-        self._protocol.receive_eof()
-        self._read_library()
         self._end(Failed(ErrorCode.IO, "connection lost"))
+        self._protocol.receive_eof()
 
     def fail(self, code: ErrorCode, error: str) -> None:
         """The socket is broken, or too much time has passed."""
@@ -154,10 +154,11 @@ class BotConnection:
         """Begin the handshake."""
         self._library_used = True
         request: Request = self._protocol.connect()
-        extra = Headers(request.headers)
+        headers = Headers(request.headers)
         for name, value in self._headers.items():
-            extra[name] = value
-        self._protocol.send_request(Request(request.path, extra))
+            headers.pop(name, None)  # to set a header is to add one
+            headers[name] = value
+        self._protocol.send_request(Request(request.path, headers))
 
     def send_text(self, text: str) -> None:
         """Send a text message."""
@@ -168,7 +169,7 @@ class BotConnection:
         """Say goodbye, if there is a connection to end."""
         if self._protocol.state is State.OPEN:
             self._library_used = True
-            self._protocol.send_close(code, reason)
+            self._protocol.send_close(code, reason.encode()[:_MAX_REASON_BYTES].decode(errors="ignore"))
 
     @property
     def has_data_to_send(self) -> bool:
@@ -224,11 +225,10 @@ class BotConnection:
     def _read_library(self) -> None:
         self._library_used = True
         for event in self._protocol.events_received():
-            if isinstance(event, Response):
-                if self._protocol.handshake_exc is None:
-                    self._events.append(Opened())
-            elif isinstance(event, Frame):
+            if isinstance(event, Frame):
                 self._receive_frame(event)
+            elif self._protocol.handshake_exc is None:  # it is the response
+                self._events.append(Opened())
         failure = self._protocol.handshake_exc or self._protocol.parser_exc
         if failure is not None and not self._over:
             self._end(Failed(*_explain(failure)))
