@@ -63,7 +63,7 @@ class Callers:
         self.sockets = [self._bound(CALLER_PORT + 2 * call) for call in range(calls)]
         self.arrivals: list[list[float]] = [[] for _ in range(calls)]
         self.answered = self.ended = 0
-        self.target = ""
+        self.all_answered = asyncio.Event()
 
     @staticmethod
     def _bound(port: int) -> socket.socket:
@@ -74,6 +74,8 @@ class Callers:
 
     def on_event(self, event: Event) -> None:
         self.answered += isinstance(event, CallAnswered)
+        if self.answered == len(self.sockets):
+            self.all_answered.set()
         self.ended += isinstance(event, CallEnded)
 
     async def place(self, headers: dict[str, str]) -> tuple[UserAgent, AgentDriver[Event], list[int]]:
@@ -101,9 +103,7 @@ class Callers:
             )
             driver.drain()
             await asyncio.sleep(0.005)
-        async with asyncio.timeout(30):
-            while self.answered < len(self.sockets):
-                await asyncio.sleep(0.05)
+        await asyncio.wait_for(self.all_answered.wait(), 30)
         return agent, driver, placed
 
     async def talk(self, seconds: float) -> None:

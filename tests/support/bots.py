@@ -15,9 +15,11 @@ import hashlib
 import itertools
 import json
 import re
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
 
@@ -79,17 +81,23 @@ class BotCall:
 class Bot:
     """A bot that listens and says nothing by itself; others say more in `talk` and `answer`."""
 
-    def __init__(self, *, port: int = 0, subprotocols: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, *, port: int = 0, subprotocols: Sequence[str] | None = None, certificate: Path | None = None
+    ) -> None:
+        """Listen on `port`, with TLS if there is a PEM file with a certificate and its key."""
         self.calls: list[BotCall] = []
         self._port = port
         self._subprotocols = [Subprotocol(name) for name in subprotocols] if subprotocols else None
+        self._tls = None if certificate is None else ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        if self._tls is not None and certificate is not None:
+            self._tls.load_cert_chain(certificate)
         self._news = asyncio.Condition()
         self._connections: set[ServerConnection] = set()
         self._server: Server | None = None
 
     @property
     def url(self) -> str:
-        return f"ws://{LOOPBACK}:{self._port}/ws"
+        return f"{'wss' if self._tls else 'ws'}://{LOOPBACK}:{self._port}/ws"
 
     @property
     def call(self) -> BotCall:
@@ -107,6 +115,7 @@ class Bot:
             ping_interval=None,
             process_request=self.refuse,
             subprotocols=self._subprotocols,
+            ssl=self._tls,
         )
         self._port = next(iter(self._server.sockets)).getsockname()[1]
         return self
