@@ -56,7 +56,7 @@ def install_peers() -> None:
 
 
 def main() -> int:
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036  whoever runs this may not have read the README
         say(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}.")
         return 2
     command, options = (sys.argv[1] if len(sys.argv) > 1 else ""), sys.argv[2:]

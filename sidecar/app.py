@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,6 +21,7 @@ from sidecar.io.datagrams import open_datagrams
 from sidecar.io.link import InProcessLink
 from sidecar.io.media_worker import MediaWorker, WorkerSettings
 from sidecar.io.network import own_address
+from sidecar.io.signals import stop_signal
 from sidecar.settings import Settings
 from sip import Address, Timers, UserAgent
 
@@ -95,9 +95,7 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
 
 async def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT; raise OSError if a port is taken."""
-    stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    stopped = stop_signal()
     async with running_sidecar(settings) as sidecar:
         host, port = sidecar.sip_address
         log.info("ready", sip=f"sip:{host}:{port}", rtp_port=sidecar.rtp_port)
