@@ -1,0 +1,190 @@
+"""The bridge's own rules: when packets are sent, and what is told."""
+
+from __future__ import annotations
+
+from random import Random
+
+import numpy as np
+import pytest
+
+from rtp import PACKET_BYTES, Codec, MediaPlane, RtpPacket, address_key
+from sidecar.core.bridge import CATCH_UP_FRAMES, PHASES, Bridge
+from sidecar.core.options import MixMode, StreamOptions
+from tests.support.rtp_sender import PLAIN, RtpSender, batch_of
+from tests.support.websocket_messages import messages_by_row
+
+TICK = 0.005
+
+
+class Rig:
+    """A bridge with some calls; keeps what is sent."""
+
+    def __init__(self, calls: int = 1, *, capacity: int = 8, **options: object) -> None:
+        self.plane = MediaPlane(capacity, Random(1))
+        self.bridge = Bridge(self.plane, random_bytes=Random(2).randbytes)
+        self.sent: dict[int, list[tuple[float, RtpPacket]]] = {}
+        self.rows = [self.open(**options) for _ in range(calls)]
+        self._packets = np.zeros((capacity, PACKET_BYTES), np.uint8)
+        self._destinations = np.zeros(capacity, np.uint64)
+
+    def open(self, **options: object) -> int:
+        address = address_key("192.0.2.1", 5000 + 2 * len(self.sent))
+        row = self.plane.open(codec=Codec.PCMU, payload_type=0, send_payload_type=0, destination=address, sources=[])
+        assert row is not None
+        self.bridge.open(row, StreamOptions(url="ws://bot.example", **options), playout_seconds=1.0)  # type: ignore[arg-type]
+        self.sent[address] = []
+        return row
+
+    def run(self, *, until: float) -> None:
+        """Let a driver wake up when it is told to, the first time at 0."""
+        while (at := self.bridge.next_tick() or 0.0) < until - TICK / 2:
+            self.wake_up(at)
+
+    def wake_up(self, now: float) -> int:
+        due = self.bridge.ticks_due(now=now)
+        for _ in range(due):
+            count, _ = self.bridge.tick(self._packets, self._destinations, now=now)
+            for packet, destination in zip(self._packets[:count], self._destinations.tolist(), strict=False):
+                self.sent[destination].append((now, RtpPacket.parse(packet.tobytes())))
+        return due
+
+
+def test_nothing_is_sent_before_the_call_is_to_be_sent_to() -> None:
+    rig = Rig(2)
+    rig.bridge.start_sending(rig.rows[1])
+    rig.run(until=1.0)
+    assert [len(sent) for sent in rig.sent.values()] == [0, 50]
+
+
+def test_a_packet_is_sent_every_20_ms_also_when_there_is_nothing_to_say() -> None:
+    rig = Rig()
+    assert rig.bridge.next_tick() is None
+    rig.bridge.start_sending(rig.rows[0])
+    rig.bridge.start_sending(rig.rows[0])
+    rig.run(until=2.0)
+    [sent] = rig.sent.values()
+    assert np.diff([at for at, _ in sent]) == pytest.approx(0.020)
+    assert {packet.payload for _, packet in sent} == {b"\xff" * 160}
+    assert len(sent) == 100
+    assert rig.bridge.next_tick() == pytest.approx(2.0)
+
+
+def test_rows_take_turns_within_the_20_ms() -> None:
+    rig = Rig(8)
+    for row in rig.rows:
+        rig.bridge.start_sending(row)
+    rig.run(until=0.020)
+    times = [sent[0][0] for sent in rig.sent.values()]
+    assert sorted(times) == pytest.approx(sorted([TICK * phase for phase in range(PHASES)] * 2))
+    assert all(len(sent) == 1 for sent in rig.sent.values())
+
+
+def test_after_a_stall_the_newest_frames_are_sent_late_and_time_is_let_pass_for_the_others() -> None:
+    rig = Rig(4)
+    for row in rig.rows:
+        rig.bridge.start_sending(row)
+    rig.run(until=0.100)
+    assert rig.wake_up(0.503) == CATCH_UP_FRAMES * PHASES
+    rig.run(until=1.0)
+    for sent in rig.sent.values():
+        packets = [packet for _, packet in sent]
+        first = packets[0]
+        elapsed = [(packet.timestamp - first.timestamp) % (1 << 32) // 160 for packet in packets]
+        numbers = [(packet.sequence_number - first.sequence_number) % (1 << 16) for packet in packets]
+        assert numbers == list(range(len(packets)))
+        assert elapsed[:5] == [0, 1, 2, 3, 4]
+        assert np.flatnonzero(np.diff(elapsed) != 1).tolist() == [4]
+        assert [at for at, packet in enumerate(packets) if packet.marker] == [0, 5]
+        assert elapsed[-1] == 49  # timestamps have followed the time
+        assert sum(at == 0.503 for at, _ in sent) == CATCH_UP_FRAMES
+
+
+@pytest.mark.parametrize("missed", range(1, 2 * PHASES + 2))
+def test_each_row_is_let_pass_as_much_time_as_it_has_missed(missed: int) -> None:
+    """However many ticks are skipped, few or many, each row's timestamps stay on the grid."""
+    rig = Rig(4)
+    for row in rig.rows:
+        rig.bridge.start_sending(row)
+    rig.run(until=0.020)
+    rig.wake_up(0.020 + (CATCH_UP_FRAMES * PHASES + missed - 1) * TICK + 0.001)
+    for phase, sent in enumerate(rig.sent.values()):
+        first, second = sent[0][1], sent[1][1]
+        skipped = len(range(phase, missed, PHASES))
+        assert (second.timestamp - first.timestamp) % (1 << 32) == 160 * (1 + skipped)
+        assert second.marker == (skipped > 0)
+
+
+def test_what_is_left_at_the_end_of_a_call_is_a_shorter_message() -> None:
+    rig, sender = Rig(buffer_size=100), RtpSender(Random(1), payload_type=0)
+    [address], [row] = rig.sent, rig.rows
+    for _ in range(3):
+        datagram = sender.act(PLAIN)[0]
+        assert not list(rig.bridge.receive(*batch_of([(datagram, address)]), now=0.0))
+    last = rig.bridge.close(row)
+    assert last is not None
+    assert [len(message) for message in messages_by_row([last])[row]] == [3 * 320]
+
+
+def test_a_call_with_nothing_left_ends_without_a_message() -> None:
+    rig = Rig(buffer_size=100)
+    assert rig.bridge.close(rig.rows[0]) is None
+
+
+def test_a_call_that_is_closed_is_sent_nothing_any_more() -> None:
+    rig = Rig(2)
+    for row in rig.rows:
+        rig.bridge.start_sending(row)
+    rig.run(until=0.1)
+    rig.bridge.close(rig.rows[0])
+    rig.plane.close(rig.rows[0])
+    rig.run(until=0.2)
+    assert [len(sent) for sent in rig.sent.values()] == [5, 10]
+
+
+def test_a_row_used_again_is_not_sent_to_before_it_is_asked_for() -> None:
+    rig = Rig(capacity=1)
+    rig.bridge.start_sending(rig.rows[0])
+    rig.bridge.drain(rig.rows[0])
+    rig.bridge.close(rig.rows[0])
+    rig.plane.close(rig.rows[0])
+    assert rig.open() == rig.rows[0]
+    rig.run(until=0.1)
+    assert [len(sent) for sent in rig.sent.values()] == [0, 0]
+    rig.bridge.start_sending(rig.rows[0])
+    rig.run(until=0.2)
+    assert rig.bridge.take_drained() == []
+
+
+def test_it_is_told_once_when_all_has_been_played() -> None:
+    rig = Rig(3)
+    for row in rig.rows:
+        rig.bridge.start_sending(row)
+    first, second, _ = rig.rows
+    rig.bridge.playout(first).write(bytes(1600), now=0.0)  # 100 ms
+    rig.bridge.drain(first)
+    rig.bridge.drain(second)
+    rig.run(until=0.040)
+    assert rig.bridge.take_drained() == [second]
+    rig.run(until=0.100)
+    assert rig.bridge.take_drained() == []
+    rig.run(until=0.200)
+    assert rig.bridge.take_drained() == [first]
+    rig.run(until=0.300)
+    assert rig.bridge.take_drained() == []
+
+
+def test_audio_that_still_gathers_is_not_played_yet() -> None:
+    rig = Rig(preroll=200)
+    rig.bridge.start_sending(rig.rows[0])
+    rig.bridge.playout(rig.rows[0]).write(bytes(320), now=0.0)
+    rig.bridge.drain(rig.rows[0])
+    rig.run(until=0.195)
+    assert rig.bridge.take_drained() == []
+    rig.run(until=0.300)
+    assert rig.bridge.take_drained() == rig.rows
+
+
+@pytest.mark.parametrize("mix", MixMode)
+def test_only_where_voices_are_paired_does_the_caller_wait_in_a_jitter_buffer(mix: MixMode) -> None:
+    rig = Rig(mix=mix)
+    assert (rig.bridge.jitter_buffer(rig.rows[0]) is not None) == (mix in (MixMode.MIXED, MixMode.STEREO))
