@@ -393,6 +393,9 @@ BREACHES = {
     "continuation of nothing": frame(Opcode.CONT, b"of nothing"),
     "audio within audio": frame(Opcode.BINARY, b"a", fin=False) + frame(Opcode.BINARY, b"b"),
     "text within audio": frame(Opcode.BINARY, b"a", fin=False) + frame(Opcode.TEXT, b"b"),
+    "audio within audio, behind a ping": b"".join(
+        [frame(Opcode.BINARY, b"a", fin=False), frame(Opcode.PING, b""), frame(Opcode.BINARY, b"b")]
+    ),
     "control too long": b"\x89\x7e\x00\x80" + bytes(128),
     "control in fragments": b"\x09\x00",
     "half a close code": b"\x88\x01\x03",
