@@ -83,7 +83,8 @@ class PlainCall:
         return list(self._cut(np.stack([left, right], axis=1).reshape(-1)))
 
     def _resampled(self, resampler: Resampler, frame: Pcm) -> Pcm:
-        return resampler.process(ROW, frame[None])[0]
+        converted: Pcm = resampler.process(ROW, frame[None])[0]
+        return converted
 
     def _cut(self, pcm: Pcm) -> Iterator[bytes]:
         channels = 2 if self.options.mix is MixMode.STEREO else 1
