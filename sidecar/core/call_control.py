@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from random import Random
-from typing import Any
+from typing import Any, assert_never
 from urllib.parse import urlsplit
 
 import msgspec
@@ -163,6 +163,8 @@ class CallControl:
                 session.stream_over = True
                 self._emit(session, "stop", msgspec.to_builtins(stats))
                 self._forget_if_over(session)
+            case _:
+                assert_never(message)
         self._handle_sip_events(now=now)
 
     def hang_up_all(self, *, now: float) -> None:

@@ -111,6 +111,8 @@ def test_early_has_media_at_once_and_is_answered_when_the_bot_says_so() -> None:
     rig.worker_says(BotText(rig.stream, '{"type": "answer"}'))
     assert isinstance(rig.heard[-1], CallAnswered)
     assert rig.told.count(StartMedia(rig.stream)) == 1
+    rig.worker_says(BotText(rig.stream, '{"type": "answer"}'))
+    assert [type(event) for event in rig.heard] == [CallProgress, CallAnswered]
 
 
 @pytest.mark.parametrize("text", ['{"type": "other"}', "no JSON", "[1]", '{"type": 1}', ""])
