@@ -118,6 +118,8 @@ class ReceiveStream:
             first = min(self._waiting, key=lambda number: sequence_delta(number, self.expected_sequence))
             self._conceal(sequence_delta(first, self.expected_sequence))
             self._play_in_order()
+        if len(self._rest):  # of a source with other packet sizes: padded, or the row would never be settled again
+            self._emit(np.zeros(frame_samples(CLOCK_RATE) - len(self._rest), np.int16))
         if self.ssrc is not None:
             self.counters.restarts += 1
         self.ssrc = packet.ssrc

@@ -15,9 +15,3 @@ def sequence_delta(later: int, earlier: int) -> int:
     """Return how far `later` is ahead of `earlier`, -32768..32767, the short way around."""
     half = SEQUENCE_MODULUS // 2
     return (later - earlier + half) % SEQUENCE_MODULUS - half
-
-
-def timestamp_delta(later: int, earlier: int) -> int:
-    """Return how many timestamp units `later` is ahead of `earlier`, the short way around."""
-    half = TIMESTAMP_MODULUS // 2
-    return (later - earlier + half) % TIMESTAMP_MODULUS - half

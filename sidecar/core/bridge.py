@@ -141,6 +141,7 @@ class Bridge:
         phase = row % PHASES
         self._sending[phase] = self._sending[phase][self._sending[phase] != row]
         self._draining.discard(row)
+        self._drained = [drained for drained in self._drained if drained != row]
         rest = call.uplink.take_rest(row)
         return self._framed(np.array([row]), rest[None, :]) if len(rest) else None
 
@@ -153,8 +154,11 @@ class Bridge:
         return self._calls[row].caller
 
     def drain(self, row: int) -> None:
-        """Ask to be told, by `take_drained`, when all that is queued for `row` has been played."""
-        self._draining.add(row)
+        """Ask to be told, by `take_drained`, when all that is queued for `row` has been played, if anything can be."""
+        if row in self._sending[row % PHASES]:
+            self._draining.add(row)
+        else:
+            self._drained.append(row)
 
     def take_drained(self) -> list[int]:
         """Return the rows that have played all they had; each is told once."""

@@ -167,7 +167,7 @@ def options_from_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     found = {}
     for header, value in headers:
         name = header.lower().replace("-", "_")
-        if name.startswith(_HEADER_PREFIX):
+        if name.startswith(_HEADER_PREFIX) and value:  # FreeSWITCH sends empty headers for variables that are empty
             found[name.removeprefix(_HEADER_PREFIX)] = value
     return found
 

@@ -8,11 +8,15 @@ import socket
 import ssl
 from dataclasses import dataclass, field
 
+import structlog
+
 from sidecar.core.bot_connection import BotConnection
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.errors import ErrorCode
 from sidecar.core.options import StreamOptions
 from sidecar.io.bot_lane import BotLane
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(eq=False, slots=True)
@@ -47,6 +51,9 @@ class BotStream:
             self.connection.fail(ErrorCode.SSL_HANDSHAKE_FAILED, f"TLS handshake failed: {error.reason}")
         except OSError as error:
             self.connection.fail(ErrorCode.CONNECT_FAILED, _why(error))
+        except Exception:  # a mistake of ours ends this stream alone
+            log.exception("connecting failed", stream=self.name)
+            self.connection.fail(ErrorCode.IO, "internal error")
 
     async def _open_lane(self, hosts: BotHosts) -> None:
         """Try the bot's addresses one after the other, as the resolver orders them."""

@@ -335,3 +335,15 @@ def test_as_much_comes_out_as_went_in(
     assert stream.counters.restarts == stream.counters.ignored == 0
     distinct = len({number for _, number in arrivals})
     assert stream.counters.lost - stream.counters.late == last + 1 - distinct
+
+
+def test_a_restart_pads_what_is_left_of_a_source_with_other_packet_sizes() -> None:
+    stream = ReceiveStream(Codec.PCMU, 0)
+    stream.receive(RtpPacket(0, 1, 0, ssrc=1, payload=bytes([0x80]) * 240), now=0.0)  # 30 ms
+    stream.receive(RtpPacket(0, 7, 0, ssrc=2, payload=bytes([0x80]) * 160), now=0.03)
+    first, second, third = stream.take_frames()
+    assert first.all()
+    assert second[:80].all()
+    assert not second[80:].any()
+    assert third.all()
+    assert stream.settled

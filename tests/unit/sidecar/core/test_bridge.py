@@ -188,3 +188,12 @@ def test_audio_that_still_gathers_is_not_played_yet() -> None:
 def test_only_where_voices_are_paired_does_the_caller_wait_in_a_jitter_buffer(mix: MixMode) -> None:
     rig = Rig(mix=mix)
     assert (rig.bridge.jitter_buffer(rig.rows[0]) is not None) == (mix in (MixMode.MIXED, MixMode.STEREO))
+
+
+def test_a_row_that_is_never_sent_to_has_nothing_to_wait_for() -> None:
+    rig = Rig(2)
+    rig.bridge.playout(rig.rows[0]).write(bytes(1600), now=0.0)
+    rig.bridge.drain(rig.rows[0])
+    rig.bridge.drain(rig.rows[1])
+    rig.bridge.close(rig.rows[1])
+    assert rig.bridge.take_drained() == rig.rows[:1]

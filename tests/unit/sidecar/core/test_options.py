@@ -261,3 +261,7 @@ def test_what_is_resolved_can_be_connected_to(url: str, headers: dict[str, str])
         request = b"".join(connection.data_to_send())
         assert request.startswith(b"GET /")
         assert request.count(b"\r\n\r\n") == 1
+
+
+def test_an_empty_header_is_no_option() -> None:
+    assert options_from_headers([("X-STREAM_RATE", ""), ("X-STREAM_MIX", "mono")]) == {"mix": "mono"}
