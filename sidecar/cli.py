@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
@@ -17,13 +17,15 @@ import typer
 
 if TYPE_CHECKING:
     from rtp import Pcm
-    from sidecar.io.caller import CallResult
+    from sidecar.io.caller import CallResult, CallState
     from sip import SipUri
 
 _T = TypeVar("_T")
 
 _FAILED, _WRONG_USE = 1, 2
-_OWN_HEADERS = frozenset("via from to call-id cseq contact max-forwards content-length content-type".split())
+_OWN_HEADERS = frozenset(
+    "via from to call-id cseq contact max-forwards content-length content-type v f t i m l c".split()
+)
 
 app = typer.Typer(
     help="Connects telephone calls to voice bots: SIP and RTP in, WebSocket out.",
@@ -85,16 +87,23 @@ def demo(
         Path, typer.Option(dir_okay=False, help="The recording: left what was sent, right what was heard.")
     ] = Path("demo.wav"),
 ) -> None:
-    """Place a call through the sidecar to an echo bot, all on this machine, and tell what is heard."""
+    """Place a call through the sidecar to an echo bot, all on this machine, and tell what is heard.
+
+    Ctrl-C hangs up and tells what was heard so far; the exit code is then 1.
+    """
     from sidecar.console import call_progress, log_to_stderr, print_error, print_heard, print_json, span_json
     from sidecar.core.listening import side_by_side
-    from sidecar.demo import run_demo
+    from sidecar.demo import DemoResult, run_demo
+    from sidecar.io.signals import stop_signal
+
+    async def run(on_state: Callable[[CallState], None]) -> DemoResult:
+        return await run_demo(seconds=seconds, on_state=on_state, stopped=stop_signal())
 
     _check_writable(output, "--output")
     log_to_stderr("warning")
     try:
         with call_progress(seconds) as progress:
-            result = _run(run_demo(seconds=seconds, on_state=progress.show))
+            result = _run(run(progress.show))
     except OSError as error:
         _fail(f"this machine gives no ports: {error.strerror or error}")
     heard = result.heard
@@ -161,10 +170,17 @@ def call(
     codec: Annotated[CodecName, typer.Option(help="The codec to offer.")] = CodecName.PCMU,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Place a test call, and tell what is heard."""
+    """Place a test call, and tell what is heard.
+
+    Ctrl-C hangs up and tells what was heard so far; the exit code is then 1.
+    """
     from rtp import CLOCK_RATE, Codec
     from sidecar.console import call_progress, log_to_stderr, print_error
     from sidecar.io.caller import CallPlan, place_call
+    from sidecar.io.signals import stop_signal
+
+    async def run(on_state: Callable[[CallState], None]) -> CallResult:
+        return await place_call(plan, on_state=on_state, stopped=stop_signal())
 
     target, headers, signal = _target(sip_uri), [_header(text) for text in header or ()], _signal(play)
     if record is not None:
@@ -179,13 +195,16 @@ def call(
     )
     try:
         with call_progress(plan.seconds) as progress:
-            result = _run(place_call(plan, on_state=progress.show))
+            result = _run(run(progress.show))
     except OSError as error:
         _fail(f"this machine gives no ports: {error.strerror or error}")
     recording = _write(record, result.recording.heard) if record is not None and result.answered else None
     _tell(result, recording, as_json=as_json)
     if not result.answered:
         print_error(f"{result.status} {result.reason}")
+    elif result.stopped:
+        print_error("stopped before the end")
+    if not result.answered or result.stopped:
         raise typer.Exit(_FAILED)
 
 
@@ -222,7 +241,7 @@ def _tell(result: CallResult, recording: str | None, *, as_json: bool) -> None:
         setup_seconds = result.setup_seconds
         print_json(
             {
-                "ok": result.answered,
+                "ok": result.answered and not result.stopped,
                 "status": result.status,
                 "reason": result.reason,
                 "hung_up_by": result.hung_up_by.value if result.hung_up_by else None,

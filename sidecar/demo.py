@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -29,16 +30,23 @@ class DemoResult:
     @property
     def ok(self) -> bool:
         """Whether the call was answered, and all that was said came back."""
-        return self.call.answered and self.heard.ok
+        return self.call.answered and not self.call.stopped and self.heard.ok
 
     @property
     def problems(self) -> tuple[str, ...]:
         """Say what was wrong, one line each."""
+        if self.call.stopped:
+            return ("stopped before the end",)
         return self.heard.problems if self.call.answered else (f"{self.call.status} {self.call.reason}",)
 
 
-async def run_demo(*, seconds: float, on_state: Callable[[CallState], None]) -> DemoResult:
-    """Call the echo bot through the sidecar, and listen for `seconds`; all ports are free ones."""
+async def run_demo(
+    *, seconds: float, on_state: Callable[[CallState], None], stopped: asyncio.Event | None = None
+) -> DemoResult:
+    """Call the echo bot through the sidecar, and listen for `seconds`, or until `stopped` is set.
+
+    All ports are free ones.
+    """
     async with EchoBot(port=0) as bot, running_sidecar(_settings()) as sidecar:
         plan = CallPlan(
             target=SipUri(*sidecar.sip_address, user="demo"),
@@ -46,7 +54,7 @@ async def run_demo(*, seconds: float, on_state: Callable[[CallState], None]) -> 
             seconds=seconds,
             headers=(("X-STREAM_URL", bot.url), ("X-STREAM_METADATA", "the demo calls")),
         )
-        call = await place_call(plan, on_state=on_state)
+        call = await place_call(plan, on_state=on_state, stopped=stopped)
     return DemoResult(call, judge(call.recording))
 
 

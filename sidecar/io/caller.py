@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from random import Random, SystemRandom
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rtp import FRAME_MS, Codec, Pcm
 from sidecar.core.talker import Line, Recording, TalkEnded, Talker
@@ -19,6 +19,7 @@ from sip import (
     CallAnswered,
     CallEnded,
     CallProgress,
+    CallReceived,
     CallRef,
     EndCause,
     Event,
@@ -28,10 +29,12 @@ from sip import (
     Response,
     SdpError,
     SessionDescription,
+    SipError,
     SipUri,
     UserAgent,
     accept_answer,
     make_offer,
+    parse_message,
 )
 from sip import Codec as SdpCodec
 
@@ -40,7 +43,7 @@ DEFAULT_SIP_PORT = 5060
 _GRACE = 2.0  # seconds: how much longer than planned a call may take, for a stalled machine
 _GOODBYE = 1.0  # seconds: how long the other side has to answer our BYE or CANCEL
 
-_E = TypeVar("_E")
+_D = TypeVar("_D", bound=asyncio.DatagramProtocol)
 
 
 class HungUpBy(Enum):
@@ -72,11 +75,15 @@ class CallResult:
     hung_up_by: HungUpBy | None = None  # None: it was never answered
     setup_seconds: float | None = None  # from the INVITE to its answer
     recording: Recording = field(default_factory=Recording)
+    stopped: bool = False  # we were told to stop before the end
 
     @property
     def answered(self) -> bool:
         """Whether there was a call at all."""
         return self.hung_up_by is not None
+
+
+_STOPPED_EARLY = CallResult(487, "stopped before there was an answer", stopped=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +96,19 @@ class CallState:
 
 
 async def place_call(
-    plan: CallPlan, *, random: Random | None = None, on_state: Callable[[CallState], None] = lambda _state: None
+    plan: CallPlan,
+    *,
+    random: Random | None = None,
+    on_state: Callable[[CallState], None] = lambda _state: None,
+    stopped: asyncio.Event | None = None,
 ) -> CallResult:
-    """Place a call, talk, and hang up, unless the other side does.
+    """Place a call, talk, and hang up, unless the other side does; once `stopped` is set, hang up at once.
 
     `on_state` is told whenever something changes, and with every frame that is sent.
     Raise OSError if this machine gives us no socket.
     """
     loop = asyncio.get_running_loop()
+    stopped = stopped or asyncio.Event()
     target = plan.target
     try:
         found = await loop.getaddrinfo(
@@ -106,8 +118,10 @@ async def place_call(
         host = _address_towards(destination)
     except OSError as error:
         return CallResult(503, f"{target.host}: {error.strerror or error}")
+    if stopped.is_set():  # looking up a name may take long
+        return _STOPPED_EARLY
     with _bound_socket(host) as sip_socket, _bound_socket(host) as rtp_socket:
-        caller = _Caller(plan, destination, sip_socket, rtp_socket, random or SystemRandom(), on_state)
+        caller = _Caller(plan, destination, sip_socket, rtp_socket, random or SystemRandom(), on_state, stopped)
         return await caller.run()
 
 
@@ -122,12 +136,16 @@ class _Caller:
         rtp_socket: socket.socket,
         random: Random,
         on_state: Callable[[CallState], None],
+        stopped: asyncio.Event,
     ) -> None:
         self._plan = plan
         self._destination = destination
         self._sip_socket, self._rtp_socket = sip_socket, rtp_socket
         self._loop = asyncio.get_running_loop()
         self._on_state = on_state
+        self._stopped = stopped
+        self._call: CallRef | None = None  # ours; those of strangers have others
+        self._hung_up = False
         self._contact: Address = sip_socket.getsockname()
         self._agent = UserAgent(contact=self._contact, random=random)
         self._talker = _ReportingTalker(plan, random=random, on_state=on_state)
@@ -138,76 +156,95 @@ class _Caller:
 
     async def run(self) -> CallResult:
         """Do all of it."""
-        agent: Agent[Event] = self._agent
         async with (
-            _driven(self._talker, self._on_talk, self._rtp_socket) as rtp,
-            _driven(agent, self._on_event, self._sip_socket) as sip,
+            _driven(AgentDriver(self._talker, self._on_talk), self._rtp_socket) as rtp,
+            _driven(_SipDriver(self._agent, self._on_event), self._sip_socket) as sip,
         ):
-            return await self._call(sip, rtp)
+            try:
+                return await self._converse(sip, rtp)
+            finally:
+                await self._hang_up(sip)
 
-    async def _call(self, sip: _Driver[Event], rtp: AgentDriver[TalkEnded]) -> CallResult:
+    async def _converse(self, sip: _SipDriver, rtp: AgentDriver[TalkEnded]) -> CallResult:
         placed_at = self._loop.time()
         self._on_state(CallState("calling"))
+        self._invite(now=placed_at)
+        sip.drain()
+        await self._first_of(self._answered, self._ended, timeout=self._plan.setup_timeout)
+        if not self._answered.done():
+            return await self._unanswered(sip)
+        setup_seconds = self._loop.time() - placed_at
+        answer = self._answered.result().response
+        try:
+            line = self._line(answer)
+        except (SdpError, NotAcceptable) as error:
+            return CallResult(488, f"the answer has no audio for us: {error}")
+        self._talker.start(line, now=self._loop.time())
+        rtp.drain()
+        await self._first_of(self._talked, self._ended, timeout=self._plan.seconds + _GRACE)
+        return CallResult(
+            answer.status,
+            answer.reason,
+            HungUpBy.CALLEE if self._ended.done() else HungUpBy.CALLER,
+            setup_seconds,
+            self._talker.recording(),
+            stopped=self._stopped.is_set() and not (self._ended.done() or self._talked.done()),
+        )
+
+    def _invite(self, *, now: float) -> None:
         contact_host, contact_port = self._contact
-        call = self._agent.invite(
+        self._call = self._agent.invite(
             self._plan.target,
             destination=self._destination,
             from_uri=SipUri(contact_host, contact_port, self._plan.user),
             body=bytes(self._offer),
             headers=self._plan.headers,
-            now=placed_at,
+            now=now,
         )
-        sip.drain()
-        await asyncio.wait(
-            (self._answered, self._ended), timeout=self._plan.setup_timeout, return_when=asyncio.FIRST_COMPLETED
-        )
-        if not self._answered.done():
-            if self._ended.done():
-                return _refused(self._ended.result())
-            what = (
-                "no answer" if sip.heard.is_set() else f"nothing came back from {':'.join(map(str, self._destination))}"
-            )
-            await self._hang_up(sip, call, goodbye=_GOODBYE if sip.heard.is_set() else 0.0)
-            return CallResult(408, f"{what} within {self._plan.setup_timeout:g} s")
-        setup_seconds = self._loop.time() - placed_at
-        try:
-            line = self._line(self._answered.result().response)
-        except (SdpError, NotAcceptable) as error:
-            await self._hang_up(sip, call)
-            return CallResult(488, f"the answer has no audio for us: {error}")
-        self._talker.start(line, now=self._loop.time())
-        rtp.drain()
-        await asyncio.wait(
-            (self._talked, self._ended), timeout=self._plan.seconds + _GRACE, return_when=asyncio.FIRST_COMPLETED
-        )
-        by = HungUpBy.CALLEE if self._ended.done() else HungUpBy.CALLER
-        recording = self._talker.recording()
-        await self._hang_up(sip, call)
-        answer = self._answered.result().response
-        return CallResult(answer.status, answer.reason, by, setup_seconds, recording)
 
-    async def _hang_up(self, sip: _Driver[Event], call: CallRef, *, goodbye: float = _GOODBYE) -> None:
-        """Say BYE, or CANCEL, whichever fits, and give the other side `goodbye` seconds to hear it."""
+    async def _unanswered(self, sip: _SipDriver) -> CallResult:
+        """Give up on the call, and say why it came to nothing."""
         if self._ended.done():
+            return _refused(self._ended.result())
+        if self._stopped.is_set():
+            return _STOPPED_EARLY
+        if sip.heard:
+            what = "no answer"
+        else:
+            what = f"nothing came back from {':'.join(map(str, self._destination))}"
+            await self._hang_up(sip, goodbye=0.0)
+        return CallResult(408, f"{what} within {self._plan.setup_timeout:g} s")
+
+    async def _first_of(self, *futures: asyncio.Future[Any], timeout: float) -> None:  # noqa: ASYNC109
+        """Wait for one of these, or to be stopped."""
+        stopped = self._loop.create_task(self._stopped.wait())
+        try:
+            await asyncio.wait((*futures, stopped), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+
+    async def _hang_up(self, sip: _SipDriver, *, goodbye: float = _GOODBYE) -> None:
+        """Say BYE, or CANCEL, whichever fits, and give the other side `goodbye` seconds to hear it."""
+        if self._call is None or self._ended.done() or self._hung_up:
             return
-        sip.heard.clear()
-        self._agent.hang_up(call, now=self._loop.time())
+        self._hung_up = True
+        self._agent.hang_up(self._call, now=self._loop.time())
         sip.drain()
-        if self._answered.done():  # our BYE is answered by anything that comes now
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(sip.heard.wait(), goodbye)
-        else:  # our CANCEL is, once the INVITE has its 487
-            await asyncio.wait((self._ended,), timeout=goodbye)
+        # A BYE is over when it is answered, a CANCEL once the INVITE has its 487.
+        over = sip.bye_answered if self._answered.done() else self._ended
+        await asyncio.wait((over,), timeout=goodbye)
 
     def _on_event(self, event: Event) -> None:
-        if isinstance(event, CallProgress):
+        if isinstance(event, CallReceived):  # nobody is to call us
+            self._agent.respond(event.call, 486, now=self._loop.time())
+        elif event.call != self._call:
+            return
+        elif isinstance(event, CallProgress):
             self._on_state(CallState(event.response.reason or str(event.response.status)))
         elif isinstance(event, CallAnswered):
             self._answered.set_result(event)
         elif isinstance(event, CallEnded):
             self._ended.set_result(event)
-        else:  # nobody is to call us
-            self._agent.hang_up(event.call, now=self._loop.time())
 
     def _on_talk(self, event: TalkEnded) -> None:
         self._talked.set_result(event)
@@ -238,23 +275,33 @@ class _ReportingTalker(Talker):
         self._on_state(CallState("talking", self.frames_sent, self.frames_heard))
 
 
-class _Driver(AgentDriver[_E]):
-    """Knows whether anything came in at all."""
+class _SipDriver(AgentDriver[Event]):
+    """Knows whether anything came in at all, and whether a BYE was answered."""
 
-    def __init__(self, agent: Agent[_E], on_event: Callable[[_E], None]) -> None:
+    def __init__(self, agent: Agent[Event], on_event: Callable[[Event], None]) -> None:
         super().__init__(agent, on_event)
-        self.heard = asyncio.Event()
+        self.heard = False
+        self.bye_answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
         super().datagram_received(data, addr)
-        self.heard.set()
+        self.heard = True
+        if not self.bye_answered.done() and _answers_bye(data):
+            self.bye_answered.set_result(None)
+
+
+def _answers_bye(data: bytes) -> bool:
+    try:
+        message = parse_message(data)
+    except SipError:
+        return False
+    return isinstance(message, Response) and message.status >= 200 and message.cseq.method == "BYE"
 
 
 @contextlib.asynccontextmanager
-async def _driven(agent: Agent[_E], on_event: Callable[[_E], None], sock: socket.socket) -> AsyncIterator[_Driver[_E]]:
-    """Drive an agent over a socket until the block ends."""
-    loop = asyncio.get_running_loop()
-    transport, driver = await loop.create_datagram_endpoint(lambda: _Driver(agent, on_event), sock=sock)
+async def _driven(driver: _D, sock: socket.socket) -> AsyncIterator[_D]:
+    """Let a driver have a socket until the block ends."""
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: driver, sock=sock)
     try:
         yield driver
     finally:

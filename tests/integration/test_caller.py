@@ -14,9 +14,10 @@ from rtp.g711 import decode_one, encode_one
 from sidecar.core.listening import judge
 from sidecar.io.caller import CallPlan, CallState, HungUpBy, place_call
 from sidecar.sample import load_melody
-from sip import EndCause, SipUri
+from sip import EndCause, NameAddr, Response, SipUri, parse_message
 from tests.support.echo_telephone import Behaviour, echo_telephone
 from tests.support.ports import LOOPBACK
+from tests.support.sip_messages import OFFER, request
 
 MELODY = load_melody()[: 8 * 800]
 
@@ -92,6 +93,86 @@ async def test_a_host_without_address_is_unreachable() -> None:
     result = await place_call(plan(SipUri("nobody.invalid")))
     assert result.status == 503
     assert result.reason.startswith("nobody.invalid: ")
+
+
+async def stranger_calls(caller: SipUri) -> list[int]:
+    """Send an INVITE to the caller, and an ACK to its final response; return the statuses that came."""
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.setblocking(False)
+        stranger.bind((LOOPBACK, 0))
+        await loop.sock_connect(stranger, (caller.host, caller.port))
+        via = f"Via: SIP/2.0/UDP {LOOPBACK}:{stranger.getsockname()[1]};rport;branch=z9hG4bK-stranger"
+        await loop.sock_sendall(stranger, request(via=via, body=OFFER))
+        statuses: list[int] = []
+        while not statuses or statuses[-1] < 200:
+            answer = parse_message(await asyncio.wait_for(loop.sock_recv(stranger, 4096), 2.0))
+            assert isinstance(answer, Response)
+            statuses.append(answer.status)
+        await loop.sock_sendall(stranger, request("ACK", via=via, to_tag=answer.to.tag))
+        return statuses
+
+
+async def test_a_stranger_who_calls_the_caller_is_refused_and_ends_nothing() -> None:
+    async with echo_telephone() as telephone:
+        calling = asyncio.create_task(place_call(plan(telephone.uri)))
+        while len(telephone.packets) < 5:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        contact = NameAddr.parse(telephone.invites[0].headers.get("Contact") or "")
+        assert await stranger_calls(SipUri.parse(contact.uri)) == [100, 486]
+        result = await calling
+    assert (result.status, result.hung_up_by) == (200, HungUpBy.CALLER)
+    assert len(result.recording.sent_at) + result.recording.frames_skipped == 50
+    assert [ended.cause for ended in telephone.ended] == [EndCause.REMOTE_BYE]
+
+
+async def test_a_call_that_is_stopped_says_bye_and_keeps_what_it_heard() -> None:
+    stopped = asyncio.Event()
+    async with echo_telephone() as telephone:
+        calling = asyncio.create_task(place_call(plan(telephone.uri, seconds=30.0), stopped=stopped))
+        while len(telephone.packets) < 20:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        stopped.set()
+        result = await asyncio.wait_for(calling, 5.0)
+    assert (result.stopped, result.hung_up_by) == (True, HungUpBy.CALLER)
+    assert 10 <= len(result.recording.heard_at) < 1000
+    assert [ended.cause for ended in telephone.ended] == [EndCause.REMOTE_BYE]
+
+
+async def test_a_call_that_is_cancelled_says_bye() -> None:
+    async with echo_telephone() as telephone:
+        calling = asyncio.create_task(place_call(plan(telephone.uri, seconds=30.0)))
+        while len(telephone.packets) < 5:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        calling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await calling
+    assert [ended.cause for ended in telephone.ended] == [EndCause.REMOTE_BYE]
+
+
+async def test_a_call_that_is_stopped_while_it_rings_is_cancelled() -> None:
+    stopped = asyncio.Event()
+    async with echo_telephone(Behaviour(status=180)) as telephone:
+        calling = asyncio.create_task(place_call(plan(telephone.uri), stopped=stopped))
+        while not telephone.invites:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        stopped.set()
+        result = await asyncio.wait_for(calling, 5.0)
+    assert (result.status, result.answered, result.stopped) == (487, False, True)
+    assert [ended.cause for ended in telephone.ended] == [EndCause.CANCELLED]
+
+
+async def test_a_bye_that_nobody_answers_is_waited_for_a_second_at_most() -> None:
+    stopped = asyncio.Event()
+    async with echo_telephone() as telephone:
+        calling = asyncio.create_task(place_call(plan(telephone.uri, seconds=30.0), stopped=stopped))
+        while not telephone.packets:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        telephone.deaf = True
+        stopped.set()
+        started = asyncio.get_running_loop().time()
+        await asyncio.wait_for(calling, 5.0)
+    assert 0.9 < asyncio.get_running_loop().time() - started < 3.0
 
 
 async def test_the_other_side_may_hang_up() -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from sidecar import __version__
 from sidecar.sample import load_melody
+from sip import EndCause
 from tests.support.echo_telephone import Behaviour, echo_telephone
 from tests.support.ports import free_port
 from tests.support.tones import find_tone, make_tone, read_wav, write_wav
@@ -71,6 +72,8 @@ async def test_help_and_version() -> None:
         (("call", "sip:a@127.0.0.1", "--header", "no colon"), "--header"),
         (("call", "sip:a@127.0.0.1", "--header", "X: a\r\nY: b"), "--header"),
         (("call", "sip:a@127.0.0.1", "--header", "Call-ID: mine"), "--header"),
+        (("call", "sip:a@127.0.0.1", "--header", "i: mine"), "--header"),
+        (("call", "sip:a@127.0.0.1", "--header", "L: 0"), "--header"),
         (("call", "sip:a@127.0.0.1", "--seconds", "0"), "--seconds"),
         (("demo", "--output", "missing/x.wav"), "--output"),
         (("demo", "--seconds", "soon"), "--seconds"),
@@ -128,6 +131,26 @@ async def test_a_call_that_is_refused_is_1_and_says_why(as_json: bool) -> None:
         assert told["round_trip_ms"] == {"p50": None, "p99": None}
     else:
         assert result.output == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_call_that_is_stopped_says_bye_and_tells_what_it_heard(number: signal.Signals, tmp_path: Path) -> None:
+    async with echo_telephone() as telephone:
+        process = await start(
+            *("call", str(telephone.uri), "--json", "--seconds", "60", "--record", "heard.wav"), cwd=tmp_path
+        )
+        while len(telephone.packets) < 25:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        process.send_signal(number)
+        output, errors = await asyncio.wait_for(process.communicate(), 10.0)
+    assert process.returncode == 1
+    assert [ended.cause for ended in telephone.ended] == [EndCause.REMOTE_BYE]
+    assert b"stopped" in errors
+    assert b"Traceback" not in errors
+    told = json.loads(output)
+    assert (told["ok"], told["status"], told["hung_up_by"]) == (False, 200, "caller")
+    assert told["frames_received"] >= 10
+    assert read_wav(tmp_path / "heard.wav")[0].any()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

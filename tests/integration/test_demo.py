@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
 from pathlib import Path
 
 from sidecar.core.listening import level_dbfs
-from tests.integration.test_cli import run
+from tests.integration.test_cli import run, start
 from tests.support.tones import read_wav
 
 
@@ -32,3 +34,26 @@ async def test_the_demo_tells_people_what_was_heard(tmp_path: Path) -> None:
     for words in ("200 OK", "round trip", "silent gaps     none", "call.wav", "ok: "):
         assert words in result.output
     assert (tmp_path / "call.wav").exists()
+
+
+async def until_signals_are_caught(pid: int) -> None:
+    """Wait until the process has a handler of its own for SIGTERM; without /proc, long enough."""
+    status = Path(f"/proc/{pid}/status")
+    if not status.exists():
+        await asyncio.sleep(5.0)
+        return
+    bit = 1 << (signal.SIGTERM - 1)
+    while not int(status.read_text().partition("SigCgt:")[2].split()[0], 16) & bit:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+
+
+async def test_a_demo_that_is_stopped_ends_in_good_order(tmp_path: Path) -> None:
+    process = await start("demo", "--json", "--seconds", "60", cwd=tmp_path)
+    await until_signals_are_caught(process.pid)
+    await asyncio.sleep(1.0)  # nothing tells from outside that the call is up
+    process.send_signal(signal.SIGTERM)
+    output, errors = await asyncio.wait_for(process.communicate(), 10.0)
+    assert process.returncode == 1
+    assert json.loads(output)["ok"] is False
+    assert b"stopped" in errors
+    assert b"Traceback" not in errors

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import cast
 
-from sidecar.io.agent_driver import Agent, AgentDriver
+from sidecar.io.agent_driver import AgentDriver
 from sip import (
     Address,
     CallEnded,
@@ -58,6 +58,16 @@ class _Echo(asyncio.DatagramProtocol):
             self._telephone.hang_up()
 
 
+class _Driver(AgentDriver[Event]):
+    def __init__(self, telephone: EchoTelephone) -> None:
+        super().__init__(telephone.agent, telephone.on_event)
+        self._telephone = telephone
+
+    def datagram_received(self, data: bytes, addr: Address) -> None:
+        if not self._telephone.deaf:
+            super().datagram_received(data, addr)
+
+
 @dataclass(slots=True)
 class EchoTelephone:
     """What it was asked and sent."""
@@ -70,6 +80,7 @@ class EchoTelephone:
     invites: list[Request] = field(default_factory=list)
     ended: list[CallEnded] = field(default_factory=list)
     packets: list[bytes] = field(default_factory=list)
+    deaf: bool = False  # no SIP gets through to it any more
     driver: AgentDriver[Event] | None = None
 
     def on_event(self, event: Event) -> None:
@@ -116,10 +127,7 @@ async def echo_telephone(behaviour: Behaviour | None = None) -> AsyncIterator[Ec
     telephone = EchoTelephone(UserAgent(contact=contact, random=Random(5)), behaviour or Behaviour(), SipUri(*contact))
     rtp, _ = await loop.create_datagram_endpoint(lambda: _Echo(telephone), local_addr=(LOOPBACK, 0))
     telephone.rtp_port = rtp.get_extra_info("sockname")[1]
-    agent: Agent[Event] = telephone.agent
-    sip, telephone.driver = await loop.create_datagram_endpoint(
-        lambda: AgentDriver(agent, telephone.on_event), sock=sock
-    )
+    sip, telephone.driver = await loop.create_datagram_endpoint(lambda: _Driver(telephone), sock=sock)
     try:
         yield telephone
     finally:
