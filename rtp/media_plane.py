@@ -27,6 +27,8 @@ PACKET_BYTES = HEADER_BYTES + FRAME_SAMPLES
 
 Bytes = NDArray[np.uint8]
 
+_MOST_ROUNDS = 100  # packets of one call in a batch: 2 s
+
 
 class Frames(NamedTuple):
     """One 20 ms frame of each of some calls."""
@@ -42,6 +44,7 @@ class PlaneCounters:
     unknown_source: int = 0
     malformed: int = 0
     oversized: int = 0
+    flooded: int = 0  # more of one call at a time than anybody can have said
 
 
 @dataclass
@@ -67,6 +70,7 @@ class MediaPlane:
         self._expected = np.zeros(rows, np.uint16)
         self._last_payload = np.zeros((rows, FRAME_SAMPLES), np.uint8)
         self._fast_received = np.zeros(rows, np.int64)
+        self._arrived = np.zeros(rows)  # seconds: when the last of them came
         # Sending.
         self._destination = np.zeros(rows, np.uint64)
         self._send_payload_type = np.zeros(rows, np.uint8)
@@ -172,7 +176,10 @@ class MediaPlane:
         return min((at for at in deadlines if at is not None), default=None)
 
     def _rounds(self, rows: Rows) -> Iterator[NDArray[np.int64] | None]:
-        """Split a batch so that no row comes twice in a round; None stands for the whole batch."""
+        """Split a batch so that no row comes twice in a round; None stands for the whole batch.
+
+        What one call sends beyond `_MOST_ROUNDS` packets is dropped: it must not keep all others waiting.
+        """
         order = np.arange(len(rows))
         self._last_of_row[rows] = order
         if (self._last_of_row[rows] == order).all():
@@ -184,7 +191,8 @@ class MediaPlane:
         run_start = np.repeat(starts, np.diff(starts, append=len(rows)))
         turn = np.empty_like(order)
         turn[by_row] = order - run_start
-        for number in range(int(turn.max()) + 1):
+        self.counters.flooded += int(np.count_nonzero(turn >= _MOST_ROUNDS))
+        for number in range(min(int(turn.max()) + 1, _MOST_ROUNDS)):
             yield np.flatnonzero(turn == number)
 
     def _receive_round(self, data: Bytes, lengths: NDArray[np.uint32], rows: Rows, *, now: float) -> Iterator[Frames]:
@@ -209,6 +217,7 @@ class MediaPlane:
             self._expected[rows] = sequence + np.uint16(1)
             self._last_payload[rows] = payload
             self._fast_received[rows] += 1
+            self._arrived[rows] = now
             yield Frames(rows, decode(payload, self._codec[rows]))
         if slow is not None:
             for at, row in enumerate(slow_rows.tolist()):
@@ -233,6 +242,7 @@ class MediaPlane:
                 packets=int(self._fast_received[row]),
                 expected_sequence=int(self._expected[row]),
                 last_payload=self._last_payload[row].tobytes(),
+                now=float(self._arrived[row]),
             )
             self._fast_received[row] = 0
 

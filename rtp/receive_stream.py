@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -22,6 +23,15 @@ FARTHEST_AHEAD = 100
 FARTHEST_BEHIND = 100
 """Packets that one may come too late; beyond it the sender has restarted."""
 
+LONGEST_PAYLOAD = 480
+"""Bytes of a packet, 60 ms; a longer one is ignored."""
+
+CONCEALMENT_LEAD = 0.200
+"""Seconds by which concealed audio may run ahead of the clock: no more can be missing than time has passed."""
+
+MOST_FRAMES = 150
+"""Frames that wait to be taken, 3 s; a sender that floods is not heard beyond it."""
+
 _REMEMBERED_LOSSES = 128
 
 
@@ -35,7 +45,8 @@ class ReceiveCounters:
     duplicate: int = 0
     ignored: int = 0  # of another payload type, or without payload
     restarts: int = 0
-    concealed_frames: int = 0
+    concealed: int = 0  # packets whose time was filled; the others that were lost had none
+    overrun_frames: int = 0
 
 
 @dataclass(slots=True)
@@ -53,6 +64,7 @@ class ReceiveStream:
     last_payload: bytes = b""
     _waiting: dict[int, tuple[RtpPacket, float]] = field(default_factory=dict)
     _restart_at: int | None = None
+    _heard_until: float = -math.inf  # time up to which there is audio, real or concealed
     _concealed_run: int = 0  # samples concealed since the last packet that was played
     _lost: deque[int] = field(default_factory=lambda: deque(maxlen=_REMEMBERED_LOSSES))
     _rest: Pcm = field(default_factory=lambda: np.empty(0, np.int16))  # less than a frame, until more comes
@@ -70,7 +82,7 @@ class ReceiveStream:
             self._restart(packet)
         ahead = sequence_delta(packet.sequence_number, self.expected_sequence)
         if not -FARTHEST_BEHIND <= ahead <= FARTHEST_AHEAD:
-            self._consider_restart(packet)
+            self._consider_restart(packet, now=now)
             return
         self._restart_at = None
         if ahead < 0:
@@ -81,8 +93,9 @@ class ReceiveStream:
             self._waiting[packet.sequence_number] = (packet, now)
             self._play_in_order()
 
-    def skip(self, *, packets: int, expected_sequence: int, last_payload: bytes) -> None:
-        """Take note of packets in order that were decoded elsewhere, `last_payload` the newest."""
+    def skip(self, *, packets: int, expected_sequence: int, last_payload: bytes, now: float) -> None:
+        """Take note of packets in order that were decoded elsewhere: the newest was `last_payload`, at `now`."""
+        self._heard_until = max(self._heard_until, now)
         self.counters.received += packets
         self.expected_sequence = expected_sequence
         self.last_payload = last_payload
@@ -91,8 +104,8 @@ class ReceiveStream:
     def handle_timeout(self, *, now: float) -> None:
         """Conceal the gaps that have waited long enough."""
         while self._waiting and self._oldest_arrival() + REORDER_WAIT <= now:
-            first = min(self._waiting, key=lambda number: sequence_delta(number, self.expected_sequence))
-            self._conceal(sequence_delta(first, self.expected_sequence))
+            first = self._first_waiting()
+            self._conceal(sequence_delta(first, self.expected_sequence), until=self._waiting[first][1])
             self._play_in_order()
 
     def next_timeout(self) -> float | None:
@@ -112,11 +125,13 @@ class ReceiveStream:
     def _oldest_arrival(self) -> float:
         return min(arrival for _, arrival in self._waiting.values())
 
+    def _first_waiting(self) -> int:
+        return min(self._waiting, key=lambda number: sequence_delta(number, self.expected_sequence))
+
     def _restart(self, packet: RtpPacket) -> None:
-        """Go on with a new source (RFC 3550, section 8.2): what waited of the old one is played first."""
+        """Go on with a new source (RFC 3550, section 8.2): what waited of the old one is played, its gaps are not."""
         while self._waiting:
-            first = min(self._waiting, key=lambda number: sequence_delta(number, self.expected_sequence))
-            self._conceal(sequence_delta(first, self.expected_sequence))
+            self.expected_sequence = self._first_waiting()
             self._play_in_order()
         if len(self._rest):  # of a source with other packet sizes: padded, or the row would never be settled again
             self._emit(np.zeros(frame_samples(CLOCK_RATE) - len(self._rest), np.int16))
@@ -127,14 +142,14 @@ class ReceiveStream:
         self._restart_at = None
         self._lost.clear()
 
-    def _consider_restart(self, packet: RtpPacket) -> None:
+    def _consider_restart(self, packet: RtpPacket, *, now: float) -> None:
         """Believe a jump of the sequence number when a second packet follows it (RFC 3550, appendix A.1)."""
         if packet.sequence_number != self._restart_at:
             self._restart_at = next_sequence_number(packet.sequence_number)
             self.counters.ignored += 1
             return
         self._restart(packet)
-        self._play(packet)
+        self._play(packet, arrival=now)
 
     def _drop_old(self, packet: RtpPacket) -> None:
         if packet.sequence_number in self._lost:
@@ -145,27 +160,30 @@ class ReceiveStream:
 
     def _play_in_order(self) -> None:
         while (entry := self._waiting.pop(self.expected_sequence, None)) is not None:
-            self._play(entry[0])
+            self._play(entry[0], arrival=entry[1])
 
-    def _play(self, packet: RtpPacket) -> None:
+    def _play(self, packet: RtpPacket, *, arrival: float) -> None:
         self.expected_sequence = next_sequence_number(packet.sequence_number)
-        if packet.payload_type != self.payload_type or not packet.payload:
+        if packet.payload_type != self.payload_type or not 0 < len(packet.payload) <= LONGEST_PAYLOAD:
             self.counters.ignored += 1
             return
         self.last_payload = packet.payload
+        self._heard_until = max(self._heard_until, arrival)
         self._concealed_run = 0
         self._emit(decode_one(packet.payload, self.codec))
 
-    def _conceal(self, missing: int) -> None:
-        """Fill the time of `missing` packets, each as long as the last one."""
+    def _conceal(self, missing: int, *, until: float) -> None:
+        """Fill the time of `missing` packets, each as long as the last one, as far as time has passed `until` then."""
         last = decode_one(self.last_payload, self.codec)
+        self.counters.lost += missing
         for _ in range(missing):
             self._lost.append(self.expected_sequence)
             self.expected_sequence = next_sequence_number(self.expected_sequence)
-            self._emit(conceal(last, already=self._concealed_run))
-            self._concealed_run += len(last)
-        self.counters.lost += missing
-        self.counters.concealed_frames += missing
+            if len(last) and self._heard_until < until + CONCEALMENT_LEAD:
+                self._heard_until += len(last) / CLOCK_RATE
+                self.counters.concealed += 1
+                self._emit(conceal(last, already=self._concealed_run))
+                self._concealed_run += len(last)
 
     def _emit(self, samples: Pcm) -> None:
         size = frame_samples(CLOCK_RATE)
@@ -174,3 +192,6 @@ class ReceiveStream:
         whole = len(samples) // size * size
         self._frames.extend(samples[:whole].reshape(-1, size))
         self._rest = samples[whole:]
+        if len(self._frames) > MOST_FRAMES:
+            self.counters.overrun_frames += len(self._frames) - MOST_FRAMES
+            del self._frames[MOST_FRAMES:]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from random import SystemRandom
@@ -28,6 +28,7 @@ from sip import Address, Timers, UserAgent
 log = structlog.get_logger("sidecar")
 
 _SIP_RECEIVE_BUFFER = 1 << 20
+_GOODBYE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,8 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
             control.hang_up_all(now=loop.time())
             driver.drain()
             worker.stop()
+            with suppress(TimeoutError):  # a BYE may be lost, and its answer too
+                await asyncio.wait_for(_until_over(agent, control), _GOODBYE_SECONDS)
             transport.close()
 
 
@@ -103,9 +106,14 @@ async def serve(settings: Settings) -> None:
         log.info("stopping", calls=sidecar.control.calls)
 
 
+async def _until_over(agent: UserAgent, control: CallControl) -> None:
+    while agent.open_calls or control.calls:  # noqa: ASYNC110  once, at the end of everything
+        await asyncio.sleep(0.01)
+
+
 def _on_event(link: InProcessLink, event: StreamEvent | ToWorker) -> None:
     if isinstance(event, StreamEvent):
-        log.info(event.kind, stream=event.stream, call=event.call, body=event.body)
+        log.info(event.kind, stream=event.stream, call=event.call, sequence=event.sequence, body=event.body)
     else:
         link.to_worker(event)
 

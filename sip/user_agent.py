@@ -67,6 +67,11 @@ class UserAgent:
         return self.counters.calls_received + self.counters.calls_placed - self.counters.calls_ended
 
     @property
+    def open_calls(self) -> int:
+        """The number of calls of which something is still to be sent or answered: a BYE, say, on its way."""
+        return len(self._calls)
+
+    @property
     def idle(self) -> bool:
         """Whether no call, dialog, transaction or deadline is left."""
         return not (self._calls or self._calls_by_dialog or len(self._layer) or len(self._queue))

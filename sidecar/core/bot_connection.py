@@ -23,6 +23,10 @@ from sidecar.core.errors import ErrorCode
 MAX_TEXT_BYTES = 16 << 20
 """Of one text message: several minutes of base64 audio."""
 
+# A read may hold this many frames, and more only if they are this long on average: nobody talks in pieces of nothing.
+_FRAMES_A_READ = 64
+_LEAST_FRAME_BYTES, _LEAST_OTHER_FRAME_BYTES = 16, 256
+
 _MAX_RESPONSE_BYTES = 64 << 10
 _MAX_REASON_BYTES = 123  # of a close frame: RFC 6455, section 5.5
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])[ \r]")
@@ -73,7 +77,8 @@ class BotConnection:
         self._left = 0  # bytes of the current frame still to come
         self._left_is_audio = False
         self._fragmented = False
-        self._text: list[bytes] | None = None
+        self._text: bytearray | None = None  # of a message of which more is to come
+        self._frames_allowed = self._other_frames_allowed = 0
         self._over = False
         self._library_used = False  # since `data_to_send`: asking it each time costs as much as reading a frame
 
@@ -114,6 +119,8 @@ class BotConnection:
         elif self._head:
             data, self._head = self._head + data, b""
         at, end = 0, len(data)
+        self._frames_allowed = _FRAMES_A_READ + end // _LEAST_FRAME_BYTES
+        self._other_frames_allowed = _FRAMES_A_READ + end // _LEAST_OTHER_FRAME_BYTES
         while at < end and not self._over:
             if not self._left:
                 start = self._begin_frame(data, at)
@@ -138,6 +145,12 @@ class BotConnection:
         """The socket is broken, or too much time has passed."""
         self._end(Failed(code, error))
 
+    def refuse(self, why: str) -> None:
+        """The bot asks too much: say so, and end it (RFC 6455, section 7.4.1: 1008)."""
+        self._library_used = True
+        self._protocol.fail(CloseCode.POLICY_VIOLATION, why)
+        self._end(Failed(ErrorCode.PROTOCOL, f"the bot sends {why}"))
+
     def take_audio(self) -> list[bytes]:
         """Return the audio received since the last call, in pieces of any size."""
         audio, self._audio = self._audio, []
@@ -161,9 +174,10 @@ class BotConnection:
         self._protocol.send_request(Request(request.path, headers))
 
     def send_text(self, text: str) -> None:
-        """Send a text message."""
-        self._library_used = True
-        self._protocol.send_text(text.encode())
+        """Send a text message, if there is a connection to send it on."""
+        if self.is_open:
+            self._library_used = True
+            self._protocol.send_text(text.encode())
 
     def close(self, code: int, reason: str) -> None:
         """Say goodbye, if there is a connection to end."""
@@ -208,11 +222,16 @@ class BotConnection:
         header = {126: 4, 127: 10}.get(second & 0x7F, 2)
         if available < header:
             return None
+        self._frames_allowed -= 1
+        if self._frames_allowed < 0 or self._other_frames_allowed < 0:
+            self.refuse("too many small messages")
+            return None
         length = second & 0x7F if header == 2 else int.from_bytes(data[at + 2 : at + header])
         self._left_is_audio = first == _FINAL_BINARY and second < 0x80 and not self._fragmented
         if self._left_is_audio:
             self._left = length
             return at + header
+        self._other_frames_allowed -= 1
         if first & 0x0F < Opcode.CLOSE:
             self._fragmented = first < 0x80
         self._left = header + length + (4 if second & 0x80 else 0)
@@ -239,9 +258,10 @@ class BotConnection:
             code = CloseCode.NO_STATUS_RCVD if received is None else received.code
             self._end(Closed(code, "" if received is None else received.reason))
         elif frame.opcode is Opcode.TEXT or (frame.opcode is Opcode.CONT and self._text is not None):
-            self._text = [*(self._text or []), bytes(frame.data)]
+            self._text = bytearray() if self._text is None else self._text
+            self._text += frame.data
             if frame.fin:
-                message, self._text = b"".join(self._text), None
+                message, self._text = self._text, None
                 try:
                     self._events.append(TextReceived(message.decode()))
                 except UnicodeDecodeError:

@@ -36,6 +36,9 @@ from sidecar.core.websocket_frames import masked_binary_frames
 PHASES = 4
 """Rows take turns within the 20 ms, so that packets do not leave in one burst."""
 
+MOST_CALLS = PHASES * 1024
+"""The packets of one phase leave in one batch."""
+
 CATCH_UP_FRAMES = 5
 """Frames of each call that are sent late, after a stall; what is older is left out."""
 
@@ -61,7 +64,9 @@ class _Uplink:
 
     def __init__(self, key: _UplinkKey, rows: int) -> None:
         channels = 2 if key.mix is MixMode.STEREO else 1
+        self.key = key
         self.mix = key.mix
+        self.calls = 0
         self._resamplers = [Resampler(CLOCK_RATE, key.rate, rows=rows) for _ in range(channels)]
         self._cutter = MessageCutter(
             frame_samples=channels * frame_samples(key.rate), frames=key.buffer_ms // FRAME_MS, rows=rows
@@ -95,6 +100,7 @@ class Bridge:
 
     def __init__(self, plane: MediaPlane, *, random_bytes: Callable[[int], bytes]) -> None:
         rows = plane.capacity
+        assert rows <= MOST_CALLS
         self._plane = plane
         self._random_bytes = random_bytes
         self._pacer = Pacer(FRAME_MS / 1000 / PHASES, catch_up_max=CATCH_UP_FRAMES * PHASES)
@@ -102,7 +108,8 @@ class Bridge:
         self._calls: dict[int, _Call] = {}
         self._uplinks: dict[_UplinkKey, _Uplink] = {}
         self._downlinks: dict[int, Resampler] = {}
-        self._sending: list[Rows] = [np.empty(0, np.int64) for _ in range(PHASES)]
+        self._on_grid: list[Rows] = [np.empty(0, np.int64) for _ in range(PHASES)]
+        self._sends = np.zeros(rows, np.bool_)
         self._draining: set[int] = set()
         self._drained: list[int] = []
         self._rows = rows
@@ -118,6 +125,7 @@ class Bridge:
         if rate not in self._downlinks:
             self._downlinks[rate] = Resampler(rate, CLOCK_RATE, rows=self._rows)
         uplink, downlink = self._uplinks[key], self._downlinks[rate]
+        uplink.calls += 1
         uplink.reset(row)
         downlink.reset(row)
         playout = PlayoutBuffer(
@@ -129,17 +137,21 @@ class Bridge:
         paired = options.mix in (MixMode.MIXED, MixMode.STEREO)
         self._calls[row] = _Call(uplink, downlink, playout, JitterBuffer() if paired else None)
 
-    def start_sending(self, row: int) -> None:
-        """Begin to send RTP to the caller: from now on, a packet every 20 ms."""
+    def start(self, row: int, *, sends: bool = True) -> None:
+        """Begin the grid of `row`: from now on, a frame every 20 ms, and, if it `sends`, a packet to the caller."""
         phase = row % PHASES
-        if row not in self._sending[phase]:
-            self._sending[phase] = np.append(self._sending[phase], row)
+        if row not in self._on_grid[phase]:
+            self._on_grid[phase] = np.append(self._on_grid[phase], row)
+        self._sends[row] = sends
 
     def close(self, row: int) -> Messages | None:
         """Part `row` from its bot; return the last, shorter message, if there is one."""
         call = self._calls.pop(row)
+        call.uplink.calls -= 1
+        if not call.uplink.calls:  # formats are many, and each has room for every row
+            del self._uplinks[call.uplink.key]
         phase = row % PHASES
-        self._sending[phase] = self._sending[phase][self._sending[phase] != row]
+        self._on_grid[phase] = self._on_grid[phase][self._on_grid[phase] != row]
         self._draining.discard(row)
         self._drained = [drained for drained in self._drained if drained != row]
         rest = call.uplink.take_rest(row)
@@ -155,7 +167,7 @@ class Bridge:
 
     def drain(self, row: int) -> None:
         """Ask to be told, by `take_drained`, when all that is queued for `row` has been played, if anything can be."""
-        if row in self._sending[row % PHASES]:
+        if row in self._on_grid[row % PHASES]:
             self._draining.add(row)
         else:
             self._drained.append(row)
@@ -238,9 +250,13 @@ class Bridge:
         skip, run = self._pacer.due(now=now)
         for tick in range(self._tick, self._tick + min(skip, PHASES)):
             frames = len(range(tick, self._tick + skip, PHASES))
-            self._plane.skip(self._sending[tick % PHASES], frames)
+            self._plane.skip(self._on_grid[tick % PHASES], frames)
         self._tick += skip
         return run
+
+    def start_clock(self) -> None:
+        """Begin the grid anew: there was nothing to send for a while."""
+        self._pacer.next_timeout = None
 
     def next_tick(self) -> float | None:
         """Return when the next tick is due."""
@@ -248,12 +264,17 @@ class Bridge:
 
     def tick(self, packets: Bytes, destinations: AddressKeys, *, now: float) -> tuple[int, list[Messages]]:
         """Write this turn's RTP packets into the arrays given; return how many, and messages that they complete."""
-        rows = self._sending[self._tick % PHASES]
+        rows = self._on_grid[self._tick % PHASES]
         self._tick += 1
         if not len(rows):
             return 0, []
         frames = Frames(rows, self._play(rows, now=now))
-        count = self._plane.send(frames, packets, destinations)
+        sends = self._sends[rows]
+        if sends.all():
+            count = self._plane.send(frames, packets, destinations)
+        else:
+            self._plane.skip(rows[~sends], 1)
+            count = self._plane.send(Frames(rows[sends], frames.pcm[sends]), packets, destinations)
         return count, list(self._from_callee(frames))
 
     def _play(self, rows: Rows, *, now: float) -> Pcm:

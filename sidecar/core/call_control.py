@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from sidecar.core.bot_hosts import BotHosts
+from sidecar.core.errors import ErrorCode
 from sidecar.core.events import StreamEvent
 from sidecar.core.link import (
     BotClosed,
@@ -63,9 +64,14 @@ from sip import (
 
 CODECS = (Codec("PCMU", 8000), Codec("PCMA", 8000))
 
-_NORMAL_CLEARING, _TEMPORARY_FAILURE = 16, 41  # Q.850 causes; FreeSWITCH makes its hang-up causes of them
+_NORMAL_CLEARING, _TEMPORARY_FAILURE, _INCOMPATIBLE = (
+    16,
+    41,
+    88,
+)  # Q.850 causes; FreeSWITCH makes its hang-up causes of them
 
 _RETRY_AFTER_SECONDS = 5
+_BROADCAST = ip_address("255.255.255.255")
 
 Headers = Sequence[tuple[str, str]]
 
@@ -141,14 +147,17 @@ class CallControl:
             self._media_port = message.port
             return
         session = self._sessions.get(message.stream)
-        if session is None:
-            return
+        if session is None or (session.call_over and not isinstance(message, StreamEnded | StreamRefused)):
+            return  # no news any more
         match message:
             case BotConnected():
                 self._bot_connected(session, now=now)
             case StreamRefused(_, reason):
                 session.stream_over = True
+                self._emit(session, "error", _error_body(ErrorCode.IO, reason))
+                self._emit(session, "stop", {})
                 self._give_up(session, reason, now=now)
+                self._forget_if_over(session)
             case BotFailed(_, code, error):
                 self._bot_failed(session, code, error, now=now)
             case BotClosed(_, code, reason):
@@ -170,7 +179,7 @@ class CallControl:
     def hang_up_all(self, *, now: float) -> None:
         """End every call: the sidecar stops."""
         for session in list(self._sessions.values()):
-            self._hang_up(session, _TEMPORARY_FAILURE, "the sidecar stops", now=now)
+            self._give_up(session, "the sidecar stops", now=now)
         self._handle_sip_events(now=now)
 
     # --- calls
@@ -183,13 +192,8 @@ class CallControl:
         if isinstance(event, CallReceived):
             try:
                 self._receive_call(event, now=now)
-            except OptionError as error:
-                warning = ("Warning", f'399 {self._media_address} "{_quotable(str(error))}"')
-                self._agent.respond(event.call, error.sip_status, headers=[warning], now=now)
-            except NotAcceptable as error:
-                self._agent.respond(event.call, 488, headers=_reason(88, str(error)), now=now)
-            except SipError as error:
-                self._agent.respond(event.call, error.sip_status, headers=_reason(88, str(error)), now=now)
+            except (OptionError, SipError) as error:
+                self._reject(event, error, now=now)
         elif isinstance(event, CallEnded):
             session = self._by_call.pop(event.call, None)
             if session is not None:
@@ -207,12 +211,16 @@ class CallControl:
         host = urlsplit(options.url).hostname or ""
         if not self._bot_hosts.allows_host(host):
             raise OptionError("url", f"{host} is not an allowed bot host", sip_status=403)
+        if not request.body:
+            raise NotAcceptable("an INVITE without an offer is not supported yet")
         media = answer_offer(
             SessionDescription.parse(request.body),
             capabilities=MediaCapabilities(self._media_address, self._media_port, CODECS, telephone_event=False),
             origin=Origin(self._random.getrandbits(62), 1, self._media_address),
         )
         leg = _leg(media, event.source)
+        if (leg.host, leg.port) == (self._media_address, self._media_port):
+            raise NotAcceptable("the media address is our own")
         session = StreamSession(f"{self._random.getrandbits(64):016x}", event.call, request.call_id, options, media)
         self._sessions[session.stream] = self._by_call[event.call] = session
         self._emit(session, "start", _start_body(event, options, warnings))
@@ -222,6 +230,14 @@ class CallControl:
         elif options.answer is AnswerMode.EARLY:
             self._agent.respond(event.call, 183, body=bytes(media.description), now=now)
             self._start_media(session)
+
+    def _reject(self, event: CallReceived, error: OptionError | SipError, *, now: float) -> None:
+        """Refuse a call that cannot be taken as it is, and tell of it."""
+        warning = ("Warning", f'399 {self._media_address} "{_quotable(str(error))}"')
+        headers = [warning] if isinstance(error, OptionError) else [warning, *_reason(_INCOMPATIBLE, str(error))]
+        self._agent.respond(event.call, error.sip_status, headers=headers, now=now)
+        body = _error_body(ErrorCode.NOT_SUPPORTED, f"{error.sip_status}: {error}")
+        self._events.append(StreamEvent("error", "", event.request.call_id, 1, body))
 
     def _call_ended(self, session: StreamSession, cause: EndCause) -> None:
         """The call is over, whoever ended it: end the stream."""
@@ -238,9 +254,9 @@ class CallControl:
             self._start_media(session)
 
     def _start_media(self, session: StreamSession) -> None:
-        if not session.media_started and session.media.direction.sends:
+        if not session.media_started:
             session.media_started = True
-            self._events.append(StartMedia(session.stream))
+            self._events.append(StartMedia(session.stream, session.media.direction.sends))
 
     def _give_up(self, session: StreamSession, why: str, *, now: float) -> None:
         """End the call because its bot cannot be had: 503 where it is not answered, so that a dialplan can go on."""
@@ -276,7 +292,7 @@ class CallControl:
             self._answer(session, now=now)
 
     def _bot_failed(self, session: StreamSession, code: int, error: str, *, now: float) -> None:
-        self._emit(session, "error", {"status": "error", "message": {"code": code, "error": error}})
+        self._emit(session, "error", _error_body(code, error))
         if session.bot is BotState.CONNECTED:
             self._bot_gone(session, 1006, error)
             self._give_up(session, f"bot lost: {error}", now=now)
@@ -285,6 +301,9 @@ class CallControl:
             self._give_up(session, f"bot unreachable: {error}", now=now)
 
     def _bot_gone(self, session: StreamSession, code: int, reason: str) -> None:
+        """Tell of it, once."""
+        if session.bot is BotState.GONE:
+            return
         session.bot = BotState.GONE
         body = {"status": "disconnected", "message": {"code": code, "reason": reason}}
         self._emit(session, "disconnect", body)
@@ -306,8 +325,11 @@ class CallControl:
 
 def _leg(media: Negotiated, source: Address) -> MediaLeg:
     """Describe the telephone side to the worker; the media may also come from where the INVITE came from."""
-    if ":" in media.remote_address:
-        raise NotAcceptable("only IPv4 media for now")
+    address = ip_address(media.remote_address)
+    if address.version != 4:
+        raise NotAcceptable("media on IPv6 is not supported yet")
+    if media.direction.sends and (address.is_multicast or address.is_unspecified or address == _BROADCAST):
+        raise NotAcceptable("the media address is not that of one peer")
     return MediaLeg(
         codec=media.codec.encoding.upper(),
         payload_type=media.receive_payload_type,
@@ -316,6 +338,10 @@ def _leg(media: Negotiated, source: Address) -> MediaLeg:
         port=media.remote_port,
         sources=[source[0]] if source[0] != media.remote_address and ":" not in source[0] else [],
     )
+
+
+def _error_body(code: int, error: str) -> dict[str, Any]:
+    return {"status": "error", "message": {"code": code, "error": error}}
 
 
 def _start_body(event: CallReceived, options: StreamOptions, warnings: list[str]) -> dict[str, Any]:

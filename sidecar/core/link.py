@@ -31,9 +31,10 @@ class OpenStream(msgspec.Struct, frozen=True, tag=True):
 
 
 class StartMedia(msgspec.Struct, frozen=True, tag=True):
-    """The call is answered, or has early media: send RTP from now on."""
+    """The call is answered, or has early media: its grid begins."""
 
     stream: str
+    sends: bool = True  # False: the caller does not listen, so there is no RTP to it
 
 
 class CloseStream(msgspec.Struct, frozen=True, tag=True):
@@ -104,8 +105,8 @@ class StreamStats(msgspec.Struct, frozen=True):
     packets_late: int = 0
     packets_duplicate: int = 0
     packets_ignored: int = 0
-    frames_concealed: int = 0
-    frames_dropped: int = 0  # of a jitter buffer that was full
+    packets_concealed: int = 0
+    frames_dropped: int = 0  # of a jitter buffer, or of a flood
     messages_sent: int = 0
     messages_dropped: int = 0
     playback_ms: int = 0

@@ -16,6 +16,7 @@ class Outbox:
     capacity_bytes: int
     dropped: int = 0
     audio_bytes: int = 0
+    _other_frames: int = 0
     _frames: deque[tuple[bytes, bool]] = field(default_factory=deque)  # (frame, is audio)
     _begun: bytes = b""  # the rest of a frame that is partly written
 
@@ -32,9 +33,15 @@ class Outbox:
         assert not self._begun
         self._begun = rest
 
+    @property
+    def other_frames(self) -> int:
+        """How many frames wait that are not audio."""
+        return self._other_frames
+
     def put(self, frame: bytes) -> None:
         """Queue a control or text frame."""
         self._frames.append((frame, False))
+        self._other_frames += 1
 
     def put_audio(self, frame: bytes) -> None:
         """Queue an audio frame; make room for it if there is none."""
@@ -51,6 +58,8 @@ class Outbox:
         frame, is_audio = self._frames.popleft()
         if is_audio:
             self.audio_bytes -= len(frame)
+        else:
+            self._other_frames -= 1
         return frame
 
     def _drop_oldest_audio(self) -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 SEGMENT_GAP = 0.100
 """Seconds: audio that comes within this time after the queue ran dry was meant to follow without a break."""
 
+_SMALL = 160  # bytes
+
 
 @dataclass(slots=True)
 class PlayoutBuffer:
@@ -47,8 +49,10 @@ class PlayoutBuffer:
             self._start_at = now + self.preroll
             if now - self._dry_since < SEGMENT_GAP:
                 self.underruns += 1
-        self._chunks.append(data)
         self.queued_bytes += len(data)
+        if len(data) < _SMALL and self._chunks and len(self._chunks[-1]) < _SMALL:
+            data = bytes(self._chunks.pop()) + data  # pieces of nothing must not cost more than what they hold
+        self._chunks.append(data)
 
     def read(self, *, now: float) -> bytes | memoryview | None:
         """Return the next `frame_bytes` to play, or None when there is nothing to play."""

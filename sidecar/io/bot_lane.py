@@ -21,7 +21,11 @@ log = structlog.get_logger(__name__)
 _SEND_BUFFER = 64 << 10
 """Bytes in the kernel for a bot that does not read: little, since the outbox knows what to drop and it does not."""
 
-_READ_BYTES = 256 << 10
+_MOST_WAITING = 64
+"""Control and text frames for a bot that does not read."""
+
+_READ_BYTES = 32 << 10
+"""Of one bot, in one turn: about half a second of audio at 32 kHz. Then the others have theirs."""
 
 
 class BotLane:
@@ -77,6 +81,8 @@ class BotLane:
         if self.connection.has_data_to_send:
             for data in self.connection.data_to_send():
                 self.outbox.put(data)
+            if self.outbox.other_frames > _MOST_WAITING and not self.connection.is_over:
+                self.connection.refuse("and does not read")
             self.pump()
 
     def pump(self) -> None:
@@ -109,10 +115,11 @@ class BotLane:
                 self.connection.receive_data(data)
             else:
                 self.connection.receive_eof()
+            self.on_input()
         except Exception:
             log.exception("bot input not understood")
             self.connection.fail(ErrorCode.IO, "internal error")
-        self.on_input()
+            self.on_input()
 
 
 class SocketLane(BotLane):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import ssl
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from sidecar.core.allowance import Allowance
 from sidecar.core.bot_connection import BotConnection
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.errors import ErrorCode
@@ -30,6 +32,7 @@ class BotStream:
     lane: BotLane
     settled: asyncio.Event = field(default_factory=asyncio.Event)  # the handshake is done, or has failed
     connecting: asyncio.Task[None] | None = None
+    texts: Allowance = field(default_factory=lambda: Allowance(per_second=200.0, at_once=400))
     messages_sent: int = 0
     closed: bool = False  # the row is given back; only the goodbye of the WebSocket is still going on
 
@@ -41,7 +44,7 @@ class BotStream:
         try:
             async with asyncio.timeout(seconds):
                 self.connection.connect()
-                await self._open_lane(hosts)
+                await self._open_lane(hosts, seconds=seconds)
                 await self.settled.wait()
         except TimeoutError:
             self.connection.fail(ErrorCode.TIMEOUT, f"no connection within {seconds:g} s")
@@ -55,18 +58,19 @@ class BotStream:
             log.exception("connecting failed", stream=self.name)
             self.connection.fail(ErrorCode.IO, "internal error")
 
-    async def _open_lane(self, hosts: BotHosts) -> None:
+    async def _open_lane(self, hosts: BotHosts, *, seconds: float) -> None:
         """Try the bot's addresses one after the other, as the resolver orders them."""
         host, port = self.connection.host, self.connection.port
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         addresses = [str(address[0]) for *_, address in found if hosts.allows_address(str(address[0]))]
         if not addresses:
             raise OSError(None, f"{host} has no address that is allowed")
-        for address in addresses[:-1]:
-            try:
-                return await self.lane.open((address, port))
-            except OSError:
-                continue
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + seconds
+        for left in range(len(addresses), 1, -1):  # each has its share of the time
+            with contextlib.suppress(OSError, TimeoutError):
+                async with asyncio.timeout((give_up_at - loop.time()) / left):
+                    return await self.lane.open((addresses[-left], port))
         return await self.lane.open((addresses[-1], port))
 
 

@@ -7,6 +7,7 @@ them. Down: `_after_input` queues what a bot has sent, `_on_tick`, every 5 ms, w
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import ssl
 from collections.abc import Callable
@@ -80,15 +81,15 @@ class MediaWorker:
         self._streams: dict[str, BotStream] = {}
         self._by_row: list[BotStream | None] = [None] * settings.capacity
         self._goodbyes: set[BotStream] = set()
-        self._tls: ssl.SSLContext | None = None
+        self._tls = ssl.create_default_context()
         self._stopping = asyncio.Event()
+        self._ticker: asyncio.Handle | None = None  # none while there is no stream
 
     async def run(self) -> None:
         """Take streams until `stop` is called; then close all, the RTP socket too."""
         self._loop = asyncio.get_running_loop()
         self._readiness = open_readiness(self._loop, portable=self._settings.portable)
         self._readiness.add(self)
-        self._ticker: asyncio.Handle = self._loop.call_soon(self._on_tick)
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 self._to_control(WorkerReady(self._datagrams.port))
@@ -98,7 +99,8 @@ class MediaWorker:
         finally:
             for stream in list(self._goodbyes):
                 stream.lane.close()
-            self._ticker.cancel()
+            if self._ticker is not None:
+                self._ticker.cancel()
             self._readiness.close()
             self._datagrams.close()
 
@@ -127,7 +129,7 @@ class MediaWorker:
         if stream is None:
             return
         if isinstance(message, StartMedia):
-            self._bridge.start_sending(stream.row)
+            self._bridge.start(stream.row, sends=message.sends)
         else:
             self._close(stream, message.code, message.reason)
 
@@ -152,6 +154,9 @@ class MediaWorker:
         stream = BotStream(message.stream, row, options, connection, self._lane(connection, options))
         stream.lane.on_input = partial(self._after_input, stream)
         self._streams[message.stream] = self._by_row[row] = stream
+        if self._ticker is None:
+            self._bridge.start_clock()
+            self._ticker = self._loop.call_soon(self._on_tick)
         stream.connecting = self._tasks.create_task(self._connect(stream))
 
     def _lane(self, connection: BotConnection, options: StreamOptions) -> BotLane:
@@ -159,8 +164,6 @@ class MediaWorker:
         outbox = Outbox(int(2 * channels * options.rate * self._settings.uplink_seconds))
         if not connection.secure:
             return SocketLane(connection, outbox, self._readiness)
-        if self._tls is None:
-            self._tls = ssl.create_default_context()
         return TlsLane(connection, outbox, self._tls)
 
     def on_writable(self) -> None:
@@ -206,8 +209,8 @@ class MediaWorker:
             packets_late=received.late,
             packets_duplicate=received.duplicate,
             packets_ignored=received.ignored,
-            frames_concealed=received.concealed_frames,
-            frames_dropped=jitter_buffer.dropped_frames if jitter_buffer else 0,
+            packets_concealed=received.concealed,
+            frames_dropped=received.overrun_frames + (jitter_buffer.dropped_frames if jitter_buffer else 0),
             messages_sent=stream.messages_sent,
             messages_dropped=stream.lane.outbox.dropped,
             playback_ms=playout.played_bytes // bytes_per_ms,
@@ -249,9 +252,11 @@ class MediaWorker:
             now = self._loop.time()
             for chunk in audio:
                 playout.write(chunk, now=now)
-        for event in stream.connection.take_events():
-            self._on_event(stream, event)
         stream.lane.flush()
+        while events := stream.connection.take_events():
+            for event in events:
+                self._on_event(stream, event)
+            stream.lane.flush()  # which may find that the bot does not read
         if stream.connection.is_over:
             stream.lane.close()
             self._goodbyes.discard(stream)
@@ -265,7 +270,10 @@ class MediaWorker:
                 stream.lane.start(stream.options.metadata)
                 self._to_control(BotConnected(stream.name))
             case TextReceived(text):
-                self._to_control(BotText(stream.name, text))
+                if stream.texts.take(now=self._loop.time()):
+                    self._to_control(BotText(stream.name, text))
+                else:
+                    stream.connection.refuse("too many texts")
             case Closed(code, reason):
                 self._to_control(BotClosed(stream.name, code, reason))
                 self._bridge.drain(stream.row)
@@ -288,4 +296,9 @@ class MediaWorker:
                 assert stream is not None
                 self._to_control(PlaybackDrained(stream.name))
         finally:  # whatever happened, the next tick comes
-            self._ticker = self._loop.call_at(self._bridge.next_tick() or now, self._on_tick)
+            self._ticker = self._next_tick(now) if self._streams else None
+
+    def _next_tick(self, now: float) -> asyncio.Handle:
+        """Wake up when the next tick is due, never before: uvloop counts in whole milliseconds, and rounds down."""
+        wait = max(0.0, (self._bridge.next_tick() or now) - now)
+        return self._loop.call_later(math.ceil(wait * 1000) / 1000, self._on_tick)

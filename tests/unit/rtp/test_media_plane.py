@@ -112,7 +112,7 @@ def test_what_fills_its_whole_row_did_not_fit() -> None:
     plane = new_plane()
     row = opened(plane)
     oversized = bytes(RtpPacket(0, 1, 0, 5, bytes(500)))
-    fitting = bytes(RtpPacket(0, 1, 0, 5, bytes(487)))
+    fitting = bytes(RtpPacket(0, 1, 0, 5, bytes(480)))
     assert receive(plane, (oversized, HERE), (oversized[:500], HERE), width=500) == []
     assert plane.counters.oversized == 2
     assert plane.counters.unknown_source == 0
@@ -150,7 +150,7 @@ def test_a_gap_is_concealed_when_its_time_is_over() -> None:
     assert list(plane.handle_timeout(now=1.059)) == []
     assert len(heard(plane.handle_timeout(now=1.060), row)) == 320
     assert plane.next_timeout() is None
-    assert plane.close(row) == ReceiveCounters(received=2, lost=1, concealed_frames=1)
+    assert plane.close(row) == ReceiveCounters(received=2, lost=1, concealed=1)
 
 
 # --- rows
@@ -315,3 +315,11 @@ def test_a_skip_lets_the_timestamp_follow_the_time_and_begins_a_talkspurt(frames
 def test_the_same_seed_sends_the_same_packets() -> None:
     first, second = new_plane(seed=5), new_plane(seed=5)
     assert sent(first, [opened(first)]) == sent(second, [opened(second)])
+
+
+def test_what_one_call_sends_beyond_all_measure_keeps_nobody_waiting() -> None:
+    plane = new_plane()
+    row, sender = opened(plane), RtpSender(Random(1), payload_type=0)
+    flood = [(sender.act(PLAIN)[0], HERE) for _ in range(130)]
+    assert len(heard(receive(plane, *flood), row)) == 100 * 160
+    assert plane.counters.flooded == 30

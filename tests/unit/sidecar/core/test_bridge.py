@@ -51,7 +51,7 @@ class Rig:
 
 def test_nothing_is_sent_before_the_call_is_to_be_sent_to() -> None:
     rig = Rig(2)
-    rig.bridge.start_sending(rig.rows[1])
+    rig.bridge.start(rig.rows[1])
     rig.run(until=1.0)
     assert [len(sent) for sent in rig.sent.values()] == [0, 50]
 
@@ -59,8 +59,8 @@ def test_nothing_is_sent_before_the_call_is_to_be_sent_to() -> None:
 def test_a_packet_is_sent_every_20_ms_also_when_there_is_nothing_to_say() -> None:
     rig = Rig()
     assert rig.bridge.next_tick() is None
-    rig.bridge.start_sending(rig.rows[0])
-    rig.bridge.start_sending(rig.rows[0])
+    rig.bridge.start(rig.rows[0])
+    rig.bridge.start(rig.rows[0])
     rig.run(until=2.0)
     [sent] = rig.sent.values()
     assert np.diff([at for at, _ in sent]) == pytest.approx(0.020)
@@ -72,7 +72,7 @@ def test_a_packet_is_sent_every_20_ms_also_when_there_is_nothing_to_say() -> Non
 def test_rows_take_turns_within_the_20_ms() -> None:
     rig = Rig(8)
     for row in rig.rows:
-        rig.bridge.start_sending(row)
+        rig.bridge.start(row)
     rig.run(until=0.020)
     times = [sent[0][0] for sent in rig.sent.values()]
     assert sorted(times) == pytest.approx(sorted([TICK * phase for phase in range(PHASES)] * 2))
@@ -82,7 +82,7 @@ def test_rows_take_turns_within_the_20_ms() -> None:
 def test_after_a_stall_the_newest_frames_are_sent_late_and_time_is_let_pass_for_the_others() -> None:
     rig = Rig(4)
     for row in rig.rows:
-        rig.bridge.start_sending(row)
+        rig.bridge.start(row)
     rig.run(until=0.100)
     assert rig.wake_up(0.503) == CATCH_UP_FRAMES * PHASES
     rig.run(until=1.0)
@@ -104,7 +104,7 @@ def test_each_row_is_let_pass_as_much_time_as_it_has_missed(missed: int) -> None
     """However many ticks are skipped, few or many, each row's timestamps stay on the grid."""
     rig = Rig(4)
     for row in rig.rows:
-        rig.bridge.start_sending(row)
+        rig.bridge.start(row)
     rig.run(until=0.020)
     rig.wake_up(0.020 + (CATCH_UP_FRAMES * PHASES + missed - 1) * TICK + 0.001)
     for phase, sent in enumerate(rig.sent.values()):
@@ -133,7 +133,7 @@ def test_a_call_with_nothing_left_ends_without_a_message() -> None:
 def test_a_call_that_is_closed_is_sent_nothing_any_more() -> None:
     rig = Rig(2)
     for row in rig.rows:
-        rig.bridge.start_sending(row)
+        rig.bridge.start(row)
     rig.run(until=0.1)
     rig.bridge.close(rig.rows[0])
     rig.plane.close(rig.rows[0])
@@ -143,14 +143,14 @@ def test_a_call_that_is_closed_is_sent_nothing_any_more() -> None:
 
 def test_a_row_used_again_is_not_sent_to_before_it_is_asked_for() -> None:
     rig = Rig(capacity=1)
-    rig.bridge.start_sending(rig.rows[0])
+    rig.bridge.start(rig.rows[0])
     rig.bridge.drain(rig.rows[0])
     rig.bridge.close(rig.rows[0])
     rig.plane.close(rig.rows[0])
     assert rig.open() == rig.rows[0]
     rig.run(until=0.1)
     assert [len(sent) for sent in rig.sent.values()] == [0, 0]
-    rig.bridge.start_sending(rig.rows[0])
+    rig.bridge.start(rig.rows[0])
     rig.run(until=0.2)
     assert rig.bridge.take_drained() == []
 
@@ -158,7 +158,7 @@ def test_a_row_used_again_is_not_sent_to_before_it_is_asked_for() -> None:
 def test_it_is_told_once_when_all_has_been_played() -> None:
     rig = Rig(3)
     for row in rig.rows:
-        rig.bridge.start_sending(row)
+        rig.bridge.start(row)
     first, second, _ = rig.rows
     rig.bridge.playout(first).write(bytes(1600), now=0.0)  # 100 ms
     rig.bridge.drain(first)
@@ -175,7 +175,7 @@ def test_it_is_told_once_when_all_has_been_played() -> None:
 
 def test_audio_that_still_gathers_is_not_played_yet() -> None:
     rig = Rig(preroll=200)
-    rig.bridge.start_sending(rig.rows[0])
+    rig.bridge.start(rig.rows[0])
     rig.bridge.playout(rig.rows[0]).write(bytes(320), now=0.0)
     rig.bridge.drain(rig.rows[0])
     rig.run(until=0.195)

@@ -61,8 +61,8 @@ class TwoBridges:
             plain = PlainCall(options, codec, payload_type, playout_seconds=PLAYOUT_SECONDS)
             self.calls[row] = BothCalls(row, address, plain, RtpSender(self.random, payload_type=payload_type))
 
-    def start_sending(self, row: int) -> None:
-        self.bridge.start_sending(row)
+    def start(self, row: int) -> None:
+        self.bridge.start(row)
         self.calls[row].sending = True
 
     def close(self, row: int) -> None:
@@ -169,7 +169,7 @@ def talk(both: TwoBridges, random: Random, *, steps: int, oddness: float) -> Non
             elif random.random() < 0.02:
                 both.clear(row)
             elif random.random() < 0.05:
-                both.start_sending(row)
+                both.start(row)
         both.wait(random.choice([0.0, 0.001, 0.005, 0.005, 0.020, 0.020, 0.070]))
 
 
@@ -182,7 +182,7 @@ def test_calls_of_any_format_are_given_what_each_is_given_alone(
     for options in formats:
         both.open(options, random.choice(list(Codec)))
     for row in list(both.calls):
-        both.start_sending(row)
+        both.start(row)
     talk(both, random, steps=10, oddness=0.3 if odd else 0.0)
     for row in list(both.calls):
         both.close(row)
