@@ -18,6 +18,7 @@ import typer
 if TYPE_CHECKING:
     from rtp import Pcm
     from sidecar.io.caller import CallResult, CallState
+    from sidecar.settings import Settings
     from sip import SipUri
 
 _T = TypeVar("_T")
@@ -72,11 +73,13 @@ def serve(
 
     log_to_stderr("info")
     try:
-        _run(serve_calls(load_settings(config)))
+        settings = load_settings(config)
     except SettingsError as error:
         _fail(str(error), code=_WRONG_USE)
+    try:
+        _run(serve_calls(settings))
     except OSError as error:
-        _fail(f"cannot listen: {error.strerror or error}")
+        _fail(f"cannot listen: {_taken_ports(settings) or error.strerror or error}")
 
 
 @app.command()
@@ -230,6 +233,14 @@ def _fail(text: str, *, code: int = _FAILED) -> NoReturn:
 
     print_error(text)
     raise typer.Exit(code)
+
+
+def _taken_ports(settings: Settings) -> str:
+    """Name the ports that could not be had: the system's error does not."""
+    from sidecar.io.network import why_not
+
+    ports = (("SIP", settings.sip.host, settings.sip.port), ("RTP", settings.rtp.host, settings.rtp.port))
+    return ", ".join(f"{name} on {host}:{port}: {why}" for name, host, port in ports if (why := why_not(host, port)))
 
 
 def _tell(result: CallResult, recording: str | None, *, as_json: bool) -> None:

@@ -8,15 +8,25 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from sidecar.core.options import OptionError, Profile, resolve_options
 
+_MOST_CALLS = 4096  # in each 5 ms a quarter of them is sent to, in one batch of datagrams
 _PRIVATE = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7", "fe80::/10")
 
 
@@ -33,6 +43,22 @@ def _option_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) else value
 
 
+def _ipv4(value: str) -> str:
+    """Refuse what is no IPv4 address: names are not looked up, and nothing here speaks IPv6 yet."""
+    try:
+        return str(IPv4Address(value))
+    except ValueError:
+        raise ValueError(f"{value!r} is not an IPv4 address, such as 127.0.0.1") from None
+
+
+def _ipv4_of_one(value: str) -> str:
+    if IPv4Address(_ipv4(value)).is_unspecified:
+        raise ValueError(f"{value} is where to listen; others cannot send to it")
+    return value
+
+
+ListenAddress = Annotated[str, AfterValidator(_ipv4)]
+AdvertisedAddress = Annotated[str, AfterValidator(_ipv4_of_one)]
 OptionText = Annotated[str, BeforeValidator(_option_text)]
 
 
@@ -43,11 +69,11 @@ class _Section(BaseModel):
 class SipSettings(_Section):
     """The SIP endpoint."""
 
-    host: str = "127.0.0.1"
+    host: ListenAddress = "127.0.0.1"
     port: int = Field(5070, ge=0, le=65535)  # 0: any free port
-    advertised: str | None = None  # the address in Contact; None: the one we listen on
+    advertised: AdvertisedAddress | None = None  # the address in Contact; None: the one we listen on
     allow: tuple[IPv4Network | IPv6Network, ...] = tuple(ip_network(net) for net in _PRIVATE)
-    max_calls: int = Field(2000, ge=1)
+    max_calls: int = Field(2000, ge=1, le=_MOST_CALLS)
     t1: float = Field(0.5, gt=0, le=4)  # seconds; RFC 3261, table 4: the round trip
     t2: float = Field(4.0, gt=0, le=32)  # the longest interval between two retransmissions
     t4: float = Field(5.0, gt=0, le=32)  # how long a datagram stays in the network
@@ -56,9 +82,9 @@ class SipSettings(_Section):
 class RtpSettings(_Section):
     """The media of all calls, on one UDP port."""
 
-    host: str = "127.0.0.1"
+    host: ListenAddress = "127.0.0.1"
     port: int = Field(40000, ge=0, le=65534)
-    advertised: str | None = None  # the address in SDP
+    advertised: AdvertisedAddress | None = None  # the address in SDP
     portable: bool = False  # use no system call that only Linux has
 
 
@@ -92,6 +118,14 @@ class Settings(BaseSettings):
     bot: BotSettings = BotSettings()
     stream: ProfileSettings = ProfileSettings()  # the default profile
     profiles: dict[str, ProfileSettings] = {}
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        hosts = {IPv4Address(self.sip.host), IPv4Address(self.rtp.host)}
+        overlap = len(hosts) == 1 or any(host.is_unspecified for host in hosts)
+        if overlap and self.sip.port == self.rtp.port != 0:
+            raise ValueError(f"sip.port and rtp.port are both {self.sip.port}: each needs one of its own")
+        return self
 
     @field_validator("stream")
     @classmethod
@@ -132,7 +166,7 @@ def load_settings(config: Path | None = None, values: Mapping[str, Any] | None =
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{config}: {error}") from None
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        lines = [": ".join(filter(None, [".".join(map(str, each["loc"])), each["msg"]])) for each in error.errors()]
         raise SettingsError("\n".join(lines)) from None
 
 

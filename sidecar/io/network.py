@@ -1,4 +1,4 @@
-"""Which address this machine has for others."""
+"""Which address this machine has for others, and which of them can be had."""
 
 from __future__ import annotations
 
@@ -18,3 +18,13 @@ def own_address(host: str) -> str:
         except OSError:  # no route at all
             return "127.0.0.1"
         return str(sock.getsockname()[0])
+
+
+def why_not(host: str, port: int) -> str | None:
+    """Say why a UDP socket cannot be bound there now; None if it can be. For messages: who binds, tries it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.bind((host, port))
+        except OSError as error:
+            return error.strerror or str(error)
+    return None

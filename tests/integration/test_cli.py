@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from sidecar import __version__
 from sidecar.sample import load_melody
 from sip import EndCause
 from tests.support.echo_telephone import Behaviour, echo_telephone
-from tests.support.ports import free_port
+from tests.support.ports import LOOPBACK, free_port
 from tests.support.tones import find_tone, make_tone, read_wav, write_wav
 
 
@@ -168,6 +169,23 @@ async def test_the_echo_bot_runs_until_it_is_told_to_stop(number: signal.Signals
     assert process.returncode == 0
 
 
+async def test_serve_says_that_the_rtp_port_is_taken() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind((LOOPBACK, 0))
+        port = taken.getsockname()[1]
+        result = await run("serve", environment={"SIDECAR_SIP__PORT": "0", "SIDECAR_RTP__PORT": str(port)})
+    assert result.code == 1, result
+    assert f"cannot listen: RTP on {LOOPBACK}:{port}: Address already in use" in result.errors
+    assert "SIP" not in result.errors
+
+
+async def test_serve_refuses_a_name_for_an_address() -> None:
+    result = await run("serve", environment={"SIDECAR_SIP__HOST": "localhost"})
+    assert result.code == 2, result
+    assert "sip.host: " in result.errors
+    assert "Traceback" not in result.errors
+
+
 async def test_serve_and_echo_and_call_work_together(tmp_path: Path) -> None:
     sip_port, bot_port = free_port(), free_port()
     bot = await start("echo", "--port", str(bot_port))
@@ -179,6 +197,8 @@ async def test_serve_and_echo_and_call_work_together(tmp_path: Path) -> None:
     assert b"ready" in await server.stderr.readline()
     taken = await run("serve", environment=environment)
     assert taken.code == 1, taken
+    assert f"SIP on 127.0.0.1:{sip_port}: Address already in use" in taken.errors
+    assert "RTP" not in taken.errors
     called = await run(
         *("call", f"sip:bot@127.0.0.1:{sip_port}", "--header", f"X-STREAM_URL: ws://127.0.0.1:{bot_port}/"),
         *("--seconds", "1.5", "--record", "heard.wav", "--json"),
