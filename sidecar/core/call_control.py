@@ -301,9 +301,6 @@ class CallControl:
             self._give_up(session, f"bot unreachable: {error}", now=now)
 
     def _bot_gone(self, session: StreamSession, code: int, reason: str) -> None:
-        """Tell of it, once."""
-        if session.bot is BotState.GONE:
-            return
         session.bot = BotState.GONE
         body = {"status": "disconnected", "message": {"code": code, "reason": reason}}
         self._emit(session, "disconnect", body)

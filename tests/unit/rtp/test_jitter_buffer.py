@@ -64,3 +64,21 @@ def test_frames_come_in_order_and_none_is_lost_uncounted(writes: list[bool]) -> 
     assert given_out == sorted(set(given_out))
     assert len(given_out) + len(left) + buffer.dropped_frames >= written - 1  # one frame may still wait for a second
     assert len(given_out) + len(left) + buffer.dropped_frames <= written
+
+
+def test_a_burst_after_a_stall_does_not_become_delay() -> None:
+    buffer = JitterBuffer(start_frames=2, max_frames=10)
+    frame = np.zeros(160, np.int16)
+    buffer.write(frame)
+    for _ in range(20):
+        buffer.write(frame)
+        assert buffer.read() is not None
+    stalled = sum(buffer.read() is None for _ in range(9))  # one frame was left
+    assert stalled == 8
+    for _ in range(8):
+        buffer.write(frame)
+    depth = 0
+    while buffer.read() is not None:
+        depth += 1
+    assert depth == 2
+    assert buffer.dropped_frames == 6

@@ -516,3 +516,39 @@ def test_pieces_of_any_size_mean_the_same(respond: Accepted, sent: list[bytes], 
     expected = received(whole, [respond(whole) + data])
     assert received(cut, pieces(respond(cut) + data, cuts)) == expected
     assert received(bytewise, [bytes([byte]) for byte in respond(bytewise) + data]) == expected
+
+
+def test_audio_in_frames_of_twenty_milliseconds_may_come_by_the_hundred() -> None:
+    pair = Pair().opened()
+    audio, events = pair.receive(frame(Opcode.BINARY, bytes(320)) * 400)
+    assert (len(audio), events) == (400 * 320, [])
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        frame(Opcode.BINARY, b""),
+        frame(Opcode.BINARY, b"x"),
+        frame(Opcode.PING, b""),
+        frame(Opcode.PONG, b""),
+        frame(Opcode.TEXT, b"{}"),
+        frame(Opcode.TEXT, b"a", fin=False) + frame(Opcode.CONT, b"", fin=False) * 2000,
+    ],
+    ids=["empty audio", "one byte", "ping", "pong", "text", "fragments"],
+)
+def test_a_bot_that_talks_in_pieces_of_nothing_is_told_off(piece: bytes) -> None:
+    pair = Pair().opened()
+    _, events = pair.receive(piece * max(1, 8_192 // len(piece)))
+    assert events[-1] == Failed(ErrorCode.PROTOCOL, "the bot sends too many small messages")
+    closing = pair.to_bot()[-1]
+    assert closing.opcode is Opcode.CLOSE
+    assert closing.data[:2] == (1008).to_bytes(2)
+
+
+def test_text_is_not_sent_where_there_is_nobody_to_send_it_to() -> None:
+    pair = Pair()
+    pair.connection.send_text("early")
+    pair.connection.receive_data(pair.answer() + frame(Opcode.CLOSE, b"\x03\xe8"))
+    assert pair.connection.take_events() == [Opened(), Closed(1000, "")]
+    pair.connection.send_text("late")
+    assert [each.opcode for each in pair.to_bot()] == [Opcode.CLOSE]

@@ -59,3 +59,24 @@ def test_a_name_is_judged_by_the_address_it_turns_out_to_have() -> None:
     assert hosts.allows_address("metadata.example")
     assert not hosts.allows_address("169.254.169.254")
     assert hosts.allows_address("192.0.2.7")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "64:ff9b::a9fe:a9fe",  # NAT64
+        "2002:a9fe:a9fe::",  # 6to4
+        "::169.254.169.254",  # IPv4-compatible
+        "::ffff:169.254.169.254",
+        "100.100.100.200",
+        "192.0.0.192",
+        "fd00:ec2::254",
+    ],
+)
+def test_an_address_that_leads_inside_is_known_however_it_is_written(address: str) -> None:
+    assert not BotHosts().allows_address(address)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "10.1.2.3", "2001:db8::1", "64:ff9b::808:808"])
+def test_other_addresses_are_allowed(address: str) -> None:
+    assert BotHosts().allows_address(address)

@@ -197,3 +197,32 @@ def test_a_row_that_is_never_sent_to_has_nothing_to_wait_for() -> None:
     rig.bridge.drain(rig.rows[1])
     rig.bridge.close(rig.rows[1])
     assert rig.bridge.take_drained() == rig.rows[:1]
+
+
+def test_a_caller_that_does_not_listen_is_sent_nothing_and_its_bot_is_heard_out() -> None:
+    rig = Rig(2)
+    deaf, listener = rig.rows
+    rig.bridge.start(deaf, sends=False)
+    rig.bridge.start(listener)
+    rig.bridge.playout(deaf).write(bytes(1600), now=0.0)
+    rig.bridge.drain(deaf)
+    rig.run(until=0.200)
+    assert [len(sent) for sent in rig.sent.values()] == [0, 10]
+    assert rig.bridge.take_drained() == [deaf]
+
+
+def test_after_a_rest_the_grid_begins_anew() -> None:
+    rig = Rig()
+    rig.bridge.start(rig.rows[0])
+    rig.run(until=0.1)
+    rig.bridge.start_clock()
+    assert rig.bridge.next_tick() is None
+    assert rig.wake_up(1000.0) == 1
+
+
+def test_a_format_that_no_call_has_any_more_is_forgotten() -> None:
+    rig = Rig(2, buffer_size=1000)
+    rig.open(buffer_size=500)
+    for row in rig.rows:
+        rig.bridge.close(row)
+    assert len(rig.bridge._uplinks) == 1

@@ -294,6 +294,7 @@ def test_a_worker_without_room_is_a_503_with_a_time_to_come_back() -> None:
     assert refusal(rig).status == 503
     assert refusal(rig).headers.get("Retry-After") == "5"
     assert CloseStream(rig.stream) not in rig.told
+    assert rig.event_kinds() == ["start", "error", "stop"]
     assert_nothing_is_left(rig)
 
 
@@ -316,7 +317,7 @@ def test_a_listener_is_not_sent_audio_that_it_did_not_ask_for() -> None:
         "a=sendonly",
     )
     rig.call({**ANY_BOT, "X-STREAM_ANSWER": "immediate"}, body="\r\n".join((*lines, "")).encode())
-    assert StartMedia(rig.stream) not in rig.told
+    assert rig.told[-1] == StartMedia(rig.stream, sends=False)
 
 
 def test_a_stop_of_the_sidecar_ends_all_calls() -> None:
@@ -350,3 +351,72 @@ def test_every_call_ends_on_both_sides_whatever_the_network_loses() -> None:
             rig.end_stream()
         assert rig.control.calls == 0, f"seed {seed}"
         assert rig.agent.idle, f"seed {seed}"
+
+
+def test_a_refused_call_leaves_a_trace() -> None:
+    rig = CallRig()
+    rig.call({})
+    (event,) = rig.events
+    assert (event.kind, event.stream) == ("error", "")
+    assert event.body == {"status": "error", "message": {"code": 4, "error": "400: url: missing"}}
+
+
+def test_an_invite_without_an_offer_is_a_488_for_now() -> None:
+    rig = CallRig()
+    rig.call(ANY_BOT, body=b"")
+    assert refusal(rig).status == 488
+    assert "without an offer" in (refusal(rig).headers.get("Warning") or "")
+
+
+@pytest.mark.parametrize("address", ["255.255.255.255", "224.0.0.1"])
+def test_media_is_not_sent_to_many(address: str) -> None:
+    rig = CallRig()
+    rig.call(ANY_BOT, media_address=address)
+    assert refusal(rig).status == 488
+
+
+def test_media_is_not_sent_to_ourselves() -> None:
+    rig = CallRig()
+    lines = "v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0", "m=audio 40000 RTP/AVP 0"
+    rig.call(ANY_BOT, body="\r\n".join((*lines, "")).encode())
+    assert refusal(rig).status == 488
+    assert rig.told == []
+
+
+def test_a_close_that_crosses_the_bye_is_told_once() -> None:
+    rig = CallRig()
+    call = rig.call(ANY_BOT)
+    rig.worker_says(BotConnected(rig.stream))
+    rig.hang_up(call)
+    rig.worker_says(BotClosed(rig.stream, 1000, ""))
+    rig.worker_says(BotFailed(rig.stream, 1, "connection lost"))
+    rig.end_stream()
+    assert rig.event_kinds() == ["start", "connect", "disconnect", "stop"]
+
+
+def test_a_bot_that_is_lost_after_it_closed_is_told_once() -> None:
+    rig = CallRig()
+    connected_call(rig)
+    rig.worker_says(BotClosed(rig.stream, 1000, ""))
+    call = next(event.call for event in rig.heard if isinstance(event, CallAnswered))
+    rig.hang_up(call)
+    assert rig.event_kinds().count("disconnect") == 1
+
+
+def test_a_bot_that_connects_after_the_cancel_is_no_news() -> None:
+    rig = CallRig()
+    call = rig.call(ANY_BOT)
+    rig.hang_up(call)
+    rig.worker_says(BotConnected(rig.stream))
+    assert StartMedia(rig.stream) not in rig.told
+    rig.end_stream()
+    assert rig.event_kinds() == ["start", "stop"]
+    assert_nothing_is_left(rig)
+
+
+def test_a_stop_of_the_sidecar_refuses_what_is_not_answered() -> None:
+    rig = CallRig()
+    rig.call(ANY_BOT)
+    rig.control.hang_up_all(now=rig.simulation.now)
+    rig.run(1.0)
+    assert refusal(rig).status == 503

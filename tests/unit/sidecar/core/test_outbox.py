@@ -100,3 +100,13 @@ def test_what_is_written_is_whole_frames_in_order_and_the_rest_is_counted(
     assert read == sorted(set(read))
     assert len(read) == audio + text - outbox.dropped
     assert sum(steps[at][0] == "text" for at in read) == text
+
+
+def test_it_says_how_many_frames_wait_that_are_not_audio() -> None:
+    outbox = Outbox(1000)
+    outbox.put(b"pong")
+    outbox.put_audio(bytes(10))
+    outbox.put(b"pong")
+    assert outbox.other_frames == 2
+    outbox.take()
+    assert outbox.other_frames == 1

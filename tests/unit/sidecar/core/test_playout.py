@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -198,3 +200,15 @@ def test_what_comes_out_is_what_went_in_in_order_with_silence_between(
     samples = [int.from_bytes(heard[at : at + 2]) for at in range(0, len(heard), 2)]
     assert [sample for sample in samples if sample] == sorted(set(range(1, sent // 2 + 1)) - set(refused))
     assert buffer.played_bytes + buffer.refused_bytes == sent // 2 * 2
+
+
+def test_small_pieces_are_kept_together() -> None:
+    playout = PlayoutBuffer(frame_bytes=320, preroll=0.0, preroll_bytes=0, capacity_bytes=100_000)
+    said = Random(1).randbytes(10_000)
+    for at in range(0, len(said), 2):
+        playout.write(said[at : at + 2], now=0.0)
+    assert playout.queued_bytes == len(said)
+    heard = b""
+    while (frame := playout.read(now=0.0)) is not None:
+        heard += bytes(frame)
+    assert heard[: len(said)] == said
