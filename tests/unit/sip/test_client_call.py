@@ -67,6 +67,7 @@ def test_a_call_rings_is_answered_and_is_hung_up() -> None:
     assert peer.send(response(bye, 200)) == peer.send(response(bye, 200)) == []
     assert ends(peer) == [(EndCause.LOCAL_BYE, None)]
     peer.wait(40.0)
+    assert peer.agent.open_calls == 0
     assert peer.agent.idle
 
 

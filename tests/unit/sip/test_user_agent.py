@@ -67,6 +67,7 @@ def test_what_we_cannot_serve_is_refused_with_the_status_that_says_why(
     assert peer.agent.counters.rejected_requests == 1
     assert peer.events() == []
     peer.wait(100.0)
+    assert peer.agent.open_calls == 0
     assert peer.agent.idle
 
 

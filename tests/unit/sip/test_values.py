@@ -174,3 +174,7 @@ def test_a_host_name_is_no_ip_literal() -> None:
         False,
         False,
     ]
+
+
+def test_a_separator_of_another_kind_separates_nothing() -> None:
+    assert split_outside_quotes('<sip:a>,b;"c,d;e"', ";") == ("<sip:a>,b", '"c,d;e"')
