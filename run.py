@@ -10,14 +10,18 @@ goes to standard error, so that `python3 run.py demo --json` prints JSON alone.
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-BIN = ROOT / ".venv" / "bin"
+VENV = ROOT / ".venv"
+BIN = VENV / "bin"
+PIP_WITH_PYTHON_OPTION = (22, 3)
 # Debian's names of the SIP programs that place real calls in the tests.
 PEERS = {"sipp": "sip-tester", "baresip": "baresip-core"}
 
@@ -26,16 +30,54 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def succeeds(*command: str) -> bool:
+    return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+
+
+def pip_of(python: str) -> list[str]:
+    """Return the command of a Python's pip, or nothing where it has none."""
+    return [python, "-m", "pip"] if succeeds(python, "-m", "pip", "--version") else []
+
+
+def pip_version(pip: list[str]) -> tuple[int, ...]:
+    text = subprocess.run([*pip, "--version"], stdout=subprocess.PIPE, text=True).stdout
+    found = re.match(r"pip (\d+)\.(\d+)", text)
+    return tuple(map(int, found.groups())) if found else ()
+
+
+def make_environment() -> list[str]:
+    """Make .venv, or what is missing of it, and return the pip that installs there; exit where there is none.
+
+    Debian ships Python without ensurepip, unless python3-venv is installed: then the pip beside this Python does it.
+    """
+    python = str(BIN / "python")
+    if importlib.util.find_spec("ensurepip") and succeeds(sys.executable, "-m", "venv", str(VENV)):
+        return pip_of(python)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(VENV)], check=True, stdout=sys.stderr)
+    if pip := pip_of(python):
+        return pip
+    pip = pip_of(sys.executable)
+    if pip and pip_version(pip) >= PIP_WITH_PYTHON_OPTION:
+        return [*pip, "--python", python]
+    sys.exit(
+        f"{sys.executable} has neither ensurepip nor pip 22.3 or newer, and one of them is needed."
+        " On Debian: apt-get install python3-venv"
+    )
+
+
 def install(requirement: str) -> None:
-    """Bring .venv up to date with pyproject.toml; a second run without changes costs nothing."""
-    stamp = BIN.parent / f"installed-{requirement.strip('.[]') or 'base'}"
+    """Bring .venv up to date with pyproject.toml; a second run without changes costs nothing.
+
+    Only the stamp at the end says that it is done: whatever a run that failed has left is made again.
+    """
+    stamp = VENV / f"installed-{requirement.strip('.[]') or 'base'}"
     if stamp.exists() and stamp.stat().st_mtime > (ROOT / "pyproject.toml").stat().st_mtime:
         return
     say("Installing into .venv (once, about a minute) ...")
-    if not (BIN / "python").exists():
-        subprocess.run([sys.executable, "-m", "venv", str(BIN.parent)], check=True)
-    pip = [str(BIN / "python"), "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    subprocess.run([*pip, "install", "--editable", requirement], cwd=ROOT, check=True, stdout=sys.stderr)
+    pip = [*make_environment(), "--disable-pip-version-check", "--quiet"]
+    command = [*pip, "install", "--editable", requirement]
+    if subprocess.run(command, cwd=ROOT, stdout=sys.stderr).returncode != 0:
+        sys.exit("pip could not install it; what it says is above.")
     stamp.touch()
 
 

@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as SourceError
 
 from sidecar.core.options import OptionError, Profile, resolve_options
 
@@ -165,6 +166,8 @@ def load_settings(config: Path | None = None, values: Mapping[str, Any] | None =
         raise SettingsError(f"{config}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{config}: {error}") from None
+    except SourceError as error:
+        raise SettingsError(f"{error}: a list, or a whole section, is written as JSON") from None
     except ValidationError as error:
         lines = [": ".join(filter(None, [".".join(map(str, each["loc"])), each["msg"]])) for each in error.errors()]
         raise SettingsError("\n".join(lines)) from None

@@ -53,6 +53,12 @@ def test_a_name_for_an_address_is_refused_from_the_environment_too(monkeypatch: 
         load_settings()
 
 
+def test_a_list_in_the_environment_that_is_no_json_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIDECAR_SIP__ALLOW", "10.0.0.0/8")
+    with pytest.raises(SettingsError, match=r'"sip".*JSON'):
+        load_settings()
+
+
 @pytest.mark.parametrize(("calls", "allowed"), [(0, False), (1, True), (4096, True), (4097, False)])
 def test_there_is_a_limit_to_the_calls(calls: int, allowed: bool) -> None:
     if allowed:
