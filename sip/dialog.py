@@ -10,6 +10,7 @@ from .headers import Headers
 from .name_addr import NameAddr
 from .request import Request
 from .response import Response
+from .transaction_key import has_unique_branch
 from .uri import SipUri
 from .via import DEFAULT_PORT, Address
 
@@ -47,6 +48,8 @@ class Dialog:
     def of_server(cls, request: Request, *, local_tag: str, source: Address) -> Dialog:
         """Make the dialog of an INVITE that came. See RFC 3261, section 12.1.1."""
         contact = request.contact
+        if contact is None and not has_unique_branch(request):
+            contact = request.from_  # what RFC 2543 knew nothing else than
         if contact is None:
             raise SipError("Missing Contact")
         return cls(

@@ -31,6 +31,12 @@ class MethodNotAllowed(SipError):
     sip_status = 405
 
 
+class NothingAcceptable(SipError):
+    """An Accept header without anything that we could answer with. See RFC 3261, section 21.4.7."""
+
+    sip_status = 406
+
+
 class UnsupportedMediaType(SipError):
     """A body that is not a session description. See RFC 3261, section 8.2.3."""
 

@@ -29,7 +29,7 @@ _COMPACT_NAMES = {
     "x": "session-expires",
     "y": "identity",
 }
-_LINE_BREAK = re.compile(r"[\r\n\x00]")
+_LINE_BREAK = re.compile(r"[\r\n]|(?<!\\)\x00")  # RFC 3261, 25.1: a quoted pair may hold a NUL
 
 
 @lru_cache(maxsize=512)

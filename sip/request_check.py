@@ -9,9 +9,11 @@ from .error import (
     BadExtension,
     MethodNotAllowed,
     MethodUnknown,
+    NothingAcceptable,
     SipError,
     TooManyHops,
     UnsupportedMediaType,
+    UnsupportedUriScheme,
 )
 from .request import Request
 from .uri import SipUri
@@ -25,10 +27,12 @@ def check_request(request: Request) -> None:
 
     BYE and CANCEL pass: whatever else is odd about them, the call should end.
     """
-    _check_method(request.method)
     if request.method in ("BYE", "CANCEL"):
         return
-    SipUri.parse(request.uri)
+    scheme_error = _check_uri(request.uri)
+    _check_method(request.method)
+    if scheme_error is not None:
+        raise scheme_error
     if request.to.tag is None:
         _check_hops(request)
     required = request.headers.get_list("Require")
@@ -37,6 +41,17 @@ def check_request(request: Request) -> None:
         raise BadExtension("Bad Extension", headers=unsupported)
     if request.method == "INVITE":
         _check_body(request)
+
+
+def _check_uri(uri: str) -> UnsupportedUriScheme | None:
+    """Refuse what is malformed; a strange scheme is refused only after a strange method (8.2.1, 8.2.2.1)."""
+    try:
+        headers = SipUri.parse(uri).headers
+    except UnsupportedUriScheme as error:
+        return error
+    if headers:  # RFC 3261, table 1
+        raise SipError("Request-URI Has Headers")
+    return None
 
 
 def _check_method(method: str) -> None:
@@ -63,3 +78,6 @@ def _check_body(request: Request) -> None:
         raise UnsupportedMediaType("Unsupported Media Type", headers=[("Accept-Encoding", "identity")])
     if request.body and request.content_type != ACCEPT:
         raise UnsupportedMediaType("Unsupported Media Type", headers=[("Accept", ACCEPT)])
+    accepted = [value.partition(";")[0].strip().lower() for value in request.headers.get_list("Accept")]
+    if accepted and not set(accepted) & {ACCEPT, "application/*", "*/*"}:
+        raise NothingAcceptable("Not Acceptable", headers=[("Accept", ACCEPT)])

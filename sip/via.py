@@ -13,7 +13,7 @@ MAGIC_COOKIE = "z9hG4bK"
 DEFAULT_PORT = 5060
 
 _VIA = re.compile(
-    rf"SIP\s*/\s*2\.0\s*/\s*({TOKEN})\s+((?:{HOST})(?:\s*:\s*[0-9]+)?)\s*(?:;(.*))?",
+    rf"SIP\s*/\s*([0-9]+\.[0-9]+)\s*/\s*({TOKEN})\s+((?:{HOST})(?:\s*:\s*[0-9]+)?)\s*(?:;(.*))?",
     re.DOTALL | re.IGNORECASE,
 )
 
@@ -26,6 +26,7 @@ class Via:
     port: int | None = None
     parameters: Parameters = NO_PARAMETERS
     transport: str = "UDP"
+    version: str = "2.0"  # of the protocol; another one is still answered, with 505
 
     @classmethod
     def parse(cls, text: str) -> Via:
@@ -33,8 +34,8 @@ class Via:
         match = _VIA.fullmatch(text.strip())
         if match is None:
             raise SipError("Via is malformed")
-        host, port = parse_host_port(match[2])
-        return cls(host, port, Parameters.parse(match[3] or ""), match[1].upper())
+        host, port = parse_host_port(match[3])
+        return cls(host, port, Parameters.parse(match[4] or ""), match[2].upper(), match[1])
 
     @property
     def branch(self) -> str | None:
@@ -53,11 +54,11 @@ class Via:
 
         `maddr` is left out: following it would let anybody point our responses at a third party.
         """
-        host = self.parameters.get("received") or self.host
+        host = (self.parameters.get("received") or self.host).strip("[]")  # either is in use: RFC 5118, 4.5
         rport = self.parameters.get("rport")
         if rport is not None and rport.isascii() and rport.isdigit():
             return host, int(rport)
         return host, DEFAULT_PORT if self.port is None else self.port
 
     def __str__(self) -> str:
-        return f"SIP/2.0/{self.transport} {format_host_port(self.host, self.port)}{self.parameters}"
+        return f"SIP/{self.version}/{self.transport} {format_host_port(self.host, self.port)}{self.parameters}"
