@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .endpoint import Endpoint
+from .endpoint import ACCEPT, Endpoint
 from .error import OutOfOrder, SipError
 from .grammar import is_ip_literal
 from .headers import Headers
+from .message import Message
 from .name_addr import NameAddr
 from .request import Request
 from .response import Response
@@ -41,7 +43,6 @@ class Dialog:
         self.remote_cseq = remote_cseq
         self.route_set = tuple(NameAddr.parse(route) for route in route_set)
         self.remote_target = replace(remote_target, headers="")
-        self._next_hop = self.route_set[0].sip_uri() if self.route_set else self.remote_target
         self._fallback = fallback  # for a next hop that is a host name, which nobody here can look up
 
     @classmethod
@@ -79,6 +80,21 @@ class Dialog:
         )
 
     @property
+    def _next_hop(self) -> SipUri:
+        return self.route_set[0].sip_uri() if self.route_set else self.remote_target
+
+    def check_target(self, message: Message) -> None:
+        """Raise `SipError` if the Contact is not one that requests could be sent to."""
+        if message.contact is not None:
+            _sip_uri(message.contact)
+
+    def refresh_target(self, message: Message) -> None:
+        """Take the new Contact of a re-INVITE or UPDATE, or of the 2xx to ours. See RFC 3261, 12.2."""
+        with contextlib.suppress(SipError):  # then the old one stays
+            if message.contact is not None:
+                self.remote_target = replace(_sip_uri(message.contact), headers="")
+
+    @property
     def key(self) -> DialogKey:
         """What tells this dialog from all others."""
         return self.call_id, self.local_tag, self.remote_tag
@@ -105,6 +121,7 @@ class Dialog:
         endpoint: Endpoint,
         cseq: int | None = None,
         headers: Sequence[tuple[str, str]] = (),
+        body: bytes = b"",
     ) -> Request:
         """Build a request; an ACK has the CSeq of its INVITE. See RFC 3261, sections 12.2.1.1 and 13.2.2.4."""
         if cseq is None:
@@ -119,7 +136,9 @@ class Dialog:
         items.extend(("Route", route) for route in routes)
         items.extend([("From", self.local), ("To", self.remote), ("Call-ID", self.call_id)])
         items.extend([("CSeq", f"{cseq} {method}"), ("User-Agent", endpoint.name)])
-        return Request(method, str(uri), Headers((*items, *headers)))
+        if body and not any(name.lower() in ("content-type", "c") for name, _ in headers):
+            items.append(("Content-Type", ACCEPT))
+        return Request(method, str(uri), Headers((*items, *headers)), body)
 
 
 def _sip_uri(contact: NameAddr) -> SipUri:

@@ -13,7 +13,9 @@ from .timers import Timers
 from .uri import SipUri
 from .via import MAGIC_COOKIE, Address, Via
 
-ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS"
+ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, PRACK, NOTIFY"
+SUPPORTED = "timer, 100rel"
+SUPPORTED_LATE_OFFER = "timer"  # an offer in a reliable response would want its answer in the PRACK
 ACCEPT = "application/sdp"
 
 
@@ -30,6 +32,11 @@ class Endpoint:
     def contact_header(self) -> tuple[str, str]:
         """The Contact that in-dialog requests come back to."""
         return "Contact", f"<{SipUri(*self.contact)}>"
+
+    @property
+    def abilities(self) -> list[tuple[str, str]]:
+        """What a re-INVITE or UPDATE says of us."""
+        return [("Allow", ALLOW), ("Supported", "timer")]
 
     def new_tag(self) -> str:
         """Make a tag. See RFC 3261, section 19.3."""
@@ -55,6 +62,7 @@ class Endpoint:
             ("CSeq", "1 INVITE"),
             self.contact_header,
             ("Allow", ALLOW),
+            ("Supported", SUPPORTED if body else SUPPORTED_LATE_OFFER),
             ("Accept", ACCEPT),
             ("User-Agent", self.name),
             *headers,
@@ -75,10 +83,12 @@ class Endpoint:
     ) -> Response:
         """Build a response that says who we are and, where RFC 3261, table 3, asks for it, what we can."""
         ours: list[tuple[str, str]] = []
-        if request.method == "INVITE" and 100 < status < 300:
+        if request.method in ("INVITE", "UPDATE") and 100 < status < 300:
             ours.append(self.contact_header)
-        if request.method in ("INVITE", "OPTIONS") and 200 <= status < 300:
-            ours.extend([("Allow", ALLOW), ("Accept", ACCEPT), ("Supported", "")])
+        if request.method == "INVITE" and 100 < status < 300:
+            ours.append(("X-FS-Support", "send_info"))  # FreeSWITCH sends INFO only to those who say so
+        if request.method in ("INVITE", "UPDATE", "OPTIONS") and 200 <= status < 300:
+            ours.extend([("Allow", ALLOW), ("Accept", ACCEPT), ("Supported", SUPPORTED)])
         ours.append(("Server", self.name))
         return Response.answering(request, status, to_tag=to_tag, reason=reason, headers=(*ours, *headers), body=body)
 

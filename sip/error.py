@@ -55,6 +55,30 @@ class BadExtension(SipError):
     sip_status = 420
 
 
+class IntervalTooSmall(SipError):
+    """A session interval that would have us refresh all the time. See RFC 4028, section 6."""
+
+    sip_status = 422
+
+
+class BadInfoPackage(SipError):
+    """An INFO of a package that was not agreed on. See RFC 6086, section 4.2.2."""
+
+    sip_status = 469
+
+
+class BadEvent(SipError):
+    """A NOTIFY about something else than a transfer. See RFC 6665, section 4.1.3."""
+
+    sip_status = 489
+
+
+class Decline(SipError):
+    """A REFER: we place no calls at another's wish. See RFC 3515, section 2.4.2."""
+
+    sip_status = 603
+
+
 class NoSuchCall(SipError):
     """A request for a dialog or a transaction that does not exist. See RFC 3261, section 12.2.2."""
 

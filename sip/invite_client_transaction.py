@@ -62,6 +62,7 @@ class InviteClientTransaction(ClientTransaction):
         self._deadlines.clear()
 
     def _advance(self, response: Response, now: float) -> None:
+        self.was_answered = response.status >= 200
         if response.status < 200:
             self.state = State.PROCEEDING
             self._deadlines = {}

@@ -40,6 +40,7 @@ class NonInviteClientTransaction(ClientTransaction):
         if response.status < 200:
             self.state = State.PROCEEDING
         else:
+            self.was_answered = True
             self.state = State.COMPLETED
             self._deadlines = {Timer.K: now + self._timers.t4}
         return True

@@ -69,3 +69,5 @@ class ServerTransaction(Transaction):
 
 class ClientTransaction(Transaction):
     """A transaction whose request is ours."""
+
+    was_answered = False  # by a final response
