@@ -1,9 +1,11 @@
 """SIP and SDP without input, output or clock: bytes and the time go in, bytes and events come out."""
 
+from .admission import Admission
 from .codec import Codec
 from .counters import Counters
 from .cseq import CSeq
 from .description import Direction
+from .digest import Credentials
 from .error import NotAcceptable, SdpError, SipError
 from .event import (
     CallAnswered,
@@ -43,6 +45,7 @@ from .via import Address, Via
 
 __all__ = [
     "Address",
+    "Admission",
     "CSeq",
     "CallAnswered",
     "CallConfirmed",
@@ -52,6 +55,7 @@ __all__ = [
     "CallRef",
     "Codec",
     "Counters",
+    "Credentials",
     "DigitReceived",
     "Direction",
     "EndCause",

@@ -25,6 +25,12 @@ class SdpError(SipError):
     """A session description that cannot be read. See RFC 8866."""
 
 
+class Unauthorized(SipError):
+    """A request that must say who it is from. See RFC 3261, section 22.1."""
+
+    sip_status = 401
+
+
 class MethodNotAllowed(SipError):
     """A known method that is not served here. See RFC 3261, section 21.4.6."""
 

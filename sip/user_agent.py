@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from random import Random
 
+from .admission import Admission, Gate
 from .call_commands import CallCommands
+from .digest import Credentials, DigestGuard
 from .endpoint import Endpoint
-from .error import LoopDetected, NoSuchCall, ServiceUnavailable, SipError
+from .error import LoopDetected, NoSuchCall, ServiceUnavailable, SipError, Unauthorized
 from .event import Event
 from .parser import parse_message
 from .request import Request
@@ -16,6 +18,7 @@ from .transaction_layer import AnyServerTransaction, TransactionLayer
 from .via import Address
 
 _LATER = (("Retry-After", "5"),)  # seconds
+_SOON = (("Retry-After", "1"),)
 
 
 class UserAgent(CallCommands):
@@ -33,12 +36,16 @@ class UserAgent(CallCommands):
         name: str = "audio-stream-sidecar",
         max_calls: int = 10_000,
         max_transactions: int = 50_000,
+        credentials: Credentials | None = None,
+        admission: Admission = Admission(),  # noqa: B008  frozen
     ) -> None:
         super().__init__(
             endpoint=Endpoint(contact, name, random, timers),
             layer=TransactionLayer(timers=timers, max_transactions=max_transactions),
             max_calls=max_calls,
         )
+        self._guard = None if credentials is None else DigestGuard(credentials, random=random)
+        self._gate = Gate(admission)
         self.accepting = True  # if not, OPTIONS and new INVITEs get 503
 
     @property
@@ -95,6 +102,9 @@ class UserAgent(CallCommands):
             return
         if self._layer.receive_retransmission(request, now=now):
             return
+        if request.to.tag is None and request.method != "CANCEL" and not self._gate.admits_source(source[0], now=now):
+            self.counters.refused_sources += 1
+            return
         if not self._layer.has_room(request):
             self.counters.refused_transactions += 1
             self._refuse_without_state(request, ServiceUnavailable("Too many transactions", headers=_LATER))
@@ -128,6 +138,11 @@ class UserAgent(CallCommands):
             self._layer.respond(transaction, response, now=now)
 
     def _receive_invite(self, transaction: AnyServerTransaction, source: Address, now: float) -> None:
+        if self._guard is not None:
+            self._authenticate(self._guard, transaction.request, now)
+        if not self._gate.admits_invite(now=now):
+            self.counters.refused_calls += 1
+            raise ServiceUnavailable("Too Many Calls A Second", headers=_SOON)
         if self.calls >= self._max_calls:
             self.counters.refused_calls += 1
             raise ServiceUnavailable("Too many calls", headers=_LATER)
@@ -142,6 +157,13 @@ class UserAgent(CallCommands):
         self.counters.calls_received += 1
         call.respond(100, now=now)
         self._calls.settle(call)
+
+    def _authenticate(self, guard: DigestGuard, request: Request, now: float) -> None:
+        try:
+            guard.check(request, now=now)
+        except Unauthorized:
+            self.counters.challenges += 1
+            raise
 
     def _receive_in_dialog(self, request: Request, transaction: AnyServerTransaction, now: float) -> None:
         found = self._calls.find_dialog(request)

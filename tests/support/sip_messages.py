@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from sip import Address, Event, Message, Request, Response, Timers, UserAgent, parse_message
+from sip import Address, Admission, Credentials, Event, Message, Request, Response, Timers, UserAgent, parse_message
 
 CALLER: Address = ("192.0.2.10", 5060)
 AGENT: Address = ("192.0.2.20", 5070)
@@ -63,12 +63,21 @@ class Peer:
     """The other side of one user agent: sends bytes, reads messages, and has the clock in its hand."""
 
     def __init__(
-        self, *, max_calls: int = 10, max_transactions: int = 100, seed: int = 1, timers: Timers | None = None
+        self,
+        *,
+        max_calls: int = 10,
+        max_transactions: int = 100,
+        seed: int = 1,
+        timers: Timers | None = None,
+        credentials: Credentials | None = None,
+        admission: Admission | None = None,
     ) -> None:
         self.agent = UserAgent(
             contact=AGENT,
             random=Random(seed),
             timers=timers or Timers(),
+            credentials=credentials,
+            admission=admission or Admission(),
             max_calls=max_calls,
             max_transactions=max_transactions,
         )
