@@ -38,10 +38,11 @@ from .reason import ReasonHeader
 from .request import Request
 from .response import Response
 from .session_description import SessionDescription
+from .stream_framer import StreamFramer
 from .timers import Timers
 from .uri import SipUri
 from .user_agent import UserAgent
-from .via import Address, Via
+from .via import Address, StreamAddress, Via
 
 __all__ = [
     "Address",
@@ -82,6 +83,8 @@ __all__ = [
     "SessionDescription",
     "SipError",
     "SipUri",
+    "StreamAddress",
+    "StreamFramer",
     "Timers",
     "TransferProgress",
     "UserAgent",

@@ -22,7 +22,7 @@ from .session_timer import SessionTimer
 from .success_retransmission import SuccessRetransmission
 from .transaction_layer import AnyClientTransaction, AnyServerTransaction, TransactionLayer
 from .transfer import Transfer
-from .via import Address
+from .via import Address, transport_of
 
 _OF_A_LIVE_CALL = (
     Deadline.OFFER,
@@ -70,6 +70,12 @@ class Call(ABC):
     @abstractmethod
     def is_early(self) -> bool:
         """Whether the INVITE has no final response yet."""
+
+    @property
+    def contact_header(self) -> tuple[str, str]:
+        """The Contact of our requests."""
+        assert self.dialog is not None, "there is nobody to ask yet"
+        return self.endpoint.contact_header(transport_of(self.dialog.destination))
 
     @property
     def is_live(self) -> bool:

@@ -14,7 +14,7 @@ from .request import Request
 from .response import Response
 from .transaction_key import has_unique_branch
 from .uri import SipUri
-from .via import DEFAULT_PORT, Address
+from .via import DEFAULT_PORT, DEFAULT_TLS_PORT, Address, StreamAddress, transport_of
 
 DialogKey = tuple[str, str, str]  # Call-ID, local tag, remote tag
 
@@ -102,10 +102,18 @@ class Dialog:
     @property
     def destination(self) -> Address:
         """Where our requests go: to the first route, else to the remote target. See RFC 3261, 8.1.2."""
-        hop = self._next_hop
+        hop, known = self._next_hop, self._fallback
         if not is_ip_literal(hop.host):
-            return self._fallback
-        return hop.host, DEFAULT_PORT if hop.port is None else hop.port
+            return known
+        transport = (hop.parameters.get("transport") or transport_of(known)).upper()
+        if hop.scheme == "sips":
+            transport = "TLS"
+        port = hop.port or (DEFAULT_TLS_PORT if transport == "TLS" else DEFAULT_PORT)
+        if transport not in ("TCP", "TLS"):
+            return hop.host, port
+        is_open = isinstance(known, StreamAddress) and known.transport == transport  # it is used again
+        connection = known.connection if is_open and isinstance(known, StreamAddress) else 0
+        return StreamAddress(hop.host, port, transport=transport, connection=connection)
 
     def take_cseq(self, request: Request) -> None:
         """Check the order of a request that came. See RFC 3261, section 12.2.2."""
@@ -132,7 +140,7 @@ class Dialog:
         if routes and "lr" not in self._next_hop.parameters:  # a strict router wants to be the target
             uri = replace(self._next_hop, headers="")
             routes = [*routes[1:], f"<{self.remote_target}>"]
-        items = [("Via", str(endpoint.new_via())), ("Max-Forwards", "70")]
+        items = [("Via", str(endpoint.new_via(transport_of(self.destination)))), ("Max-Forwards", "70")]
         items.extend(("Route", route) for route in routes)
         items.extend([("From", self.local), ("To", self.remote), ("Call-ID", self.call_id)])
         items.extend([("CSeq", f"{cseq} {method}"), ("User-Agent", endpoint.name)])

@@ -90,7 +90,7 @@ class OutgoingOffer(CallPart):
     def _send(self, now: float) -> None:
         call, offer = self._call, self._offer
         assert offer is not None
-        headers = [call.endpoint.contact_header, *call.endpoint.abilities, *call.session_timer.request_headers()]
+        headers = [call.contact_header, *call.endpoint.abilities, *call.session_timer.request_headers()]
         if offer.body:
             headers.append(("Content-Type", ACCEPT))
         headers.extend(offer.headers)

@@ -30,7 +30,7 @@ class Transfer(CallPart):
         """Send a REFER."""
         if len(self._subscriptions) >= _SUBSCRIPTIONS_MAX:
             del self._subscriptions[0]
-        all_headers = [self._call.endpoint.contact_header, ("Refer-To", f"<{refer_to}>"), *headers]
+        all_headers = [self._call.contact_header, ("Refer-To", f"<{refer_to}>"), *headers]
         transaction = self._call.request_in_dialog("REFER", self, headers=all_headers, now=now)
         self._subscriptions.append(transaction.request.cseq.number)
 

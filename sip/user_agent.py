@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from random import Random
 
 from .admission import Admission, Gate
@@ -14,15 +15,15 @@ from .request_check import check_request
 from .response import Response
 from .server_call import ServerCall
 from .timers import Timers
-from .transaction_layer import AnyServerTransaction, TransactionLayer
-from .via import Address
+from .transaction_layer import AnyClientTransaction, AnyServerTransaction, TransactionLayer
+from .via import Address, StreamAddress
 
 _LATER = (("Retry-After", "5"),)  # seconds
 _SOON = (("Retry-After", "1"),)
 
 
 class UserAgent(CallCommands):
-    """A SIP endpoint over UDP, both UAS and UAC. See RFC 3261.
+    """A SIP endpoint, both UAS and UAC. See RFC 3261.
 
     After every input, drain `datagrams_to_send()` and `next_event()`, then ask for `next_timeout()`.
     """
@@ -38,9 +39,10 @@ class UserAgent(CallCommands):
         max_transactions: int = 50_000,
         credentials: Credentials | None = None,
         admission: Admission = Admission(),  # noqa: B008  frozen
+        stream_contacts: Mapping[str, Address] | None = None,
     ) -> None:
         super().__init__(
-            endpoint=Endpoint(contact, name, random, timers),
+            endpoint=Endpoint(contact, name, random, timers, stream_contacts or {}),
             layer=TransactionLayer(timers=timers, max_transactions=max_transactions),
             max_calls=max_calls,
         )
@@ -59,7 +61,7 @@ class UserAgent(CallCommands):
         return self._calls.is_empty and not len(self._layer)
 
     def receive_datagram(self, data: bytes, addr: Address, *, now: float) -> None:
-        """Bytes came in."""
+        """Bytes came in: a datagram; or a message of a stream, from a `StreamAddress`."""
         self.counters.datagrams_received += 1
         if not data.strip(b"\r\n\x00"):  # keeps a NAT open: RFC 5626, 4.4.1
             self.counters.keepalives += 1
@@ -73,14 +75,21 @@ class UserAgent(CallCommands):
         except SipError as error:
             self._refuse_malformed(error, addr)
 
+    def connection_lost(self, address: StreamAddress, *, now: float) -> None:
+        """A connection was closed, or could not be opened: what was asked over it will not be answered."""
+        self._end_unanswered(self._layer.lose_connection(address), now)
+
     def handle_timeout(self, *, now: float) -> None:
         """A deadline passed; safe to call early or late."""
-        for transaction in self._layer.handle_timeout(now=now):
+        self._end_unanswered(self._layer.handle_timeout(now=now), now)
+        self._calls.handle_timeout(now=now)
+
+    def _end_unanswered(self, transactions: Sequence[AnyClientTransaction], now: float) -> None:
+        for transaction in transactions:
             call = self._calls.get(transaction.owner)
             if call is not None:
                 call.handle_end(transaction, now=now)
                 self._calls.settle(call)
-        self._calls.handle_timeout(now=now)
 
     def next_timeout(self) -> float | None:
         """Return when to be called next."""
@@ -88,7 +97,7 @@ class UserAgent(CallCommands):
         return min((at for at in timeouts if at is not None), default=None)
 
     def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
-        """Return what is to be sent, and forget it."""
+        """Return what is to be sent, and forget it; what goes to a `StreamAddress` goes over a stream."""
         return self._layer.datagrams_to_send()
 
     def next_event(self) -> Event | None:
@@ -107,10 +116,10 @@ class UserAgent(CallCommands):
             return
         if not self._layer.has_room(request):
             self.counters.refused_transactions += 1
-            self._refuse_without_state(request, ServiceUnavailable("Too many transactions", headers=_LATER))
+            self._refuse_without_state(request, ServiceUnavailable("Too many transactions", headers=_LATER), source)
             return
         is_merged = self._layer.is_merged(request)
-        transaction = self._layer.serve(request)
+        transaction = self._layer.serve(request, source=source)
         try:
             if is_merged:
                 self.counters.merged_requests += 1
@@ -215,11 +224,11 @@ class UserAgent(CallCommands):
         try:
             if error.request is None or error.request.method == "ACK":
                 raise SipError("nobody to answer")
-            self._refuse_without_state(error.request.with_source(source), error)
+            self._refuse_without_state(error.request.with_source(source), error, source)
             self.counters.malformed_requests += 1
         except SipError:
             self.counters.malformed_datagrams += 1
 
-    def _refuse_without_state(self, request: Request, error: SipError) -> None:
+    def _refuse_without_state(self, request: Request, error: SipError, source: Address) -> None:
         response = self._endpoint.refusal(request, error)
-        self._layer.send(bytes(response), request.via.response_address())
+        self._layer.send(bytes(response), request.via.response_address(source))
