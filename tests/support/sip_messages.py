@@ -98,12 +98,16 @@ class Peer:
 
     def wait(self, seconds: float) -> list[Message]:
         """Let time pass, deadline by deadline; return what the agent has sent meanwhile."""
+        self.wait_blindly(seconds)
+        return self.read()
+
+    def wait_blindly(self, seconds: float) -> None:
+        """Let time pass, deadline by deadline."""
         until = self.now + seconds
         while (at := self.agent.next_timeout()) is not None and at <= until:
             self.now = max(self.now, at)
             self.agent.handle_timeout(now=self.now)
         self.now = until
-        return self.read()
 
     def events(self) -> list[Event]:
         """Return what the agent has told."""
