@@ -3,6 +3,7 @@
 from .admission import Admission
 from .codec import Codec
 from .counters import Counters
+from .crypto import Crypto
 from .cseq import CSeq
 from .description import Direction
 from .digest import Credentials
@@ -57,6 +58,7 @@ __all__ = [
     "Codec",
     "Counters",
     "Credentials",
+    "Crypto",
     "DigitReceived",
     "Direction",
     "EndCause",
