@@ -155,7 +155,7 @@ class Call(ABC):
             self.receive_own_response(transaction, response, now=now)
             return
         part.receive_response(transaction, response, now=now)
-        if response.status == 481 and self.is_live and transaction.request.method != "NOTIFY":
+        if response.status == 481 and self.is_live and transaction.request.method != "PRACK":
             self.end_broken(EndCause.GONE, 481, now=now)  # RFC 3261, 12.2.1.2
 
     def handle_end(self, transaction: AnyClientTransaction, *, now: float) -> None:

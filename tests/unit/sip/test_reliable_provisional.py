@@ -128,6 +128,15 @@ def test_we_acknowledge_what_wants_it_once_and_in_order() -> None:
     assert peer.agent.calls == 1
 
 
+def test_a_prack_that_comes_too_late_does_not_end_the_call() -> None:
+    peer = Peer()
+    _, sent = invite(peer)
+    prack = only_request(peer.send(response(sent, 183, headers=(RELIABLE, ("RSeq", "7")))), "PRACK")
+    peer.send(response(sent, 200, body=OFFER))
+    assert peer.send(response(prack, 481)) == []
+    assert peer.agent.calls == 1
+
+
 def test_a_call_that_offers_late_asks_for_nothing_reliable() -> None:
     _, sent = invite(Peer(), body=b"")
     assert "100rel" not in (sent.headers.get("Supported") or "")
