@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from .error import MessageTooLarge, SipError, VersionNotSupported
 from .grammar import TOKEN
-from .headers import Headers, parse_line
+from .headers import Headers, check_field, parse_line
 from .request import Request
 from .response import Response
 
@@ -97,7 +97,8 @@ def _parse_headers(lines: list[str], rest: bytes) -> tuple[Headers, bytes, SipEr
         try:
             if len(line) > MAX_LINE:
                 raise MessageTooLarge("Header Too Long")
-            (item,) = Headers((parse_line(line),))
+            item = parse_line(line)
+            check_field(*item)
         except SipError as error:
             fault = fault or error
             continue
@@ -110,7 +111,7 @@ def _parse_headers(lines: list[str], rest: bytes) -> tuple[Headers, bytes, SipEr
         body = _cut_body(lengths, rest)
     except SipError as error:
         fault = fault or error
-    return Headers(tuple(items)), body, fault
+    return Headers.of_checked(tuple(items)), body, fault
 
 
 def _cut_body(lengths: list[str], rest: bytes) -> bytes:

@@ -21,7 +21,8 @@ class Request(Message):
         """Return a copy whose nearest Via says where it came from. See RFC 3261, section 18.2.1."""
         vias = [str(self.via.with_source(source)), *self.headers.get_list("Via")[1:]]
         rest = self.headers.remove("Via")
-        return replace(self, headers=Headers((*(("Via", via) for via in vias), *rest)))
+        new = Headers(tuple([("Via", via) for via in vias]))
+        return replace(self, headers=Headers.of_checked((*new, *rest)))
 
     def on_same_hop(self, method: str, *, to: str, headers: Sequence[tuple[str, str]] = ()) -> Request:
         """Build the CANCEL of this INVITE, or the ACK of its refusal. See RFC 3261, 9.1 and 17.1.1.3."""
