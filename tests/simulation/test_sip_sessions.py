@@ -18,10 +18,11 @@ from sip import (
     OfferAnswered,
     OfferReceived,
     OfferRefused,
+    StreamAddress,
     Timers,
     UserAgent,
 )
-from tests.simulation.test_sip_calls import SDP, UAS, Side, World
+from tests.simulation.test_sip_calls import SDP, UAC, UAS, Side, World
 
 SEEDS = int(os.environ.get("SIP_SEEDS", "200"))
 TIMERS = Timers(c=60.0, session_expires=90)
@@ -91,14 +92,18 @@ class Party:
         agent.reoffer(self.call, self.offered, method=method, now=now)
 
 
-def play(seed: int, loss: float, *, calm: bool = False) -> tuple[World, Party, Party]:
+def play(seed: int, loss: float, *, calm: bool = False, stream: bool = False) -> tuple[World, Party, Party]:
     """Run one call in which both sides do things at random."""
     random = Random(seed)
-    world = World(seed, loss=loss, jitter=0.2, duplication=0.1, timers=TIMERS)
+    if stream:
+        uac, uas = StreamAddress(*UAC, connection=1), StreamAddress(*UAS, connection=1)
+        world = World(seed, timers=TIMERS, uac=uac, uas=uas)
+    else:
+        world = World(seed, loss=loss, jitter=0.2, duplication=0.1, timers=TIMERS)
     caller, callee = Party(world, world.uac, "caller"), Party(world, world.uas, "callee")
     caller.offered = caller.describe()
     caller.call = world.uac.agent.invite(
-        world.target, destination=UAS, from_uri=world.target, body=caller.offered, now=0.0
+        world.target, destination=world.uas.address, from_uri=world.target, body=caller.offered, now=0.0
     )
     world.uac.drain()
     for _ in range(random.randrange(6)):
@@ -144,3 +149,13 @@ def test_a_call_that_stays_up_has_the_same_session_on_both_sides(loss: float) ->
         assert loss > 0 or not broken, f"seed {seed}"
         assert all(end.cause in (*BROKEN, EndCause.REMOTE_BYE, EndCause.REJECTED) for end in broken), f"seed {seed}"
         finish(world, caller, callee, seed)
+
+
+def test_over_a_stream_it_is_the_same_and_nothing_is_sent_twice() -> None:
+    for seed in range(SEEDS // 4):
+        world, caller, callee = play(seed, 0.0, calm=True, stream=True)
+        world.simulation.run(until=140.0)
+        assert caller.session == callee.session[::-1], f"seed {seed}"
+        finish(world, caller, callee, seed)
+        for party in (caller, callee):
+            assert len(set(party.side.sent)) == len(party.side.sent), f"seed {seed}"
