@@ -1,7 +1,7 @@
 # What is slow has a target of its own; `make ci` is what every change must pass.
 BIN := .venv/bin
 
-.PHONY: ci format lint types imports test coverage
+.PHONY: ci format lint types imports test coverage fuzz simulate
 
 ci: lint types imports test coverage
 
@@ -23,6 +23,12 @@ types: .venv/installed-dev
 
 imports: .venv/installed-dev
 	$(BIN)/lint-imports
+
+fuzz: .venv/installed-dev
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -q tests/unit/sip/test_agent_fuzz.py tests/unit/sip/test_parser.py
+
+simulate: .venv/installed-dev
+	SIP_SEEDS=1000 $(BIN)/python -m pytest -q tests/simulation
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest --cov --cov-report=

@@ -1,9 +1,12 @@
 """SIP and SDP without input, output or clock: bytes and the time go in, bytes and events come out."""
 
+from .admission import Admission
 from .codec import Codec
 from .counters import Counters
+from .crypto import Crypto
 from .cseq import CSeq
 from .description import Direction
+from .digest import Credentials
 from .error import NotAcceptable, SdpError, SipError
 from .event import (
     CallAnswered,
@@ -12,8 +15,16 @@ from .event import (
     CallProgress,
     CallReceived,
     CallRef,
+    DigitReceived,
     EndCause,
     Event,
+    InfoAnswered,
+    InfoReceived,
+    OfferAnswered,
+    OfferReceived,
+    OfferRefused,
+    OfferWithdrawn,
+    TransferProgress,
 )
 from .headers import Headers
 from .media_description import MediaDescription
@@ -28,13 +39,15 @@ from .reason import ReasonHeader
 from .request import Request
 from .response import Response
 from .session_description import SessionDescription
+from .stream_framer import StreamFramer
 from .timers import Timers
 from .uri import SipUri
 from .user_agent import UserAgent
-from .via import Address, Via
+from .via import Address, StreamAddress, Via
 
 __all__ = [
     "Address",
+    "Admission",
     "CSeq",
     "CallAnswered",
     "CallConfirmed",
@@ -44,16 +57,25 @@ __all__ = [
     "CallRef",
     "Codec",
     "Counters",
+    "Credentials",
+    "Crypto",
+    "DigitReceived",
     "Direction",
     "EndCause",
     "Event",
     "Headers",
+    "InfoAnswered",
+    "InfoReceived",
     "MediaCapabilities",
     "MediaDescription",
     "Message",
     "NameAddr",
     "Negotiated",
     "NotAcceptable",
+    "OfferAnswered",
+    "OfferReceived",
+    "OfferRefused",
+    "OfferWithdrawn",
     "Origin",
     "Parameters",
     "ReasonHeader",
@@ -63,7 +85,10 @@ __all__ = [
     "SessionDescription",
     "SipError",
     "SipUri",
+    "StreamAddress",
+    "StreamFramer",
     "Timers",
+    "TransferProgress",
     "UserAgent",
     "Via",
     "accept_answer",

@@ -17,6 +17,8 @@ class Counters:
     merged_requests: int = 0
     refused_calls: int = 0  # 503: not accepting, or too many calls
     refused_transactions: int = 0  # 503 or dropped: too many transactions
+    refused_sources: int = 0  # dropped: too many requests of one source address
+    challenges: int = 0  # 401
     stray_acks: int = 0
     stray_responses: int = 0
     calls_received: int = 0

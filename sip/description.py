@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from enum import Enum
 
@@ -56,6 +57,14 @@ class Description:
                 other, _, value = line.partition(":")
                 if other.strip().lower() == name:
                     yield value.strip()
+
+    def bandwidth(self, kind: str) -> int | None:
+        """Return the value of a `b=` line: of "AS" in kbit/s, of "TIAS" (RFC 3890) in bit/s."""
+        for other, line in self.lines:
+            name, _, value = line.partition(":")
+            if other == "b" and name.strip().upper() == kind and re.fullmatch(r"[0-9]{1,12}", value.strip()):
+                return int(value)
+        return None
 
     @property
     def direction(self) -> Direction | None:

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .endpoint import Endpoint
+from .endpoint import ACCEPT, Endpoint
 from .error import OutOfOrder, SipError
 from .grammar import is_ip_literal
 from .headers import Headers
+from .message import Message
 from .name_addr import NameAddr
 from .request import Request
 from .response import Response
+from .transaction_key import has_unique_branch
 from .uri import SipUri
-from .via import DEFAULT_PORT, Address
+from .via import DEFAULT_PORT, DEFAULT_TLS_PORT, Address, StreamAddress, transport_of
 
 DialogKey = tuple[str, str, str]  # Call-ID, local tag, remote tag
 
@@ -40,13 +43,14 @@ class Dialog:
         self.remote_cseq = remote_cseq
         self.route_set = tuple(NameAddr.parse(route) for route in route_set)
         self.remote_target = replace(remote_target, headers="")
-        self._next_hop = self.route_set[0].sip_uri() if self.route_set else self.remote_target
         self._fallback = fallback  # for a next hop that is a host name, which nobody here can look up
 
     @classmethod
     def of_server(cls, request: Request, *, local_tag: str, source: Address) -> Dialog:
         """Make the dialog of an INVITE that came. See RFC 3261, section 12.1.1."""
         contact = request.contact
+        if contact is None and not has_unique_branch(request):
+            contact = request.from_  # what RFC 2543 knew nothing else than
         if contact is None:
             raise SipError("Missing Contact")
         return cls(
@@ -76,6 +80,21 @@ class Dialog:
         )
 
     @property
+    def _next_hop(self) -> SipUri:
+        return self.route_set[0].sip_uri() if self.route_set else self.remote_target
+
+    def check_target(self, message: Message) -> None:
+        """Raise `SipError` if the Contact is not one that requests could be sent to."""
+        if message.contact is not None:
+            _sip_uri(message.contact)
+
+    def refresh_target(self, message: Message) -> None:
+        """Take the new Contact of a re-INVITE or UPDATE, or of the 2xx to ours. See RFC 3261, 12.2."""
+        with contextlib.suppress(SipError):  # then the old one stays
+            if message.contact is not None:
+                self.remote_target = replace(_sip_uri(message.contact), headers="")
+
+    @property
     def key(self) -> DialogKey:
         """What tells this dialog from all others."""
         return self.call_id, self.local_tag, self.remote_tag
@@ -83,10 +102,18 @@ class Dialog:
     @property
     def destination(self) -> Address:
         """Where our requests go: to the first route, else to the remote target. See RFC 3261, 8.1.2."""
-        hop = self._next_hop
+        hop, known = self._next_hop, self._fallback
         if not is_ip_literal(hop.host):
-            return self._fallback
-        return hop.host, DEFAULT_PORT if hop.port is None else hop.port
+            return known
+        transport = (hop.parameters.get("transport") or transport_of(known)).upper()
+        if hop.scheme == "sips":
+            transport = "TLS"
+        port = hop.port or (DEFAULT_TLS_PORT if transport == "TLS" else DEFAULT_PORT)
+        if transport not in ("TCP", "TLS"):
+            return hop.host, port
+        is_open = isinstance(known, StreamAddress) and known.transport == transport  # it is used again
+        connection = known.connection if is_open and isinstance(known, StreamAddress) else 0
+        return StreamAddress(hop.host, port, transport=transport, connection=connection)
 
     def take_cseq(self, request: Request) -> None:
         """Check the order of a request that came. See RFC 3261, section 12.2.2."""
@@ -102,6 +129,7 @@ class Dialog:
         endpoint: Endpoint,
         cseq: int | None = None,
         headers: Sequence[tuple[str, str]] = (),
+        body: bytes = b"",
     ) -> Request:
         """Build a request; an ACK has the CSeq of its INVITE. See RFC 3261, sections 12.2.1.1 and 13.2.2.4."""
         if cseq is None:
@@ -112,11 +140,13 @@ class Dialog:
         if routes and "lr" not in self._next_hop.parameters:  # a strict router wants to be the target
             uri = replace(self._next_hop, headers="")
             routes = [*routes[1:], f"<{self.remote_target}>"]
-        items = [("Via", str(endpoint.new_via())), ("Max-Forwards", "70")]
+        items = [("Via", str(endpoint.new_via(transport_of(self.destination)))), ("Max-Forwards", "70")]
         items.extend(("Route", route) for route in routes)
         items.extend([("From", self.local), ("To", self.remote), ("Call-ID", self.call_id)])
         items.extend([("CSeq", f"{cseq} {method}"), ("User-Agent", endpoint.name)])
-        return Request(method, str(uri), Headers((*items, *headers)))
+        if body and not any(name.lower() in ("content-type", "c") for name, _ in headers):
+            items.append(("Content-Type", ACCEPT))
+        return Request(method, str(uri), Headers((*items, *headers)), body)
 
 
 def _sip_uri(contact: NameAddr) -> SipUri:

@@ -1,19 +1,21 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from random import Random
 
 from .error import SipError
 from .headers import Headers
-from .parameters import Parameters
+from .parameters import NO_PARAMETERS, Parameters
 from .request import Request
 from .response import Response
 from .timers import Timers
 from .uri import SipUri
 from .via import MAGIC_COOKIE, Address, Via
 
-ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS"
+ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, PRACK, NOTIFY"
+SUPPORTED = "timer, 100rel"
+SUPPORTED_LATE_OFFER = "timer"  # an offer in a reliable response would want its answer in the PRACK
 ACCEPT = "application/sdp"
 
 
@@ -25,11 +27,22 @@ class Endpoint:
     name: str
     random: Random
     timers: Timers
+    stream_contacts: Mapping[str, Address] = field(default_factory=dict)  # of "TCP" and "TLS", where they differ
+
+    def contact_of(self, transport: str) -> Address:
+        """Return the address that we are reached at by a transport."""
+        return self.stream_contacts.get(transport, self.contact)
+
+    def contact_header(self, transport: str) -> tuple[str, str]:
+        """Return the Contact that in-dialog requests come back to."""
+        parameters = NO_PARAMETERS if transport == "UDP" else Parameters((("transport", transport.lower()),))
+        host, port = self.contact_of(transport)
+        return "Contact", f"<{SipUri(host, port, parameters=parameters)}>"
 
     @property
-    def contact_header(self) -> tuple[str, str]:
-        """The Contact that in-dialog requests come back to."""
-        return "Contact", f"<{SipUri(*self.contact)}>"
+    def abilities(self) -> list[tuple[str, str]]:
+        """What a re-INVITE or UPDATE says of us."""
+        return [("Allow", ALLOW), ("Supported", "timer")]
 
     def new_tag(self) -> str:
         """Make a tag. See RFC 3261, section 19.3."""
@@ -39,22 +52,32 @@ class Endpoint:
         """Make a Call-ID. See RFC 3261, section 8.1.1.4."""
         return f"{self.random.getrandbits(128):032x}"
 
-    def new_via(self) -> Via:
+    def new_via(self, transport: str) -> Via:
         """Make the Via of a new transaction. See RFC 3261, section 8.1.1.7."""
         branch = f"{MAGIC_COOKIE}{self.random.getrandbits(96):024x}"
-        return Via(*self.contact, Parameters((("branch", branch), ("rport", None))))
+        host, port = self.contact_of(transport)
+        return Via(host, port, Parameters((("branch", branch), ("rport", None))), transport)
 
-    def invite(self, target: SipUri, *, from_uri: SipUri, headers: Sequence[tuple[str, str]], body: bytes) -> Request:
+    def invite(
+        self,
+        target: SipUri,
+        *,
+        transport: str,
+        from_uri: SipUri,
+        headers: Sequence[tuple[str, str]],
+        body: bytes,
+    ) -> Request:
         """Build an INVITE out of dialog. See RFC 3261, section 8.1.1."""
         items = [
-            ("Via", str(self.new_via())),
+            ("Via", str(self.new_via(transport))),
             ("Max-Forwards", "70"),
             ("From", f"<{from_uri}>;tag={self.new_tag()}"),
             ("To", f"<{target}>"),
             ("Call-ID", self.new_call_id()),
             ("CSeq", "1 INVITE"),
-            self.contact_header,
+            self.contact_header(transport),
             ("Allow", ALLOW),
+            ("Supported", SUPPORTED if body else SUPPORTED_LATE_OFFER),
             ("Accept", ACCEPT),
             ("User-Agent", self.name),
             *headers,
@@ -75,10 +98,12 @@ class Endpoint:
     ) -> Response:
         """Build a response that says who we are and, where RFC 3261, table 3, asks for it, what we can."""
         ours: list[tuple[str, str]] = []
+        if request.method in ("INVITE", "UPDATE") and 100 < status < 300:
+            ours.append(self.contact_header(request.via.transport))
         if request.method == "INVITE" and 100 < status < 300:
-            ours.append(self.contact_header)
-        if request.method in ("INVITE", "OPTIONS") and 200 <= status < 300:
-            ours.extend([("Allow", ALLOW), ("Accept", ACCEPT), ("Supported", "")])
+            ours.append(("X-FS-Support", "send_info"))  # FreeSWITCH sends INFO only to those who say so
+        if request.method in ("INVITE", "UPDATE", "OPTIONS") and 200 <= status < 300:
+            ours.extend([("Allow", ALLOW), ("Accept", ACCEPT), ("Supported", SUPPORTED)])
         ours.append(("Server", self.name))
         return Response.answering(request, status, to_tag=to_tag, reason=reason, headers=(*ours, *headers), body=body)
 

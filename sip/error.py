@@ -25,10 +25,22 @@ class SdpError(SipError):
     """A session description that cannot be read. See RFC 8866."""
 
 
+class Unauthorized(SipError):
+    """A request that must say who it is from. See RFC 3261, section 22.1."""
+
+    sip_status = 401
+
+
 class MethodNotAllowed(SipError):
     """A known method that is not served here. See RFC 3261, section 21.4.6."""
 
     sip_status = 405
+
+
+class NothingAcceptable(SipError):
+    """An Accept header without anything that we could answer with. See RFC 3261, section 21.4.7."""
+
+    sip_status = 406
 
 
 class UnsupportedMediaType(SipError):
@@ -47,6 +59,30 @@ class BadExtension(SipError):
     """A Require header that names what we lack. See RFC 3261, section 8.2.2.3."""
 
     sip_status = 420
+
+
+class IntervalTooSmall(SipError):
+    """A session interval that would have us refresh all the time. See RFC 4028, section 6."""
+
+    sip_status = 422
+
+
+class BadInfoPackage(SipError):
+    """An INFO of a package that was not agreed on. See RFC 6086, section 4.2.2."""
+
+    sip_status = 469
+
+
+class BadEvent(SipError):
+    """A NOTIFY about something else than a transfer. See RFC 6665, section 4.1.3."""
+
+    sip_status = 489
+
+
+class Decline(SipError):
+    """A REFER: we place no calls at another's wish. See RFC 3515, section 2.4.2."""
+
+    sip_status = 603
 
 
 class NoSuchCall(SipError):

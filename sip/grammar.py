@@ -65,7 +65,7 @@ def parse_host_port(text: str) -> tuple[str, int | None]:
         raise SipError("host is malformed")
     host, port = match[1], None if match[2] is None else int(match[2])
     if host.startswith("["):
-        host = host[1:-1]
+        host = host[1:-1].replace(":::", "::")  # the grammar of RFC 3261 had it so: RFC 5118, 4.10
         try:
             IPv6Address(host)
         except ValueError:

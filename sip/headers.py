@@ -29,7 +29,8 @@ _COMPACT_NAMES = {
     "x": "session-expires",
     "y": "identity",
 }
-_LINE_BREAK = re.compile(r"[\r\n\x00]")
+_SUSPECT = re.compile(r"[\r\n\x00]")
+_LINE_BREAK = re.compile(r"[\r\n]|(?<!\\)\x00")  # RFC 3261, 25.1: a quoted pair may hold a NUL
 
 
 @lru_cache(maxsize=512)
@@ -46,20 +47,27 @@ class Headers:
 
     def __post_init__(self) -> None:
         for name, value in self.items:
-            if not is_token(name):
-                raise SipError("header name is malformed")
-            if _LINE_BREAK.search(value):  # it would let its author write headers of their own
-                raise SipError(f"{name} holds a line break")
+            check_field(name, value)
+
+    @classmethod
+    def of_checked(cls, items: tuple[tuple[str, str], ...]) -> Headers:
+        """Make headers of fields that were checked before; most of a message's are, many times."""
+        headers = object.__new__(cls)
+        object.__setattr__(headers, "items", items)
+        return headers
 
     def get(self, name: str) -> str | None:
         """Return the value of the first field of that name."""
         key = _key(name)
-        return next((value for other, value in self.items if _key(other) == key), None)
+        for other, value in self.items:
+            if _key(other) == key:
+                return value
+        return None
 
     def get_all(self, name: str) -> tuple[str, ...]:
         """Return the values of all fields of that name, one for each line."""
         key = _key(name)
-        return tuple(value for other, value in self.items if _key(other) == key)
+        return tuple([value for other, value in self.items if _key(other) == key])
 
     def get_list(self, name: str) -> tuple[str, ...]:
         """Return the elements of a comma-separated header such as Via, Route or Require."""
@@ -67,12 +75,12 @@ class Headers:
 
     def add(self, items: Iterable[tuple[str, str]]) -> Headers:
         """Return a copy with more fields at the end."""
-        return Headers((*self.items, *items))
+        return Headers.of_checked((*self.items, *Headers(tuple(items)).items))
 
     def remove(self, name: str) -> Headers:
         """Return a copy without the fields of that name."""
         key = _key(name)
-        return Headers(tuple(item for item in self.items if _key(item[0]) != key))
+        return Headers.of_checked(tuple([item for item in self.items if _key(item[0]) != key]))
 
     def __contains__(self, name: str) -> bool:
         return self.get(name) is not None
@@ -82,6 +90,14 @@ class Headers:
 
     def __str__(self) -> str:
         return "".join(f"{name}: {value}\r\n" for name, value in self.items)
+
+
+def check_field(name: str, value: str) -> None:
+    """Raise `SipError` for what would let its author write headers of their own."""
+    if not is_token(name):
+        raise SipError("header name is malformed")
+    if _SUSPECT.search(value) and _LINE_BREAK.search(value):
+        raise SipError(f"{name} holds a line break")
 
 
 def parse_line(line: str) -> tuple[str, str]:

@@ -28,7 +28,9 @@ class InviteClientTransaction(ClientTransaction):
         self._interval_a = timers.t1
         self._ack: bytes | None = None
         self._outbox.append(bytes(request))
-        self._deadlines = {Timer.A: now + timers.t1, Timer.B: now + timers.transaction}
+        self._deadlines = {Timer.B: now + timers.transaction}
+        if not self.is_reliable:
+            self._deadlines[Timer.A] = now + timers.t1
 
     @property
     def is_terminated(self) -> bool:
@@ -62,6 +64,7 @@ class InviteClientTransaction(ClientTransaction):
         self._deadlines.clear()
 
     def _advance(self, response: Response, now: float) -> None:
+        self.was_answered = response.status >= 200
         if response.status < 200:
             self.state = State.PROCEEDING
             self._deadlines = {}
@@ -74,3 +77,5 @@ class InviteClientTransaction(ClientTransaction):
             self._ack = bytes(self.request.on_same_hop("ACK", to=to))
             self._outbox.append(self._ack)
             self._deadlines = {Timer.D: now + self._timers.d}
+            if self.is_reliable:
+                self.abandon()

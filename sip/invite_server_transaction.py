@@ -6,6 +6,7 @@ from .request import Request
 from .response import Response
 from .timers import Timers
 from .transaction import ServerTransaction, Timer
+from .via import Address
 
 
 class State(Enum):
@@ -21,8 +22,8 @@ class State(Enum):
 class InviteServerTransaction(ServerTransaction):
     """An INVITE that came, and our responses. See RFC 3261, 17.2.1, and RFC 6026, 7.1."""
 
-    def __init__(self, request: Request, *, timers: Timers) -> None:
-        super().__init__(request, timers=timers)
+    def __init__(self, request: Request, *, timers: Timers, source: Address | None = None) -> None:
+        super().__init__(request, timers=timers, source=source)
         self.state = State.PROCEEDING
         self._last: bytes | None = None
         self._interval_g = timers.t1
@@ -36,8 +37,8 @@ class InviteServerTransaction(ServerTransaction):
         """Take a retransmitted INVITE, or the ACK of a refusal."""
         if request.method == "ACK":
             if self.state is State.COMPLETED:
-                self.state = State.CONFIRMED
-                self._deadlines = {Timer.I: now + self._timers.t4}
+                self.state = State.TERMINATED if self.is_reliable else State.CONFIRMED
+                self._deadlines = {} if self.is_reliable else {Timer.I: now + self._timers.t4}
         elif self.state in (State.PROCEEDING, State.COMPLETED) and self._last is not None:
             self._outbox.append(self._last)
 
@@ -48,10 +49,9 @@ class InviteServerTransaction(ServerTransaction):
         self._outbox.append(self._last)
         if response.status >= 300:
             self.state = State.COMPLETED
-            self._deadlines = {
-                Timer.G: now + self._interval_g,
-                Timer.H: now + self._timers.transaction,
-            }
+            self._deadlines = {Timer.H: now + self._timers.transaction}
+            if not self.is_reliable:
+                self._deadlines[Timer.G] = now + self._interval_g
         elif response.status >= 200:
             self.state = State.ACCEPTED
             self._deadlines = {Timer.L: now + self._timers.transaction}

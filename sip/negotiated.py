@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .codec import Codec
+from .crypto import Crypto
 from .description import Direction
 from .session_description import SessionDescription
 
@@ -17,6 +18,9 @@ class MediaCapabilities:
     telephone_event: bool
     ptime_ms: int = 20
     rtcp_mux: bool = False
+    rtcp_port: int | None = None  # if it is not the next one (RFC 3605)
+    srtp_suites: tuple[str, ...] = ()  # that we can do, the best first (RFC 4568)
+    srtp_required: bool = False  # offer RTP/SAVP, and take nothing else
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +41,5 @@ class Negotiated:
     remote_fmtp: str | None = None  # what they ask of what we send
     remote_rtcp_port: int = 0
     rtcp_mux: bool = False
+    crypto: Crypto | None = None  # ours, to send with; None: RTP is not encrypted
+    remote_crypto: Crypto | None = None  # theirs, to receive with

@@ -26,7 +26,9 @@ class NonInviteClientTransaction(ClientTransaction):
         self.state = State.TRYING
         self._interval_e = timers.t1
         self._outbox.append(bytes(request))
-        self._deadlines = {Timer.E: now + timers.t1, Timer.F: now + timers.transaction}
+        self._deadlines = {Timer.F: now + timers.transaction}
+        if not self.is_reliable:
+            self._deadlines[Timer.E] = now + timers.t1
 
     @property
     def is_terminated(self) -> bool:
@@ -40,18 +42,25 @@ class NonInviteClientTransaction(ClientTransaction):
         if response.status < 200:
             self.state = State.PROCEEDING
         else:
+            self.was_answered = True
             self.state = State.COMPLETED
             self._deadlines = {Timer.K: now + self._timers.t4}
+            if self.is_reliable:
+                self.abandon()
         return True
 
     def handle_timeout(self, *, now: float) -> None:
         """A deadline passed; safe to call early or late."""
         expired = self._expired(now)
         if expired & {Timer.F, Timer.K}:
-            self.state = State.TERMINATED
-            self._deadlines.clear()
+            self.abandon()
         elif Timer.E in expired:
             self._outbox.append(bytes(self.request))
             doubled = min(2 * self._interval_e, self._timers.t2)
             self._interval_e = self._timers.t2 if self.state is State.PROCEEDING else doubled
             self._deadlines[Timer.E] = now + self._interval_e
+
+    def abandon(self) -> None:
+        """End the transaction at once, whatever may still come."""
+        self.state = State.TERMINATED
+        self._deadlines.clear()

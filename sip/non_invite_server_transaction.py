@@ -6,6 +6,7 @@ from .request import Request
 from .response import Response
 from .timers import Timers
 from .transaction import ServerTransaction, Timer
+from .via import Address
 
 
 class State(Enum):
@@ -20,8 +21,8 @@ class State(Enum):
 class NonInviteServerTransaction(ServerTransaction):
     """Any other request that came, and our response. See RFC 3261, section 17.2.2."""
 
-    def __init__(self, request: Request, *, timers: Timers) -> None:
-        super().__init__(request, timers=timers)
+    def __init__(self, request: Request, *, timers: Timers, source: Address | None = None) -> None:
+        super().__init__(request, timers=timers, source=source)
         self.state = State.TRYING
         self._last: bytes | None = None
 
@@ -42,6 +43,8 @@ class NonInviteServerTransaction(ServerTransaction):
         self._outbox.append(self._last)
         if response.status < 200:
             self.state = State.PROCEEDING
+        elif self.is_reliable:
+            self.state = State.TERMINATED
         else:
             self.state = State.COMPLETED
             self._deadlines = {Timer.J: now + self._timers.transaction}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from random import Random
 
 from .codec import STATIC_PAYLOAD_TYPES, Codec
+from .crypto import Crypto, answer_crypto, cryptos_of, match_crypto, offer_cryptos
 from .description import Direction, Line, connection
 from .error import NotAcceptable, SdpError
 from .grammar import is_ip_literal
@@ -14,6 +17,7 @@ from .origin import Origin
 from .session_description import SessionDescription
 
 _PROTOCOL = "RTP/AVP"
+_SECURE = "RTP/SAVP"
 _EVENTS = "0-16"  # the digits, * # A to D, and flash: RFC 4733, section 3.2
 _FIRST_DYNAMIC = 96
 _TELEPHONE_EVENT = 101  # by habit, not by any RFC
@@ -34,9 +38,17 @@ class _Formats:
 
 
 def make_offer(
-    capabilities: MediaCapabilities, *, origin: Origin, direction: Direction = Direction.SENDRECV
+    capabilities: MediaCapabilities,
+    *,
+    origin: Origin,
+    direction: Direction = Direction.SENDRECV,
+    random: Random | None = None,
 ) -> SessionDescription:
-    """Offer one audio stream with all we can do. See RFC 3264, section 5.1."""
+    """Offer one audio stream with all we can do. See RFC 3264, section 5.1. Keys are made with `random`."""
+    cryptos: list[Crypto] = []
+    if capabilities.srtp_required:
+        assert random is not None, "keys are needed"
+        cryptos = offer_cryptos(capabilities.srtp_suites, random)
     numbered = _number(capabilities)
     media = _audio(
         capabilities,
@@ -44,25 +56,32 @@ def make_offer(
         direction=direction,
         ptime_ms=capabilities.ptime_ms,
         rtcp_mux=capabilities.rtcp_mux,
+        cryptos=cryptos,
     )
     return SessionDescription(_session_lines(origin, capabilities.address), (media,))
 
 
-def answer_offer(offer: SessionDescription, *, capabilities: MediaCapabilities, origin: Origin) -> Negotiated:
+def answer_offer(
+    offer: SessionDescription, *, capabilities: MediaCapabilities, origin: Origin, random: Random | None = None
+) -> Negotiated:
     """Answer an offer: take its first audio stream that fits, refuse the others with port 0.
 
     The order of the codecs is the offerer's (RFC 3264, 6.1); raise `NotAcceptable` if nothing fits.
+    An encrypted stream is taken if we can, with a key made with `random`.
     """
     for taken, media in enumerate(offer.media):
         formats = _common_formats(media, capabilities)
         if formats is None or _remote_address(offer, media) is None:
             continue
-        answered = _answered(offer, media, formats, capabilities)
+        keys = _keys(media, capabilities, random)
+        if keys is None and (media.protocol == _SECURE or capabilities.srtp_required):
+            continue
+        answered = _answered(offer, media, formats, capabilities, keys)
         description = SessionDescription(
             _session_lines(origin, capabilities.address, time=offer.first("t")),
             (*map(_refused, offer.media[:taken]), answered, *map(_refused, offer.media[taken + 1 :])),
         )
-        return _negotiated(description, answered, offer, media, formats, formats)
+        return _negotiated(description, answered, offer, media, formats, formats, keys)
     raise NotAcceptable("No Common Codec")
 
 
@@ -75,8 +94,11 @@ def accept_answer(offer: SessionDescription, answer: SessionDescription) -> Nego
         pair = _pair_formats(ours, theirs)
         if pair is None or address is None:
             continue
+        keys = match_crypto(cryptos_of(ours), cryptos_of(theirs)) if ours.protocol == _SECURE else None
+        if keys is None and ours.protocol == _SECURE:
+            continue
         send, receive = pair
-        return _negotiated(offer, ours, answer, theirs, send, receive)
+        return _negotiated(offer, ours, answer, theirs, send, receive, keys)
     raise NotAcceptable("Answer Takes No Stream")
 
 
@@ -97,7 +119,7 @@ def _number(capabilities: MediaCapabilities) -> dict[int, Codec]:
 
 def _common_formats(media: MediaDescription, capabilities: MediaCapabilities) -> _Formats | None:
     """Find the first of the offered codecs that we can do, and what goes with it."""
-    if media.kind != "audio" or media.protocol != _PROTOCOL or not media.port:
+    if media.kind != "audio" or media.protocol not in (_PROTOCOL, _SECURE) or not media.port:
         return None
     for payload_type in media.payload_types:
         offered = media.codec(payload_type)
@@ -152,11 +174,22 @@ def _is_noise(codec: Codec) -> bool:
     return codec.encoding.lower() == _NOISE
 
 
+def _keys(
+    media: MediaDescription, capabilities: MediaCapabilities, random: Random | None
+) -> tuple[Crypto, Crypto] | None:
+    """Return our key and theirs, if the stream is to be encrypted and we can."""
+    if media.protocol != _SECURE or not capabilities.srtp_suites:
+        return None
+    assert random is not None, "a key is needed"
+    return answer_crypto(cryptos_of(media), capabilities.srtp_suites, random)
+
+
 def _answered(
     offer: SessionDescription,
     media: MediaDescription,
     formats: _Formats,
     capabilities: MediaCapabilities,
+    keys: tuple[Crypto, Crypto] | None,
 ) -> MediaDescription:
     """Answer the one m-line that we take, with the numbers of the offer. See RFC 3264, section 6.1."""
     numbered = {formats.payload_type: formats.codec}
@@ -171,6 +204,7 @@ def _answered(
         direction=Direction.of(sends=theirs.receives, receives=theirs.sends),
         ptime_ms=_ptime(media, capabilities.ptime_ms),
         rtcp_mux=capabilities.rtcp_mux and media.rtcp_mux,
+        cryptos=[] if keys is None else [keys[0]],
     )
 
 
@@ -181,18 +215,22 @@ def _audio(
     direction: Direction,
     ptime_ms: int,
     rtcp_mux: bool,
+    cryptos: Sequence[Crypto],
 ) -> MediaDescription:
-    lines: list[Line] = []
+    lines: list[Line] = [("a", f"crypto:{crypto}") for crypto in cryptos]
     for payload_type, codec in numbered.items():
         lines.append(("a", f"rtpmap:{payload_type} {codec}"))
         if codec.fmtp is not None:
             lines.append(("a", f"fmtp:{payload_type} {codec.fmtp}"))
     lines.append(("a", f"ptime:{ptime_ms}"))
+    if capabilities.rtcp_port is not None:
+        lines.append(("a", f"rtcp:{capabilities.rtcp_port}"))
     if rtcp_mux:
         lines.append(("a", "rtcp-mux"))
     lines.append(("a", direction.value))
+    protocol = _SECURE if cryptos else _PROTOCOL
     return MediaDescription(
-        "audio", capabilities.port, _PROTOCOL, tuple(str(number) for number in numbered), tuple(lines)
+        "audio", capabilities.port, protocol, tuple(str(number) for number in numbered), tuple(lines)
     )
 
 
@@ -218,6 +256,7 @@ def _negotiated(
     theirs: MediaDescription,
     send: _Formats,
     receive: _Formats,
+    keys: tuple[Crypto, Crypto] | None,
 ) -> Negotiated:
     our_direction = ours.direction or Direction.SENDRECV
     their_direction = _direction(their_session, theirs)
@@ -239,6 +278,8 @@ def _negotiated(
         remote_fmtp=theirs.fmtp(send.payload_type),
         remote_rtcp_port=theirs.rtcp_port,
         rtcp_mux=ours.rtcp_mux and theirs.rtcp_mux,
+        crypto=None if keys is None else keys[0],
+        remote_crypto=None if keys is None else keys[1],
     )
 
 

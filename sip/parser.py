@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from .error import MessageTooLarge, SipError, VersionNotSupported
 from .grammar import TOKEN
-from .headers import Headers, parse_line
+from .headers import Headers, check_field, parse_line
 from .request import Request
 from .response import Response
 
@@ -17,6 +17,7 @@ MAX_HEADERS = 256
 
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _REQUEST_LINE = re.compile(rf"({TOKEN}) +([^\x00-\x20\x7f]+) +SIP/([0-9]{{1,4}}\.[0-9]{{1,4}}) *", re.IGNORECASE)
+_MALFORMED_REQUEST_LINE = re.compile(rf"({TOKEN}) +(.+?) +SIP/2\.0 *", re.IGNORECASE)
 _STATUS_LINE = re.compile(r"SIP/2\.0 +([1-6][0-9]{2})(?: ([^\x00\r]*))?", re.IGNORECASE)
 _SINGLETONS = ("From", "To", "Call-ID", "CSeq", "Max-Forwards")  # a second one is an attempt at confusion
 
@@ -35,10 +36,11 @@ def parse_message(data: bytes) -> Request | Response:
         raise MessageTooLarge("Message Too Large")
     data = data.lstrip(b"\r\n")  # RFC 3261, 7.5
     end = _END_OF_HEAD.search(data)
-    if end is None:
-        raise SipError("no empty line after the headers")
-    first, *lines = _unfold(data[: end.start()].decode("utf-8", "surrogateescape"))
-    headers, body, fault = _parse_headers(lines, data[end.end() :])
+    head, rest = (data, b"") if end is None else (data[: end.start()], data[end.end() :])
+    first, *lines = _unfold(head.decode("utf-8", "surrogateescape"))
+    headers, body, fault = _parse_headers([line for line in lines if line], rest)
+    if end is None:  # it was cut on its way; what has come is enough to say so
+        fault = SipError("No Empty Line After The Headers")
     status_line = _STATUS_LINE.fullmatch(first)
     if status_line is not None:
         response = Response(int(status_line[1]), (status_line[2] or "").strip(), headers, body)
@@ -52,7 +54,11 @@ def parse_message(data: bytes) -> Request | Response:
 def _parse_request(first: str, headers: Headers, body: bytes, fault: SipError | None) -> Request:
     request_line = _REQUEST_LINE.fullmatch(first)
     if request_line is None:
-        raise SipError("start line is malformed")
+        error = SipError("Malformed Request-URI")
+        malformed = _MALFORMED_REQUEST_LINE.fullmatch(first)
+        if malformed is not None:
+            error.request = Request(malformed[1], malformed[2], headers, body)
+        raise error
     request = Request(request_line[1], request_line[2], headers, body)
     try:
         if request_line[3] != "2.0":
@@ -91,7 +97,8 @@ def _parse_headers(lines: list[str], rest: bytes) -> tuple[Headers, bytes, SipEr
         try:
             if len(line) > MAX_LINE:
                 raise MessageTooLarge("Header Too Long")
-            (item,) = Headers((parse_line(line),))
+            item = parse_line(line)
+            check_field(*item)
         except SipError as error:
             fault = fault or error
             continue
@@ -104,7 +111,7 @@ def _parse_headers(lines: list[str], rest: bytes) -> tuple[Headers, bytes, SipEr
         body = _cut_body(lengths, rest)
     except SipError as error:
         fault = fault or error
-    return Headers(tuple(items)), body, fault
+    return Headers.of_checked(tuple(items)), body, fault
 
 
 def _cut_body(lengths: list[str], rest: bytes) -> bytes:

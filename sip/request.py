@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from .headers import Headers
 from .message import Message
-from .via import Address
+from .via import Address, Via
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,8 @@ class Request(Message):
         """Return a copy whose nearest Via says where it came from. See RFC 3261, section 18.2.1."""
         vias = [str(self.via.with_source(source)), *self.headers.get_list("Via")[1:]]
         rest = self.headers.remove("Via")
-        return replace(self, headers=Headers((*(("Via", via) for via in vias), *rest)))
+        new = Headers(tuple([("Via", via) for via in vias]))
+        return replace(self, headers=Headers.of_checked((*new, *rest)))
 
     def on_same_hop(self, method: str, *, to: str, headers: Sequence[tuple[str, str]] = ()) -> Request:
         """Build the CANCEL of this INVITE, or the ACK of its refusal. See RFC 3261, 9.1 and 17.1.1.3."""
@@ -30,6 +31,21 @@ class Request(Message):
         items.extend([("From", self.headers.get("From") or ""), ("To", to), ("Call-ID", self.call_id)])
         items.append(("CSeq", f"{self.cseq.number} {method}"))
         return Request(method, self.uri, Headers((*items, *headers)))
+
+    def with_headers(self, headers: Sequence[tuple[str, str]]) -> Request:
+        """Return a copy with more headers at the end."""
+        return replace(self, headers=self.headers.add(headers))
+
+    def sent_again(self, cseq: int, *, via: Via) -> Request:
+        """Return this request of ours as another one, for an answer that asked for it. See RFC 3261, 8.1.3.5."""
+        kept = self.headers.remove("Via").remove("CSeq")
+        return replace(self, headers=Headers((("Via", str(via)), ("CSeq", f"{cseq} {self.method}"), *kept)))
+
+    @property
+    def is_encoded(self) -> bool:
+        """Whether the body is compressed or the like, which nobody here undoes."""
+        encoding = self.headers.get("Content-Encoding")
+        return encoding is not None and encoding.strip().lower() != "identity"
 
     @property
     def start_line(self) -> str:

@@ -9,15 +9,20 @@ from .error import (
     BadExtension,
     MethodNotAllowed,
     MethodUnknown,
+    NoSuchCall,
+    NothingAcceptable,
     SipError,
     TooManyHops,
     UnsupportedMediaType,
+    UnsupportedUriScheme,
 )
 from .request import Request
 from .uri import SipUri
 
 _SERVED = frozenset({"INVITE", "CANCEL", "BYE", "OPTIONS"})
-_KNOWN = frozenset({"INFO", "MESSAGE", "NOTIFY", "PRACK", "PUBLISH", "REFER", "REGISTER", "SUBSCRIBE", "UPDATE"})
+_SERVED_IN_DIALOG = frozenset({"INFO", "NOTIFY", "PRACK", "REFER", "UPDATE"})
+_KNOWN = frozenset({"MESSAGE", "PUBLISH", "REFER", "REGISTER", "SUBSCRIBE"})
+_EXTENSIONS = frozenset({"100rel", "timer"})  # RFC 3262, RFC 4028
 
 
 def check_request(request: Request) -> None:
@@ -25,21 +30,38 @@ def check_request(request: Request) -> None:
 
     BYE and CANCEL pass: whatever else is odd about them, the call should end.
     """
-    _check_method(request.method)
     if request.method in ("BYE", "CANCEL"):
         return
-    SipUri.parse(request.uri)
+    scheme_error = _check_uri(request.uri)
+    _check_method(request)
+    if scheme_error is not None:
+        raise scheme_error
     if request.to.tag is None:
         _check_hops(request)
-    required = request.headers.get_list("Require")
-    if required:
-        unsupported = [("Unsupported", ", ".join(required))]
-        raise BadExtension("Bad Extension", headers=unsupported)
-    if request.method == "INVITE":
+    unknown = [name for name in request.headers.get_list("Require") if name.lower() not in _EXTENSIONS]
+    if unknown:
+        raise BadExtension("Bad Extension", headers=[("Unsupported", ", ".join(unknown))])
+    if request.method in ("INVITE", "UPDATE", "PRACK"):
         _check_body(request)
 
 
-def _check_method(method: str) -> None:
+def _check_uri(uri: str) -> UnsupportedUriScheme | None:
+    """Refuse what is malformed; a strange scheme is refused only after a strange method (8.2.1, 8.2.2.1)."""
+    try:
+        headers = SipUri.parse(uri).headers
+    except UnsupportedUriScheme as error:
+        return error
+    if headers:  # RFC 3261, table 1
+        raise SipError("Request-URI Has Headers")
+    return None
+
+
+def _check_method(request: Request) -> None:
+    method = request.method
+    if method in _SERVED_IN_DIALOG and request.to.tag is not None:
+        return
+    if method in _SERVED_IN_DIALOG - _KNOWN:
+        raise NoSuchCall("Call/Transaction Does Not Exist")
     if method in _KNOWN:
         raise MethodNotAllowed("Method Not Allowed", headers=[("Allow", ALLOW)])
     if method not in _SERVED:
@@ -58,8 +80,12 @@ def _check_hops(request: Request) -> None:
 
 
 def _check_body(request: Request) -> None:
-    encoding = request.headers.get("Content-Encoding")
-    if encoding is not None and encoding.strip().lower() != "identity":
+    if request.is_encoded:
         raise UnsupportedMediaType("Unsupported Media Type", headers=[("Accept-Encoding", "identity")])
+    if request.method != "INVITE" and not request.body:
+        return
     if request.body and request.content_type != ACCEPT:
         raise UnsupportedMediaType("Unsupported Media Type", headers=[("Accept", ACCEPT)])
+    accepted = [value.partition(";")[0].strip().lower() for value in request.headers.get_list("Accept")]
+    if accepted and not set(accepted) & {ACCEPT, "application/*", "*/*"}:
+        raise NothingAcceptable("Not Acceptable", headers=[("Accept", ACCEPT)])

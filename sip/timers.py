@@ -11,6 +11,8 @@ class Timers:
     t2: float = 4.0  # the longest interval between two retransmissions
     t4: float = 5.0  # how long a datagram stays in the network
     c: float = 180.0  # how long a call that we placed may ring
+    session_expires: int = 0  # the session interval that we ask for (RFC 4028); 0: that of the other side
+    min_se: int = 90  # the smallest that we take
 
     @property
     def transaction(self) -> float:

@@ -5,7 +5,7 @@ from enum import Enum
 
 from .request import Request
 from .timers import Timers
-from .via import Address
+from .via import Address, StreamAddress
 
 
 class Timer(Enum):
@@ -33,6 +33,7 @@ class Transaction(ABC):
     def __init__(self, request: Request, *, destination: Address, timers: Timers) -> None:
         self.request = request
         self.destination = destination
+        self.is_reliable = isinstance(destination, StreamAddress)  # then nothing is sent again (17.1.1.2)
         self._timers = timers
         self._deadlines: dict[Timer, float] = {}
         self._outbox: list[bytes] = []
@@ -63,9 +64,15 @@ class Transaction(ABC):
 class ServerTransaction(Transaction):
     """A transaction whose request came from the peer; responses go where its Via says (18.2.2)."""
 
-    def __init__(self, request: Request, *, timers: Timers) -> None:
-        super().__init__(request, destination=request.via.response_address(), timers=timers)
+    def __init__(self, request: Request, *, timers: Timers, source: Address | None = None) -> None:
+        super().__init__(request, destination=request.via.response_address(source), timers=timers)
 
 
 class ClientTransaction(Transaction):
     """A transaction whose request is ours."""
+
+    was_answered = False  # by a final response
+
+    @abstractmethod
+    def abandon(self) -> None:
+        """End the transaction at once, whatever may still come."""

@@ -10,7 +10,7 @@ from .response import Response
 from .timer_queue import TimerQueue
 from .timers import Timers
 from .transaction_key import TransactionKey, client_key, origin_key, server_key
-from .via import Address
+from .via import Address, StreamAddress
 
 AnyServerTransaction = InviteServerTransaction | NonInviteServerTransaction
 AnyClientTransaction = InviteClientTransaction | NonInviteClientTransaction
@@ -63,13 +63,13 @@ class TransactionLayer:
             return False
         return origin_key(request) in self._origins
 
-    def serve(self, request: Request) -> AnyServerTransaction:
+    def serve(self, request: Request, *, source: Address | None = None) -> AnyServerTransaction:
         """Begin the transaction of a request that came."""
         transaction: AnyServerTransaction
         if request.method == "INVITE":
-            transaction = InviteServerTransaction(request, timers=self._timers)
+            transaction = InviteServerTransaction(request, timers=self._timers, source=source)
         else:
-            transaction = NonInviteServerTransaction(request, timers=self._timers)
+            transaction = NonInviteServerTransaction(request, timers=self._timers, source=source)
         self._servers[server_key(request)] = transaction
         self._origins.setdefault(origin_key(request), transaction)
         return transaction
@@ -104,10 +104,17 @@ class TransactionLayer:
         self._settle(transaction)
         return transaction, is_news
 
-    def abandon(self, transaction: InviteClientTransaction) -> None:
-        """End the transaction of an INVITE that will never be answered."""
+    def abandon(self, transaction: AnyClientTransaction) -> None:
+        """End a transaction of ours that will never be answered."""
         transaction.abandon()
         self._settle(transaction)
+
+    def lose_connection(self, address: StreamAddress) -> list[AnyClientTransaction]:
+        """End what waits for an answer on a connection, and return it. See RFC 3261, section 17.1.4."""
+        lost = [each for each in self._clients.values() if address.carries(each.destination)]
+        for transaction in lost:
+            self.abandon(transaction)
+        return lost
 
     def send(self, data: bytes, destination: Address) -> None:
         """Send outside of any transaction: the ACK of a 2xx, the 2xx again, a stateless refusal."""

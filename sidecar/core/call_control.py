@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from random import Random
 from typing import Any, assert_never
@@ -53,6 +54,7 @@ from sip import (
     MediaCapabilities,
     Negotiated,
     NotAcceptable,
+    OfferReceived,
     Origin,
     ReasonHeader,
     SessionDescription,
@@ -194,6 +196,12 @@ class CallControl:
                 self._receive_call(event, now=now)
             except (OptionError, SipError) as error:
                 self._reject(event, error, now=now)
+        elif isinstance(event, OfferReceived):
+            try:
+                self._receive_offer(self._by_call[event.call], event.request.body, now=now)
+            except SipError as error:
+                headers = _reason(_INCOMPATIBLE, str(error))
+                self._agent.refuse_offer(event.call, error.sip_status, headers=headers, now=now)
         elif isinstance(event, CallEnded):
             session = self._by_call.pop(event.call, None)
             if session is not None:
@@ -213,15 +221,14 @@ class CallControl:
             raise OptionError("url", f"{host} is not an allowed bot host", sip_status=403)
         if not request.body:
             raise NotAcceptable("an INVITE without an offer is not supported yet")
-        media = answer_offer(
-            SessionDescription.parse(request.body),
-            capabilities=MediaCapabilities(self._media_address, self._media_port, CODECS, telephone_event=False),
-            origin=Origin(self._random.getrandbits(62), 1, self._media_address),
-        )
+        origin = Origin(self._random.getrandbits(62), 1, self._media_address)
+        media = self._answer_to(request.body, origin)
         leg = _leg(media, event.source)
         if (leg.host, leg.port) == (self._media_address, self._media_port):
             raise NotAcceptable("the media address is our own")
-        session = StreamSession(f"{self._random.getrandbits(64):016x}", event.call, request.call_id, options, media)
+        session = StreamSession(
+            f"{self._random.getrandbits(64):016x}", event.call, request.call_id, options, media, origin, leg
+        )
         self._sessions[session.stream] = self._by_call[event.call] = session
         self._emit(session, "start", _start_body(event, options, warnings))
         self._events.append(OpenStream(session.stream, leg, options))
@@ -230,6 +237,24 @@ class CallControl:
         elif options.answer is AnswerMode.EARLY:
             self._agent.respond(event.call, 183, body=bytes(media.description), now=now)
             self._start_media(session)
+
+    def _answer_to(self, offer: bytes, origin: Origin) -> Negotiated:
+        """Answer an offer with all we can do; raise `SipError` if nothing fits."""
+        assert self._media_port is not None
+        capabilities = MediaCapabilities(self._media_address, self._media_port, CODECS, telephone_event=False)
+        return answer_offer(SessionDescription.parse(offer), capabilities=capabilities, origin=origin)
+
+    def _receive_offer(self, session: StreamSession, offer: bytes, *, now: float) -> None:
+        """Let the caller hold and resume (RFC 3264, section 8.4); another address or codec is refused, for now."""
+        origin = replace(session.origin, version=session.origin.version + 1)
+        media = self._answer_to(offer, origin)
+        is_same = media.payload_type == session.media.payload_type and media.codec.matches(session.media.codec)
+        to_same = (media.remote_address, media.remote_port) == (session.leg.host, session.leg.port)
+        if not is_same or (media.direction.sends and not to_same):
+            raise NotAcceptable("the codec and the address of a call cannot change yet")
+        session.media, session.origin = media, origin
+        self._agent.accept_offer(session.call, bytes(media.description), now=now)
+        self._events.append(StartMedia(session.stream, media.direction.sends))
 
     def _reject(self, event: CallReceived, error: OptionError | SipError, *, now: float) -> None:
         """Refuse a call that cannot be taken as it is, and tell of it."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from sidecar.core.link import MediaLeg
 from sidecar.core.options import StreamOptions
-from sip import CallRef, Negotiated
+from sip import CallRef, Negotiated, Origin
 
 
 class BotState(Enum):
@@ -26,6 +27,8 @@ class StreamSession:
     call_id: str
     options: StreamOptions
     media: Negotiated
+    origin: Origin
+    leg: MediaLeg
     bot: BotState = BotState.CONNECTING
     answered: bool = False
     media_started: bool = False

@@ -32,9 +32,10 @@ TIMERS = Timers(c=60.0)
 class Side:
     """A user agent, its end of the network, and the events that it told."""
 
-    def __init__(self, simulation: Simulation, address: Address, seed: int) -> None:
-        self.agent = UserAgent(contact=address, random=Random(seed), timers=TIMERS)
+    def __init__(self, simulation: Simulation, address: Address, seed: int, timers: Timers) -> None:
+        self.agent = UserAgent(contact=(address[0], address[1]), random=Random(seed), timers=timers)
         self.events: list[Event] = []
+        self.sent: list[bytes] = []
         self.on_event: Callable[[Event], None] = lambda event: None
         self.address = address
         self.peer: Link | None = None
@@ -53,6 +54,7 @@ class Side:
             self.on_event(event)
         assert self.peer is not None
         for data, _ in self.agent.datagrams_to_send():
+            self.sent.append(data)
             self.peer.send(data)
         at = self.agent.next_timeout()
         if at is not None and at != self._wake_at:
@@ -72,10 +74,21 @@ class Side:
 class World:
     """A caller, a callee, and the network between them."""
 
-    def __init__(self, seed: int, *, loss: float = 0.0, jitter: float = 0.0, duplication: float = 0.0) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        loss: float = 0.0,
+        jitter: float = 0.0,
+        duplication: float = 0.0,
+        timers: Timers = TIMERS,
+        uac: Address = UAC,
+        uas: Address = UAS,
+    ) -> None:
+        self.target = SipUri(*UAS)
         self.simulation = Simulation(seed=seed)
-        self.uac = Side(self.simulation, UAC, 2 * seed)
-        self.uas = Side(self.simulation, UAS, 2 * seed + 1)
+        self.uac = Side(self.simulation, uac, 2 * seed, timers)
+        self.uas = Side(self.simulation, uas, 2 * seed + 1, timers)
         for here, there in ((self.uac, self.uas), (self.uas, self.uac)):
             here.peer = Link(
                 self.simulation,

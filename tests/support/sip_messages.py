@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from sip import Address, Event, Message, Request, Response, UserAgent, parse_message
+from sip import Address, Admission, Credentials, Event, Message, Request, Response, Timers, UserAgent, parse_message
 
 CALLER: Address = ("192.0.2.10", 5060)
 AGENT: Address = ("192.0.2.20", 5070)
@@ -62,9 +62,24 @@ def response(
 class Peer:
     """The other side of one user agent: sends bytes, reads messages, and has the clock in its hand."""
 
-    def __init__(self, *, max_calls: int = 10, max_transactions: int = 100, seed: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        max_calls: int = 10,
+        max_transactions: int = 100,
+        seed: int = 1,
+        timers: Timers | None = None,
+        credentials: Credentials | None = None,
+        admission: Admission | None = None,
+    ) -> None:
         self.agent = UserAgent(
-            contact=AGENT, random=Random(seed), max_calls=max_calls, max_transactions=max_transactions
+            contact=AGENT,
+            random=Random(seed),
+            timers=timers or Timers(),
+            credentials=credentials,
+            admission=admission or Admission(),
+            max_calls=max_calls,
+            max_transactions=max_transactions,
         )
         self.now = 0.0
 
@@ -83,12 +98,16 @@ class Peer:
 
     def wait(self, seconds: float) -> list[Message]:
         """Let time pass, deadline by deadline; return what the agent has sent meanwhile."""
+        self.wait_blindly(seconds)
+        return self.read()
+
+    def wait_blindly(self, seconds: float) -> None:
+        """Let time pass, deadline by deadline."""
         until = self.now + seconds
         while (at := self.agent.next_timeout()) is not None and at <= until:
             self.now = max(self.now, at)
             self.agent.handle_timeout(now=self.now)
         self.now = until
-        return self.read()
 
     def events(self) -> list[Event]:
         """Return what the agent has told."""

@@ -301,5 +301,5 @@ def test_responding_to_a_call_of_ours_is_a_mistake_of_ours() -> None:
 def test_an_alarm_that_rings_early_changes_nothing() -> None:
     peer = Peer()
     call, _ = answered(peer)
-    peer.agent._calls[call].handle_timeout(now=0.0)
+    peer.agent._calls._calls[call].handle_timeout(now=0.0)
     assert peer.read() == []

@@ -17,7 +17,20 @@ from sidecar.core.link import (
     StreamRefused,
 )
 from sidecar.core.options import MixMode, Profile
-from sip import CallAnswered, CallEnded, CallProgress, Codec, EndCause, Request, Response, SessionDescription
+from sip import (
+    CallAnswered,
+    CallEnded,
+    CallProgress,
+    CallRef,
+    Codec,
+    EndCause,
+    Event,
+    OfferAnswered,
+    OfferRefused,
+    Request,
+    Response,
+    SessionDescription,
+)
 from tests.support.call_rig import BOT, CallRig
 
 ANY_BOT = {"X-STREAM_URL": BOT}
@@ -420,3 +433,47 @@ def test_a_stop_of_the_sidecar_refuses_what_is_not_answered() -> None:
     rig.control.hang_up_all(now=rig.simulation.now)
     rig.run(1.0)
     assert refusal(rig).status == 503
+
+
+def held_call(rig: CallRig) -> CallRef:
+    connected_call(rig)
+    return next(event.call for event in rig.heard if isinstance(event, CallAnswered))
+
+
+def reoffered(rig: CallRig, call: CallRef, *lines: str, port: int = 30000, version: int = 2) -> Event:
+    head = "v=0", f"o=- 1 {version} IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0"
+    body = "\r\n".join((*head, f"m=audio {port} RTP/AVP 0", *lines, ""))
+    rig.caller.reoffer(call, body.encode(), now=rig.simulation.now)
+    rig.run(1.0)
+    return rig.heard[-1]
+
+
+def test_a_caller_that_holds_is_sent_nothing_until_it_resumes() -> None:
+    rig = CallRig()
+    call = held_call(rig)
+    held = reoffered(rig, call, "a=sendonly")
+    assert isinstance(held, OfferAnswered)
+    assert b"a=recvonly" in held.body
+    assert rig.told[-1] == StartMedia(rig.stream, sends=False)
+    resumed = reoffered(rig, call, "a=sendrecv", version=3)
+    assert isinstance(resumed, OfferAnswered)
+    assert b"a=sendrecv" in resumed.body
+    assert rig.told[-1] == StartMedia(rig.stream)
+    rig.hang_up(call)
+    rig.end_stream()
+    assert_nothing_is_left(rig)
+
+
+def test_another_address_or_codec_in_a_call_is_a_488_for_now_and_the_call_goes_on() -> None:
+    rig = CallRig()
+    call = held_call(rig)
+    told = list(rig.told)
+    for number, refused in enumerate((reoffered(rig, call, port=30002), reoffered(rig, call, "a=inactive", port=0))):
+        assert isinstance(refused, OfferRefused), number
+        assert refused.status == 488
+    rig.caller.reoffer(call, b"v=0\r\nnonsense", now=rig.simulation.now)
+    rig.run(1.0)
+    assert rig.told == told
+    rig.hang_up(call)
+    rig.end_stream()
+    assert_nothing_is_left(rig)

@@ -1,0 +1,116 @@
+"""Both kinds of readiness tell the same."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from sidecar.io.readiness import EpollReadiness, LoopReadiness, Readiness, open_readiness
+
+pytestmark = [
+    pytest.mark.parametrize("kind", [EpollReadiness, LoopReadiness]),
+    pytest.mark.parametrize("loop", ["uvloop", "portable"]),
+]
+
+Kind = Callable[[asyncio.AbstractEventLoop], Readiness]
+
+
+class Watched:
+    """One end of a pair of sockets, and what was told of it."""
+
+    def __init__(self) -> None:
+        self.near, self.far = socket.socketpair()
+        self.near.setblocking(False)
+        self.read: list[bytes] = []
+        self.writable = 0
+        self.then: Callable[[], None] = lambda: None
+
+    def fileno(self) -> int:
+        return self.near.fileno()
+
+    def on_readable(self) -> None:
+        self.read.append(self.near.recv(100))
+        self.then()
+
+    def on_writable(self) -> None:
+        self.writable += 1
+        self.then()
+
+    def close(self) -> None:
+        self.near.close()
+        self.far.close()
+
+
+async def turns() -> None:
+    """Let the loop see all that is ready."""
+    for _ in range(5):
+        await asyncio.sleep(0.002)
+
+
+async def test_each_is_told_of_its_own_socket(kind: Kind, loop: str) -> None:
+    readiness, sources = kind(asyncio.get_running_loop()), [Watched() for _ in range(3)]
+    for source in sources:
+        readiness.add(source)
+    for number in (0, 2):
+        sources[number].far.send(b"%d" % number)
+    await turns()
+    assert [source.read for source in sources] == [[b"0"], [], [b"2"]]
+    assert [source.writable for source in sources] == [0, 0, 0]
+    sources[1].far.close()
+    await turns()
+    assert sources[1].read[:1] == [b""]
+    for source in sources:
+        readiness.remove(source)
+        source.close()
+    readiness.close()
+
+
+async def test_room_to_write_is_told_only_while_it_is_wanted(kind: Kind, loop: str) -> None:
+    readiness, source = kind(asyncio.get_running_loop()), Watched()
+    readiness.add(source)
+    readiness.watch_write(source, True)
+    await turns()
+    assert source.writable
+    readiness.watch_write(source, False)
+    told = source.writable
+    source.far.send(b"x")
+    await turns()
+    assert (source.writable, source.read) == (told, [b"x"])
+    readiness.remove(source)
+    source.close()
+    readiness.close()
+
+
+async def test_a_source_that_is_removed_in_the_same_batch_is_told_nothing(kind: Kind, loop: str) -> None:
+    readiness, first, second = kind(asyncio.get_running_loop()), Watched(), Watched()
+    for source, other in ((first, second), (second, first)):
+        readiness.add(source)
+        source.then = lambda other=other: readiness.remove(other)  # type: ignore[misc]
+        source.far.send(b"x")
+    await turns()
+    assert len(first.read) + len(second.read) == 1
+    for source in (first, second):
+        if source.read:
+            readiness.remove(source)
+        source.close()
+    readiness.close()
+
+
+async def test_after_the_end_nobody_is_told_anything(kind: Kind, loop: str) -> None:
+    readiness, source = kind(asyncio.get_running_loop()), Watched()
+    readiness.add(source)
+    readiness.watch_write(source, True)
+    readiness.close()
+    source.far.send(b"x")
+    await turns()
+    assert (source.read, source.writable) == ([], 0)
+    source.close()
+
+
+async def test_the_portable_kind_is_what_it_says(kind: Kind, loop: str) -> None:
+    readiness = open_readiness(asyncio.get_running_loop(), portable=kind is LoopReadiness)
+    assert isinstance(readiness, LoopReadiness if kind is LoopReadiness else EpollReadiness | LoopReadiness)
+    readiness.close()

@@ -1,0 +1,40 @@
+"""How much is let in."""
+
+from __future__ import annotations
+
+import pytest
+
+from sip import Admission, Response
+from sip.admission import Gate
+from tests.support.sip_messages import Peer, request
+
+
+def test_calls_beyond_the_rate_are_told_to_come_later() -> None:
+    peer = Peer(admission=Admission(invites_per_second=2.0, burst_seconds=1.0))
+    statuses = []
+    for number in range(4):
+        (first, *_) = peer.send(request(branch=f"z9hG4bK-{number}", call_id=f"call-{number}"))
+        assert isinstance(first, Response)
+        statuses.append(first.status)
+    assert statuses == [100, 100, 503, 503]
+    assert first.headers.get("Retry-After") == "1"
+    peer.now = 0.5
+    assert peer.statuses(request(branch="z9hG4bK-9", call_id="call-9")) == [100]
+
+
+def test_requests_beyond_the_rate_of_a_source_are_dropped_but_not_what_ends_calls() -> None:
+    peer = Peer(admission=Admission(requests_per_second=1.0, burst_seconds=1.0))
+    assert peer.statuses(request()) == [100]
+    assert peer.statuses(request("OPTIONS", branch="z9hG4bK-2")) == []
+    assert peer.agent.counters.refused_sources == 1
+    assert peer.statuses(request("BYE", branch="z9hG4bK-3", to_tag="x")) == [481]
+    assert len(peer.send(request("OPTIONS", branch="z9hG4bK-4"), source=("192.0.2.11", 5060))) == 1
+    assert peer.statuses(request("CANCEL")) == [200, 487]
+
+
+def test_there_is_an_end_to_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sip.admission._SOURCES_MAX", 2)
+    gate = Gate(Admission(requests_per_second=0.1))
+    assert [gate.admits_source(host, now=0.0) for host in "abaabc"] == [True, True, False, False, False, True]
+    assert gate.admits_source("a", now=0.0)  # forgotten meanwhile
+    assert not gate.admits_source("c", now=0.0)
