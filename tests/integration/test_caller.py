@@ -18,6 +18,7 @@ from sip import EndCause, NameAddr, Response, SipUri, parse_message
 from tests.support.echo_telephone import Behaviour, echo_telephone
 from tests.support.ports import LOOPBACK
 from tests.support.sip_messages import OFFER, request
+from tests.support.stalls import measured_stalls
 
 MELODY = load_melody()[: 8 * 800]
 
@@ -28,31 +29,37 @@ def plan(target: SipUri, *, seconds: float = 1.0) -> CallPlan:
 
 @pytest.mark.parametrize("codec", list(Codec))
 async def test_it_hears_all_that_it_says(codec: Codec) -> None:
-    async with echo_telephone() as telephone:
+    async with measured_stalls() as stalls, echo_telephone() as telephone:
         result = await place_call(
             dataclasses.replace(plan(telephone.uri), codec=codec, headers=[("X-STREAM_URL", "ws://bot/1")])
         )
         await asyncio.sleep(0)
     assert (result.status, result.hung_up_by) == (200, HungUpBy.CALLER)
     assert result.setup_seconds is not None
-    assert result.setup_seconds < 1.0
+    assert result.setup_seconds < 1.0 + stalls.total
     recording = result.recording
     assert len(recording.sent_at) + recording.frames_skipped == 50
+    if recording.frames_skipped:
+        assert stalls.longest > 0.060, "frames were skipped, and the machine was in time"
+        return
     heard = recording.heard[: len(MELODY)]
     np.testing.assert_array_equal(heard, decode_one(encode_one(recording.sent[: len(heard)], codec), codec))
     judged = judge(recording)
     assert judged.round_trip_ms is not None
-    assert judged.round_trip_ms.p50 < 20.0
+    assert judged.round_trip_ms.p50 < 20.0 + 1000 * stalls.longest
     assert telephone.invites[0].headers.get("X-STREAM_URL") == "ws://bot/1"
     assert [ended.cause for ended in telephone.ended] == [EndCause.REMOTE_BYE]
 
 
 async def test_it_sends_on_a_grid() -> None:
-    async with echo_telephone() as telephone:
+    async with measured_stalls() as stalls, echo_telephone() as telephone:
         result = await place_call(plan(telephone.uri))
     sent_at = result.recording.sent_at
-    lateness = sent_at - sent_at[0] - 0.020 * np.arange(len(sent_at))
-    assert result.recording.frames_skipped or float(np.median(lateness)) < 0.010, "lateness adds up"
+    assert not result.recording.frames_skipped or stalls.longest > 0.060
+    frames = np.arange(len(sent_at)) + result.recording.frames_skipped
+    lateness = (sent_at - sent_at[0] - 0.020 * frames)[-25:]
+    assert float(np.min(lateness)) < 0.010, "lateness adds up"
+    assert float(np.median(lateness)) < 0.010 + stalls.longest
 
 
 async def test_it_tells_how_it_goes() -> None:

@@ -14,7 +14,9 @@ import contextlib
 import hashlib
 import itertools
 import json
+import os
 import re
+import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -284,11 +286,25 @@ class ClosingBot(Bot):
 
 
 class StallingBot(Bot):
-    """Stops to read after so many messages, so that the buffers of the product fill up; pings find no answer."""
+    """Stops to read after so many messages, so that the buffers of the product fill up; pings find no answer.
 
-    def __init__(self, *, after: int = 0, port: int = 0) -> None:
+    With a `receive_buffer` in bytes, the kernel takes little more than that for it.
+    """
+
+    def __init__(self, *, after: int = 0, port: int = 0, receive_buffer: int | None = None) -> None:
         super().__init__(port=port)
         self._after = after
+        self._receive_buffer = receive_buffer
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        assert self._server is not None
+        if self._receive_buffer is not None:  # of connections to come: they take it from the socket that listens
+            for listening in self._server.sockets:
+                descriptor = socket.socket(fileno=os.dup(listening.fileno()))
+                with descriptor:
+                    descriptor.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
+        return self
 
     async def listen(self, connection: ServerConnection, call: BotCall) -> None:
         loop = asyncio.get_running_loop()

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from random import SystemRandom
 
 LOOPBACK = "127.0.0.1"
+
+_FIRST, _LAST = 10_000, 19_999  # below those that the system gives to sockets that bind port 0, ours among them
+
+
+def some_port() -> int:
+    """Return an even port that only a program which was told so is likely to have."""
+    return SystemRandom().randrange(_FIRST, _LAST, 2)
 
 
 def free_port() -> int:
@@ -14,9 +22,9 @@ def free_port() -> int:
     It is free now: nothing keeps it so until the program takes it. Our own sockets bind port 0 instead.
     """
     while True:
+        port = some_port()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-            udp.bind((LOOPBACK, 0))
-            port: int = udp.getsockname()[1]
             with contextlib.suppress(OSError):
+                udp.bind((LOOPBACK, port))
                 tcp.bind((LOOPBACK, port))
                 return port

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sidecar.app import Sidecar, running_sidecar
+from sidecar.io.readiness import EpollReadiness, LoopReadiness
 from sidecar.settings import load_settings
 
 QUICK_TIMERS = {"t1": 0.02, "t4": 0.1}
@@ -48,17 +51,64 @@ async def _until(condition: Callable[[], bool], within: float) -> None:
 
 @asynccontextmanager
 async def sidecar_under_test(*, portable: bool = False, **settings: Any) -> AsyncIterator[SidecarUnderTest]:
-    """Start a sidecar; at the end, without failure, require that all calls are over and all tasks ended."""
-    before = asyncio.all_tasks()
+    """Start a sidecar, and stop it. Without failure, require that nothing is left of its calls, then nothing of it.
+
+    What a test opens in the block must be closed in it, and what its bots have of a call must end with the call.
+    """
+    tasks, descriptors = asyncio.all_tasks(), open_descriptors()
     values = {
         **settings,
         "sip": {"port": 0, **QUICK_TIMERS, **settings.get("sip", {})},
         "rtp": {"port": 0, "portable": portable, **settings.get("rtp", {})},
     }
     async with running_sidecar(load_settings(values=values)) as sidecar:
-        own = asyncio.all_tasks() - before
+        own = asyncio.all_tasks() - tasks
         under_test = SidecarUnderTest(sidecar)
         yield under_test
         await under_test.until_idle()
-        left = [task for task in asyncio.all_tasks() - before - own if "_connect" in repr(task)]
+        assert watched_sources(sidecar) == 1, "more is watched than the RTP socket"
+        left = [task for task in asyncio.all_tasks() - tasks - own if "MediaWorker" in repr(task)]
         assert not left, left
+    await until_nothing_is_left(tasks, descriptors)
+
+
+async def until_nothing_is_left(
+    tasks: set[asyncio.Task[Any]], descriptors: frozenset[str], *, within: float = 3.0
+) -> None:
+    """Wait until there are no tasks, sockets and epoll sets but those given; fail if there are."""
+
+    def left() -> list[object]:
+        return [*(asyncio.all_tasks() - tasks), *(open_descriptors() - descriptors)]
+
+    try:
+        await _until(lambda: not left(), within)
+    except TimeoutError:
+        raise AssertionError(f"left behind: {left()}") from None
+
+
+def open_descriptors() -> frozenset[str]:
+    """Return the sockets and epoll sets of this process, each by number and inode; nothing where there is no /proc.
+
+    Pipes do not count: event loops open some with the first subprocess, and keep them.
+    """
+    directory = Path("/proc/self/fd")
+    if not directory.exists():
+        return frozenset()
+    found = set()
+    for entry in list(directory.iterdir()):
+        try:
+            target = os.readlink(entry)
+        except FileNotFoundError:  # the one that the directory was read with
+            continue
+        if target.startswith("socket:") or target == "anon_inode:[eventpoll]":
+            found.add(f"{entry.name} {target}")
+    return frozenset(found)
+
+
+def watched_sources(sidecar: Sidecar) -> int:
+    """Return how many sockets the media worker watches."""
+    readiness = sidecar.worker._readiness
+    if isinstance(readiness, EpollReadiness):
+        return len(readiness._sources)
+    assert isinstance(readiness, LoopReadiness)
+    return len(readiness._fds)
