@@ -25,6 +25,7 @@ from sip import (
     Event,
     MediaCapabilities,
     NotAcceptable,
+    OfferReceived,
     Origin,
     Response,
     SdpError,
@@ -245,6 +246,8 @@ class _Caller:
             self._answered.set_result(event)
         elif isinstance(event, CallEnded):
             self._ended.set_result(event)
+        elif isinstance(event, OfferReceived):  # the session stays as it is
+            self._agent.refuse_offer(event.call, now=self._loop.time())
 
     def _on_talk(self, event: TalkEnded) -> None:
         self._talked.set_result(event)

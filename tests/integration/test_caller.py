@@ -133,6 +133,17 @@ async def test_a_stranger_who_calls_the_caller_is_refused_and_ends_nothing() -> 
     assert [ended.cause for ended in telephone.ended] == [EndCause.REMOTE_BYE]
 
 
+async def test_a_call_that_is_to_be_held_stays_as_it_is() -> None:
+    async with echo_telephone() as telephone:
+        calling = asyncio.create_task(place_call(plan(telephone.uri)))
+        while len(telephone.packets) < 5:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        telephone.hold()
+        result = await calling
+    assert telephone.offers_refused == [488]
+    assert (result.status, result.hung_up_by) == (200, HungUpBy.CALLER)
+
+
 async def test_a_call_that_is_stopped_says_bye_and_keeps_what_it_heard() -> None:
     stopped = asyncio.Event()
     async with echo_telephone() as telephone:

@@ -21,6 +21,7 @@ from sip import (
     CallRef,
     Event,
     MediaCapabilities,
+    OfferRefused,
     Origin,
     Request,
     SessionDescription,
@@ -79,6 +80,7 @@ class EchoTelephone:
     calls: list[CallRef] = field(default_factory=list)
     invites: list[Request] = field(default_factory=list)
     ended: list[CallEnded] = field(default_factory=list)
+    offers_refused: list[int] = field(default_factory=list)
     packets: list[bytes] = field(default_factory=list)
     deaf: bool = False  # no SIP gets through to it any more
     driver: AgentDriver[Event] | None = None
@@ -88,6 +90,8 @@ class EchoTelephone:
         now = asyncio.get_running_loop().time()
         if isinstance(event, CallEnded):
             self.ended.append(event)
+        if isinstance(event, OfferRefused):
+            self.offers_refused.append(event.status)
         if not isinstance(event, CallReceived):
             return
         self.calls.append(event.call)
@@ -98,6 +102,14 @@ class EchoTelephone:
             self.agent.answer(event.call, self._answer(event.request), headers=headers, now=now)
         elif status != 100:
             self.agent.respond(event.call, status, headers=headers, now=now)
+
+    def hold(self) -> None:
+        """Offer to put all calls on hold."""
+        assert self.driver is not None
+        for call, invite in zip(self.calls, self.invites, strict=True):
+            held = self._answer(invite).replace(b"- 1 1 IN", b"- 1 2 IN") + b"a=sendonly\r\n"
+            self.agent.reoffer(call, held, now=asyncio.get_running_loop().time())
+        self.driver.drain()
 
     def hang_up(self) -> None:
         """Say BYE in all calls."""
