@@ -166,9 +166,11 @@ class Bridge:
         return self._calls[row].caller
 
     def drain(self, row: int) -> None:
-        """Ask to be told, by `take_drained`, when all that is queued for `row` has been played, if anything can be."""
-        if row in self._on_grid[row % PHASES]:
-            self._draining.add(row)
+        """Ask to be told, by `take_drained`, when all that is queued for `row` has been played."""
+        if row in self._on_grid[row % PHASES] or self._calls[row].playout.queued_bytes:
+            self._draining.add(
+                row
+            )  # the grid may be yet to begin: a bot can speak and leave before the call is answered
         else:
             self._drained.append(row)
 

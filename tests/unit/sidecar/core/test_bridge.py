@@ -190,13 +190,19 @@ def test_only_where_voices_are_paired_does_the_caller_wait_in_a_jitter_buffer(mi
     assert (rig.bridge.jitter_buffer(rig.rows[0]) is not None) == (mix in (MixMode.MIXED, MixMode.STEREO))
 
 
-def test_a_row_that_is_never_sent_to_has_nothing_to_wait_for() -> None:
-    rig = Rig(2)
-    rig.bridge.playout(rig.rows[0]).write(bytes(1600), now=0.0)
-    rig.bridge.drain(rig.rows[0])
-    rig.bridge.drain(rig.rows[1])
-    rig.bridge.close(rig.rows[1])
-    assert rig.bridge.take_drained() == rig.rows[:1]
+def test_a_row_that_has_not_begun_is_heard_out_if_there_is_something_to_hear() -> None:
+    rig = Rig(3)
+    speaking, silent, closed = rig.rows
+    rig.bridge.playout(speaking).write(bytes(1600), now=0.0)
+    for row in rig.rows:
+        rig.bridge.drain(row)
+    rig.bridge.close(closed)
+    assert rig.bridge.take_drained() == [silent]
+    rig.bridge.start(speaking)
+    rig.run(until=0.060)
+    assert rig.bridge.take_drained() == []
+    rig.run(until=0.200)
+    assert rig.bridge.take_drained() == [speaking]
 
 
 def test_a_caller_that_does_not_listen_is_sent_nothing_and_its_bot_is_heard_out() -> None:
