@@ -179,7 +179,8 @@ class CallControl:
         self._handle_sip_events(now=now)
 
     def hang_up_all(self, *, now: float) -> None:
-        """End every call: the sidecar stops."""
+        """End every call, and take no new ones: the sidecar stops."""
+        self._agent.accepting = False
         for session in list(self._sessions.values()):
             self._give_up(session, "the sidecar stops", now=now)
         self._handle_sip_events(now=now)

@@ -427,6 +427,15 @@ def test_a_bot_that_connects_after_the_cancel_is_no_news() -> None:
     assert_nothing_is_left(rig)
 
 
+def test_a_sidecar_that_stops_takes_no_calls() -> None:
+    rig = CallRig()
+    rig.control.hang_up_all(now=rig.simulation.now)
+    rig.call(ANY_BOT)
+    assert refusal(rig).status == 503
+    assert "Retry-After" in refusal(rig).headers
+    assert rig.told == []
+
+
 def test_a_stop_of_the_sidecar_refuses_what_is_not_answered() -> None:
     rig = CallRig()
     rig.call(ANY_BOT)
