@@ -11,11 +11,11 @@ from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from random import Random
 from typing import Any, assert_never
-from urllib.parse import urlsplit
 
 import msgspec
 
 from sidecar.core.bot_hosts import BotHosts
+from sidecar.core.bot_uri import parse_bot_uri
 from sidecar.core.errors import ErrorCode
 from sidecar.core.events import StreamEvent
 from sidecar.core.link import (
@@ -217,7 +217,7 @@ class CallControl:
         user = SipUri.parse(request.uri).user or ""
         profiles = [self._profiles[user]] if user in self._profiles else []
         options, warnings = resolve_options(options_from_headers(request.headers), [*profiles, self._default_profile])
-        host = urlsplit(options.url).hostname or ""
+        host = parse_bot_uri(options.url).host
         if not self._bot_hosts.allows_host(host):
             raise OptionError("url", f"{host} is not an allowed bot host", sip_status=403)
         if not request.body:

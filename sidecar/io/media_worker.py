@@ -166,9 +166,6 @@ class MediaWorker:
             return SocketLane(connection, outbox, self._readiness)
         return TlsLane(connection, outbox, self._tls)
 
-    def on_writable(self) -> None:
-        """Never asked for: RTP that cannot be sent now is too late anyway."""
-
     async def _connect(self, stream: BotStream) -> None:
         await stream.connect(self._settings.bot_hosts, seconds=self._settings.connect_timeout)
         self._after_input(stream)
@@ -231,6 +228,9 @@ class MediaWorker:
         data, lengths, sources = self._datagrams.data, self._datagrams.lengths, self._datagrams.sources
         for messages in self._bridge.receive(data[:count], lengths[:count], sources[:count], now=now):
             self._send(messages)
+
+    def on_writable(self) -> None:
+        """Never asked for: RTP that cannot be sent now is too late anyway."""
 
     def _send(self, messages: Messages) -> None:
         """Write one WebSocket frame to each of the bots."""
