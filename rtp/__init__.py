@@ -10,9 +10,23 @@ from rtp.media_plane import PACKET_BYTES, Frames, MediaPlane, PlaneCounters
 from rtp.pacer import Pacer
 from rtp.packet import RtpPacket
 from rtp.pcm import FRAME_MS, Pcm, Rows, frame_samples, interleave, mix
+from rtp.quality import Impairment, mean_opinion_score, rating
 from rtp.receive_stream import ReceiveCounters, ReceiveStream
+from rtp.reception import Reception, ReceptionStatistics
 from rtp.resampler import Resampler
 from rtp.routes import AddressKeys, address_key, address_of_key
+from rtp.rtcp_packet import (
+    Goodbye,
+    ReceiverReport,
+    ReportBlock,
+    RtcpPacket,
+    SenderReport,
+    SourceDescription,
+    compound,
+    is_rtcp,
+    parse_compound,
+)
+from rtp.rtcp_session import PeerLeft, Quality, RtcpCounters, RtcpSession, ntp_time
 
 __all__ = [
     "CLOCK_RATE",
@@ -28,20 +42,39 @@ __all__ = [
     "EventPacket",
     "EventPayload",
     "Frames",
+    "Goodbye",
+    "Impairment",
     "JitterBuffer",
     "MediaPlane",
     "Pacer",
     "Pcm",
+    "PeerLeft",
     "PlaneCounters",
+    "Quality",
     "ReceiveCounters",
     "ReceiveStream",
+    "ReceiverReport",
+    "Reception",
+    "ReceptionStatistics",
+    "ReportBlock",
     "Resampler",
     "Rows",
+    "RtcpCounters",
+    "RtcpPacket",
+    "RtcpSession",
     "RtpError",
     "RtpPacket",
+    "SenderReport",
+    "SourceDescription",
     "address_key",
     "address_of_key",
+    "compound",
     "frame_samples",
     "interleave",
+    "is_rtcp",
+    "mean_opinion_score",
     "mix",
+    "ntp_time",
+    "parse_compound",
+    "rating",
 ]
