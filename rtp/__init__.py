@@ -27,12 +27,14 @@ from rtp.rtcp_packet import (
     parse_compound,
 )
 from rtp.rtcp_session import PeerLeft, Quality, RtcpCounters, RtcpSession, ntp_time
+from rtp.srtp import SRTP_SUITES, Srtp, SrtpCounters, SrtpError
 
 __all__ = [
     "CLOCK_RATE",
     "DIGITS",
     "FRAME_MS",
     "PACKET_BYTES",
+    "SRTP_SUITES",
     "AddressKeys",
     "Codec",
     "Digit",
@@ -66,6 +68,9 @@ __all__ = [
     "RtpPacket",
     "SenderReport",
     "SourceDescription",
+    "Srtp",
+    "SrtpCounters",
+    "SrtpError",
     "address_key",
     "address_of_key",
     "compound",
