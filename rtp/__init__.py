@@ -28,6 +28,7 @@ from rtp.rtcp_packet import (
 )
 from rtp.rtcp_session import PeerLeft, Quality, RtcpCounters, RtcpSession, ntp_time
 from rtp.srtp import SRTP_SUITES, Srtp, SrtpCounters, SrtpError
+from rtp.voice_detector import VoiceChanges, VoiceDetector
 
 __all__ = [
     "CLOCK_RATE",
@@ -71,6 +72,8 @@ __all__ = [
     "Srtp",
     "SrtpCounters",
     "SrtpError",
+    "VoiceChanges",
+    "VoiceDetector",
     "address_key",
     "address_of_key",
     "compound",
