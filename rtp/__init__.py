@@ -28,6 +28,7 @@ from rtp.rtcp_packet import (
 )
 from rtp.rtcp_session import PeerLeft, Quality, RtcpCounters, RtcpSession, ntp_time
 from rtp.srtp import SRTP_SUITES, Srtp, SrtpCounters, SrtpError
+from rtp.tone_detector import ToneDetector
 from rtp.voice_detector import VoiceChanges, VoiceDetector
 
 __all__ = [
@@ -72,6 +73,7 @@ __all__ = [
     "Srtp",
     "SrtpCounters",
     "SrtpError",
+    "ToneDetector",
     "VoiceChanges",
     "VoiceDetector",
     "address_key",
