@@ -7,9 +7,11 @@ from rtp.event_payload import DIGITS, EventPayload
 from rtp.g711 import CLOCK_RATE, Codec
 from rtp.jitter_buffer import JitterBuffer
 from rtp.media_plane import PACKET_BYTES, Frames, MediaPlane, PlaneCounters
+from rtp.media_timeout import MediaLost, MediaTimeout
 from rtp.pacer import Pacer
 from rtp.packet import RtpPacket
 from rtp.pcm import FRAME_MS, Pcm, Rows, frame_samples, interleave, mix
+from rtp.port_allocator import PortAllocator
 from rtp.quality import Impairment, mean_opinion_score, rating
 from rtp.receive_stream import ReceiveCounters, ReceiveStream
 from rtp.reception import Reception, ReceptionStatistics
@@ -49,11 +51,14 @@ __all__ = [
     "Goodbye",
     "Impairment",
     "JitterBuffer",
+    "MediaLost",
     "MediaPlane",
+    "MediaTimeout",
     "Pacer",
     "Pcm",
     "PeerLeft",
     "PlaneCounters",
+    "PortAllocator",
     "Quality",
     "ReceiveCounters",
     "ReceiveStream",
