@@ -67,6 +67,12 @@ class Call(ABC):
         return self.has_ended and not self._transactions and not self.deadlines.keys() - {Deadline.LINGER}
 
     @property
+    def is_open(self) -> bool:
+        """Whether the call is up, or something is still to be sent, or to be answered by the other side."""
+        waits = any(not (each.was_answered or each.is_terminated) for each in self._transactions)
+        return waits or not self.has_ended or bool(self.deadlines.keys() - {Deadline.LINGER})
+
+    @property
     @abstractmethod
     def is_early(self) -> bool:
         """Whether the INVITE has no final response yet."""

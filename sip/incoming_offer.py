@@ -95,6 +95,7 @@ class IncomingOffer:
         """The owner has not answered in time."""
         assert self._transaction is not None
         self.refuse(488 if self._transaction.request.method == "INVITE" else 504, now=now)
+        self._call.events.append(OfferWithdrawn(self._call.ref))
 
     def _check_turn(self) -> None:
         call = self._call
