@@ -6,7 +6,7 @@ Sans-IO, like the cores it stands on: datagrams, messages and the time go in; da
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from random import Random
@@ -60,6 +60,7 @@ from sip import (
     SessionDescription,
     SipError,
     SipUri,
+    StreamAddress,
     UserAgent,
     answer_offer,
 )
@@ -92,7 +93,7 @@ class CallControl:
         agent: UserAgent,
         *,
         random: Random,
-        media_address: str,
+        media_address: Callable[[str], str],  # ours, as the host of a peer reaches it
         profiles: Mapping[str, Profile],
         default_profile: Profile,
         bot_hosts: BotHosts,
@@ -116,14 +117,23 @@ class CallControl:
         """How many calls are up or on their way."""
         return len(self._sessions)
 
+    def allows(self, host: str) -> bool:
+        """Whether a host, an IP address, may send SIP at all."""
+        return any(ip_address(host) in network for network in self._allow)
+
     # --- the verbs of a core, and that of the link
 
     def receive_datagram(self, data: bytes, addr: Address, *, now: float) -> None:
         """Take a SIP message; who is not allowed gets no answer at all."""
-        if not any(ip_address(addr[0]) in network for network in self._allow):
+        if not self.allows(addr[0]):
             self.dropped_sources += 1
             return
         self._agent.receive_datagram(data, addr, now=now)
+        self._handle_sip_events(now=now)
+
+    def connection_lost(self, address: StreamAddress, *, now: float) -> None:
+        """Take note that a connection of SIP is closed, or could not be opened."""
+        self._agent.connection_lost(address, now=now)
         self._handle_sip_events(now=now)
 
     def handle_timeout(self, *, now: float) -> None:
@@ -222,10 +232,10 @@ class CallControl:
             raise OptionError("url", f"{host} is not an allowed bot host", sip_status=403)
         if not request.body:
             raise NotAcceptable("an INVITE without an offer is not supported yet")
-        origin = Origin(self._random.getrandbits(62), 1, self._media_address)
+        origin = Origin(self._random.getrandbits(62), 1, self._media_address(event.source[0]))
         media = self._answer_to(request.body, origin)
         leg = _leg(media, event.source)
-        if (leg.host, leg.port) == (self._media_address, self._media_port):
+        if (leg.host, leg.port) == (origin.address, self._media_port):
             raise NotAcceptable("the media address is our own")
         session = StreamSession(
             f"{self._random.getrandbits(64):016x}", event.call, request.call_id, options, media, origin, leg
@@ -242,7 +252,7 @@ class CallControl:
     def _answer_to(self, offer: bytes, origin: Origin) -> Negotiated:
         """Answer an offer with all we can do; raise `SipError` if nothing fits."""
         assert self._media_port is not None
-        capabilities = MediaCapabilities(self._media_address, self._media_port, CODECS, telephone_event=False)
+        capabilities = MediaCapabilities(origin.address, self._media_port, CODECS, telephone_event=False)
         return answer_offer(SessionDescription.parse(offer), capabilities=capabilities, origin=origin)
 
     def _receive_offer(self, session: StreamSession, offer: bytes, *, now: float) -> None:
@@ -259,7 +269,7 @@ class CallControl:
 
     def _reject(self, event: CallReceived, error: OptionError | SipError, *, now: float) -> None:
         """Refuse a call that cannot be taken as it is, and tell of it."""
-        warning = ("Warning", f'399 {self._media_address} "{_quotable(str(error))}"')
+        warning = ("Warning", f'399 {self._media_address(event.source[0])} "{_quotable(str(error))}"')
         headers = [warning] if isinstance(error, OptionError) else [warning, *_reason(_INCOMPATIBLE, str(error))]
         self._agent.respond(event.call, error.sip_status, headers=headers, now=now)
         body = _error_body(ErrorCode.NOT_SUPPORTED, f"{error.sip_status}: {error}")
