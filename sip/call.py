@@ -81,7 +81,8 @@ class Call(ABC):
     def contact_header(self) -> tuple[str, str]:
         """The Contact of our requests."""
         assert self.dialog is not None, "there is nobody to ask yet"
-        return self.endpoint.contact_header(transport_of(self.dialog.destination))
+        destination = self.dialog.destination
+        return self.endpoint.contact_header(transport_of(destination), destination[0])
 
     @property
     def is_live(self) -> bool:

@@ -235,7 +235,8 @@ class ClientCall(Call):
         self._invites += 1
         self.dialogs.clear()
         self.state = State.CALLING
-        request = self._first.sent_again(self._invites, via=self.endpoint.new_via(self._first.via.transport))
+        via = self.endpoint.new_via(self._first.via.transport, self._invite.destination[0])
+        request = self._first.sent_again(self._invites, via=via)
         request = request.with_headers(self.session_timer.request_headers())
         self.deadlines[Deadline.ANSWER] = now + self.endpoint.timers.c
         self._invite = self.send(request, self._invite.destination, now=now)
