@@ -12,7 +12,6 @@ from random import SystemRandom
 
 import structlog
 
-from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.call_control import CallControl
 from sidecar.core.events import StreamEvent
 from sidecar.core.link import FromWorker, ToWorker
@@ -134,7 +133,7 @@ def _worker_settings(settings: Settings) -> WorkerSettings:
     return WorkerSettings(
         capacity=settings.sip.max_calls,
         connect_timeout=settings.bot.connect_timeout,
-        bot_hosts=BotHosts(settings.bot.allow),
+        bot_hosts=settings.bot.hosts(),
         portable=settings.rtp.portable,
     )
 
@@ -146,6 +145,6 @@ def _call_control(settings: Settings, agent: UserAgent) -> CallControl:
         media_address=settings.rtp.advertised or own_address(settings.rtp.host),
         profiles={name: profile.profile() for name, profile in settings.profiles.items()},
         default_profile=settings.stream.profile(),
-        bot_hosts=BotHosts(settings.bot.allow),
+        bot_hosts=settings.bot.hosts(),
         allow=settings.sip.allow,
     )

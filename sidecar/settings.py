@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
+from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.options import OptionError, Profile, resolve_options
 
 _MOST_CALLS = 4096  # in each 5 ms a quarter of them is sent to, in one batch of datagrams
@@ -58,6 +59,14 @@ def _ipv4_of_one(value: str) -> str:
     return value
 
 
+def _bot_host(value: str) -> str:
+    """Refuse a network that is none: taken for a name, it would allow nothing."""
+    if "/" in value:
+        ip_network(value)
+    return value
+
+
+BotHost = Annotated[str, AfterValidator(_bot_host)]
 ListenAddress = Annotated[str, AfterValidator(_ipv4)]
 AdvertisedAddress = Annotated[str, AfterValidator(_ipv4_of_one)]
 OptionText = Annotated[str, BeforeValidator(_option_text)]
@@ -93,7 +102,12 @@ class BotSettings(_Section):
     """The WebSocket side."""
 
     connect_timeout: float = Field(5.0, gt=0, le=60)  # seconds
-    allow: tuple[str, ...] = ()  # hosts, `*` stands for anything; empty: all but link-local addresses
+    allow: tuple[BotHost, ...] = ()  # names, `*` stands for anything, and networks; empty: all but link-local addresses
+    strict: bool = False  # nothing but what is listed, and private addresses by network alone
+
+    def hosts(self) -> BotHosts:
+        """Return it as the core knows it."""
+        return BotHosts(self.allow, self.strict)
 
 
 class ProfileSettings(BaseModel):

@@ -62,7 +62,7 @@ class BotStream:
         """Try the bot's addresses one after the other, as the resolver orders them."""
         host, port = self.connection.host, self.connection.port
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        addresses = [str(address[0]) for *_, address in found if hosts.allows_address(str(address[0]))]
+        addresses = [str(address[0]) for *_, address in found if hosts.allows_address(str(address[0]), host)]
         if not addresses:
             raise OSError(None, f"{host} has no address that is allowed")
         loop = asyncio.get_running_loop()
