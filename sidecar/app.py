@@ -111,10 +111,10 @@ async def _until_over(agent: UserAgent, control: CallControl) -> None:
 
 
 def _on_event(link: InProcessLink, event: StreamEvent | ToWorker) -> None:
-    if isinstance(event, StreamEvent):
-        log.info(event.kind, stream=event.stream, call=event.call, sequence=event.sequence, body=event.body)
-    else:
+    if not isinstance(event, StreamEvent):
         link.to_worker(event)
+    elif not event.quiet:
+        log.info(event.kind, stream=event.stream, call=event.call, sequence=event.sequence, body=event.body)
 
 
 def _bound_socket(host: str, port: int) -> socket.socket:

@@ -349,7 +349,8 @@ class CallControl:
 
     def _emit(self, session: StreamSession, kind: str, body: dict[str, Any] | str) -> None:
         session.events += 1
-        self._events.append(StreamEvent(kind, session.stream, session.call_id, session.events, body))
+        quiet = kind == "json" and session.options.suppress_log
+        self._events.append(StreamEvent(kind, session.stream, session.call_id, session.events, body, quiet))
 
 
 def _leg(media: Negotiated, source: Address) -> MediaLeg:
