@@ -19,11 +19,3 @@ class ErrorCode(IntEnum):
     SSL_ERROR = 9
     TIMEOUT = 10
     PROTOCOL = 11
-
-
-class StreamError(Exception):
-    """Something that ends a stream, or keeps it from beginning; it is told as an event `error`."""
-
-    def __init__(self, code: ErrorCode, text: str) -> None:
-        super().__init__(text)
-        self.code = code

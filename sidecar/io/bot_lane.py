@@ -11,9 +11,10 @@ from typing import cast
 import structlog
 
 from sidecar.core.bot_connection import BotConnection
-from sidecar.core.errors import ErrorCode, StreamError
+from sidecar.core.errors import ErrorCode
 from sidecar.core.outbox import Outbox
 from sidecar.io.readiness import Readiness
+from sidecar.io.stream_error import StreamError
 
 log = structlog.get_logger(__name__)
 

@@ -14,7 +14,8 @@ from websockets.proxy import Proxy, get_proxy, parse_proxy, prepare_connect_requ
 from websockets.uri import WebSocketURI
 
 from sidecar.core.bot_hosts import BotHosts
-from sidecar.core.errors import ErrorCode, StreamError
+from sidecar.core.errors import ErrorCode
+from sidecar.io.stream_error import StreamError
 
 _SEND_BUFFER = 64 << 10
 """Bytes in the kernel for a bot that does not read: little, since the outbox knows what to drop and it does not."""

@@ -14,11 +14,12 @@ import structlog
 from sidecar.core.allowance import Allowance
 from sidecar.core.bot_connection import BotConnection
 from sidecar.core.bot_hosts import BotHosts
-from sidecar.core.errors import ErrorCode, StreamError
+from sidecar.core.errors import ErrorCode
 from sidecar.core.options import StreamOptions
 from sidecar.io.bot_lane import BotLane, explain_tls
 from sidecar.io.bot_route import find_routes
 from sidecar.io.secret_reader import read_authorization
+from sidecar.io.stream_error import StreamError
 from sidecar.io.tls_contexts import TlsContexts
 
 log = structlog.get_logger(__name__)

@@ -6,7 +6,8 @@ import asyncio
 import os
 
 from sidecar.core.authorization import SecretSource, authorization_header, secret_source
-from sidecar.core.errors import ErrorCode, StreamError
+from sidecar.core.errors import ErrorCode
+from sidecar.io.stream_error import StreamError
 
 _MOST_BYTES = 64 << 10
 

@@ -8,8 +8,9 @@ import ssl
 import threading
 from collections import OrderedDict
 
-from sidecar.core.errors import ErrorCode, StreamError
+from sidecar.core.errors import ErrorCode
 from sidecar.core.options import StreamOptions
+from sidecar.io.stream_error import StreamError
 
 _MOST = 64
 """Contexts that are kept: about 200 KiB each with the system's authorities."""

@@ -9,7 +9,7 @@ from sidecar.core.events import StreamEvent
 from sidecar.io.link import InProcessLink
 
 
-def test_events_are_logged_but_those_that_are_to_be_quiet() -> None:
+async def test_events_are_logged_but_those_that_are_to_be_quiet() -> None:
     with capture_logs() as logs:
         _on_event(InProcessLink(), StreamEvent("json", "s", "c", 1, "secret", quiet=True))
         _on_event(InProcessLink(), StreamEvent("json", "s", "c", 2, "said"))
