@@ -1,4 +1,4 @@
-"""sipp repeats, loses, misdirects and mistimes what it sends: each call comes out as RFC 3261 says, and nothing is left."""
+"""sipp repeats, loses, misdirects and mistimes what it sends: each call comes out as RFC 3261 says."""
 
 from __future__ import annotations
 

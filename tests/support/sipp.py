@@ -125,6 +125,7 @@ async def run(
         *("-d", str(round(seconds * 1000)), "-mp", str(media_port or next(_MEDIA_PORTS)), *arguments),
     ]
     for _ in range(BIND_ATTEMPTS):
+        (directory / "errors").unlink(missing_ok=True)
         exit_code = await _finish(command, directory, within + END_SECONDS)
         if "Unable to bind" not in _read(directory / "errors") + _read(directory / "output"):
             break
@@ -195,9 +196,8 @@ async def _bind_receivers(calls: int) -> tuple[contextlib.AsyncExitStack, list[R
                 for index in range(1, calls):
                     receiver = RtpReceiver(port=first.port + _OFFERED_STEP * index)
                     receivers.append(await stack.enter_async_context(receiver))
-                async with RtpReceiver(port=first.port - 8), RtpReceiver(port=first.port - 6):
-                    pass  # sipp can have these two
-                return stack.pop_all(), receivers
+                if not is_taken(first.port - _FIRST_OFFERED) and not is_taken(first.port - _FIRST_OFFERED + 2):
+                    return stack.pop_all(), receivers  # sipp can have these two
 
 
 def _write_directory(
