@@ -140,10 +140,11 @@ def _worker_settings(settings: Settings) -> WorkerSettings:
 
 
 def _call_control(settings: Settings, agent: UserAgent) -> CallControl:
+    media_address = settings.rtp.advertised or own_address(settings.rtp.host)
     return CallControl(
         agent,
         random=SystemRandom(),
-        media_address=settings.rtp.advertised or own_address(settings.rtp.host),
+        media_address=lambda _: media_address,
         profiles={name: profile.profile() for name, profile in settings.profiles.items()},
         default_profile=settings.stream.profile(),
         bot_hosts=BotHosts(settings.bot.allow),
