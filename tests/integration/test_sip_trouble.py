@@ -38,6 +38,7 @@ async def test_a_storm_of_copies_is_one_call_and_harms_none(
         storm = asyncio.create_task(running)
         while counters.requests_received < COPIES and not storm.done():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+        await bot.connected(calls)
         await bot.send_command("answer")
         outcome = await storm
         outcome.assert_all_successful(calls)
