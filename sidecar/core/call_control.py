@@ -34,6 +34,7 @@ from sip import (
     OfferWithdrawn,
     SipError,
     SipUri,
+    StreamAddress,
     TransferProgress,
     UserAgent,
 )
@@ -47,7 +48,7 @@ class CallControl:
         agent: UserAgent,
         *,
         random: Random,
-        media_address: Callable[[str], str],
+        media_address: Callable[[str], str],  # ours, as the host of a peer reaches it
         profiles: Mapping[str, Profile],
         default_profile: Profile,
         bot_hosts: BotHosts,
@@ -75,14 +76,23 @@ class CallControl:
         """How many calls are up or on their way."""
         return len(self._sessions)
 
+    def allows(self, host: str) -> bool:
+        """Whether a host, an IP address, may send SIP at all."""
+        return any(ip_address(host) in network for network in self._allow)
+
     # --- the verbs of a core, and that of the link
 
     def receive_datagram(self, data: bytes, addr: Address, *, now: float) -> None:
         """Take a SIP message; who is not allowed gets no answer at all."""
-        if not any(ip_address(addr[0]) in network for network in self._allow):
+        if not self.allows(addr[0]):
             self.dropped_sources += 1
             return
         self._agent.receive_datagram(data, addr, now=now)
+        self._handle_sip_events(now=now)
+
+    def connection_lost(self, address: StreamAddress, *, now: float) -> None:
+        """Take note that a connection of SIP is closed, or could not be opened."""
+        self._agent.connection_lost(address, now=now)
         self._handle_sip_events(now=now)
 
     def handle_timeout(self, *, now: float) -> None:
