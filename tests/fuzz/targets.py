@@ -168,14 +168,11 @@ def _send(peer: Peer, dialog: Dialog, choices: Choices, number: int, kind: str) 
     lines = tuple(line for line in text.replace("\r", "").split("\n") if line)
     body = choices.pick((b"", OFFER, b"SIP/2.0 200 OK", b"Signal=1", b"v=0\r\n"))
     if kind == "response":
-        asked = [each for each in peer.agent._layer._clients.values()]
+        asked = list(peer.agent._layer._clients.values())
         if asked:
-            pairs = [tuple(line.partition(":")[::2]) for line in lines]
-            with contextlib.suppress(SipError):
-                data = response(
-                    choices.pick(asked).request, choices.pick(STATUSES), headers=tuple(pairs), body=body  # type: ignore[arg-type]
-                )  # fmt: skip
-                peer.agent.receive_datagram(data, CALLER, now=peer.now)
+            first, _, rest = response(choices.pick(asked).request, choices.pick(STATUSES), body=body).partition(b"\n")
+            data = b"\n".join([first, *(line.encode() + b"\r" for line in lines), rest])
+            peer.agent.receive_datagram(data, CALLER, now=peer.now)
         return
     names: dict[str, object] = {**dialog.names, "cseq": 200 + number, "branch": f"z9hG4bK-{number}"}
     if kind == "new":
