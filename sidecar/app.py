@@ -23,7 +23,7 @@ from sidecar.io.media_worker import MediaWorker, WorkerSettings
 from sidecar.io.network import own_address
 from sidecar.io.signals import stop_signal
 from sidecar.settings import Settings
-from sip import Address, Timers, UserAgent
+from sip import Address, UserAgent
 
 log = structlog.get_logger("sidecar")
 
@@ -68,7 +68,9 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     agent = UserAgent(
         contact=sip_address,
         random=SystemRandom(),
-        timers=Timers(t1=settings.sip.t1, t2=settings.sip.t2, t4=settings.sip.t4),
+        timers=settings.sip.timers(),
+        credentials=settings.sip.credentials(),
+        admission=settings.sip.admission(),
         max_calls=settings.sip.max_calls,
     )
     control = _call_control(settings, agent)
