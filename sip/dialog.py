@@ -146,7 +146,8 @@ class Dialog:
         if routes and "lr" not in self._next_hop.parameters:  # a strict router wants to be the target
             uri = replace(self._next_hop, headers="")
             routes = [*routes[1:], f"<{self.remote_target}>"]
-        items = [("Via", str(endpoint.new_via(transport_of(self.destination)))), ("Max-Forwards", "70")]
+        via = endpoint.new_via(transport_of(self.destination), self.destination[0])
+        items = [("Via", str(via)), ("Max-Forwards", "70")]
         items.extend(("Route", route) for route in routes)
         items.extend([("From", self.local), ("To", self.remote), ("Call-ID", self.call_id)])
         items.extend([("CSeq", f"{cseq} {method}"), ("User-Agent", endpoint.name)])

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from .admission import Admission, Gate
@@ -40,9 +40,10 @@ class UserAgent(CallCommands):
         credentials: Credentials | None = None,
         admission: Admission = Admission(),  # noqa: B008  frozen
         stream_contacts: Mapping[str, Address] | None = None,
+        advertised: Callable[[str], str] | None = None,
     ) -> None:
         super().__init__(
-            endpoint=Endpoint(contact, name, random, timers, stream_contacts or {}),
+            endpoint=Endpoint(contact, name, random, timers, stream_contacts or {}, advertised),
             layer=TransactionLayer(timers=timers, max_transactions=max_transactions),
             max_calls=max_calls,
         )

@@ -13,6 +13,7 @@ from typing import Any
 
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.bot_uri import parse_bot_uri
+from sidecar.core.call_facts import facts_of
 from sidecar.core.cause import Cause, reason_headers, warning_headers
 from sidecar.core.errors import ErrorCode
 from sidecar.core.events import StreamEvent, error_body
@@ -34,6 +35,7 @@ from sip import (
     OfferWithdrawn,
     SipError,
     SipUri,
+    StreamAddress,
     TransferProgress,
     UserAgent,
 )
@@ -47,7 +49,7 @@ class CallControl:
         agent: UserAgent,
         *,
         random: Random,
-        media_address: Callable[[str], str],
+        media_address: Callable[[str], str],  # ours, as the host of a peer reaches it
         profiles: Mapping[str, Profile],
         default_profile: Profile,
         bot_hosts: BotHosts,
@@ -75,14 +77,23 @@ class CallControl:
         """How many calls are up or on their way."""
         return len(self._sessions)
 
+    def allows(self, host: str) -> bool:
+        """Whether a host, an IP address, may send SIP at all."""
+        return any(ip_address(host) in network for network in self._allow)
+
     # --- the verbs of a core, and that of the link
 
     def receive_datagram(self, data: bytes, addr: Address, *, now: float) -> None:
         """Take a SIP message; who is not allowed gets no answer at all."""
-        if not any(ip_address(addr[0]) in network for network in self._allow):
+        if not self.allows(addr[0]):
             self.dropped_sources += 1
             return
         self._agent.receive_datagram(data, addr, now=now)
+        self._handle_sip_events(now=now)
+
+    def connection_lost(self, address: StreamAddress, *, now: float) -> None:
+        """Take note that a connection of SIP is closed, or could not be opened."""
+        self._agent.connection_lost(address, now=now)
         self._handle_sip_events(now=now)
 
     def handle_timeout(self, *, now: float) -> None:
@@ -190,7 +201,12 @@ class CallControl:
         request = event.request
         user = SipUri.parse(request.uri).user or ""
         profiles = [self._profiles[user]] if user in self._profiles else []
-        options, warnings = resolve_options(options_from_headers(request.headers), [*profiles, self._default_profile])
+        options, warnings = resolve_options(
+            options_from_headers(request.headers),
+            [*profiles, self._default_profile],
+            facts=facts_of(request),
+            hosts=self._bot_hosts,
+        )
         host = parse_bot_uri(options.url).host
         if not self._bot_hosts.allows_host(host):
             raise OptionError("url", f"{host} is not an allowed bot host", sip_status=403)

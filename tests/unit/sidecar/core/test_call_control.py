@@ -33,7 +33,10 @@ from sip import (
     Request,
     Response,
     SessionDescription,
+    StreamAddress,
+    parse_message,
 )
+from tests.support import sip_messages
 from tests.support.call_rig import BOT, CallRig
 
 ANY_BOT = {"X-STREAM_URL": BOT}
@@ -141,6 +144,23 @@ def test_any_other_text_is_an_event_and_no_more(text: str) -> None:
     assert rig.events[-1].kind == "json"
     assert rig.events[-1].body == text
     assert isinstance(rig.heard[-1], CallProgress)
+
+
+@pytest.mark.parametrize("suppressed", [False, True])
+def test_what_a_bot_says_is_kept_out_of_the_log_on_request(suppressed: bool) -> None:
+    rig = CallRig()
+    rig.call({**ANY_BOT, "X-STREAM_SUPPRESS_LOG": str(suppressed)})
+    rig.worker_says(BotConnected(rig.stream))
+    rig.worker_says(BotText(rig.stream, "hello"))
+    assert [event.kind for event in rig.events if event.quiet] == (["json"] if suppressed else [])
+    assert rig.event_kinds() == ["start", "connect", "json"]
+
+
+def test_the_url_of_a_profile_may_name_facts_of_the_call() -> None:
+    rig = CallRig(profiles={"sales": Profile({"url": "ws://bot.example/{to_user}?f={from_user}&x={header:X-Foo}"})})
+    rig.call({"X-Foo": "a b"}, user="sales")
+    opened = next(message for message in rig.told if isinstance(message, OpenStream))
+    assert opened.options.url == "ws://bot.example/sales?f=caller&x=a%20b"
 
 
 def test_a_bot_that_cannot_be_reached_is_a_503_that_says_so() -> None:
@@ -320,6 +340,27 @@ def test_who_is_not_allowed_gets_no_answer_at_all() -> None:
     rig.from_elsewhere(b"OPTIONS sip:x SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1\r\n\r\n", ("192.0.2.1", 5060))
     assert rig.control.dropped_sources == 1
     assert rig.agent.counters == type(rig.agent.counters)()
+
+
+def test_a_connection_that_is_lost_ends_what_waits_for_it() -> None:
+    rig = CallRig()
+    there = StreamAddress("127.0.0.1", 40123, connection=7)
+    via, contact = "Via: SIP/2.0/TCP 127.0.0.1:5060;branch=z9hG4bK-{}", "<sip:127.0.0.1;transport=tcp>"
+    headers = (f"X-STREAM_URL: {BOT}", "Allow: UPDATE", "Supported: timer", "Session-Expires: 90;refresher=uas")
+    invite = sip_messages.request(via=via.format(1), contact=contact, headers=headers, body=sip_messages.OFFER)
+    rig.control.receive_datagram(invite, there, now=0.0)
+    rig.run(0.1)
+    rig.control.receive_message(BotConnected(rig.stream), now=0.1)
+    ((final, _),) = rig.control.datagrams_to_send()
+    tag = parse_message(final).to.tag
+    rig.control.receive_datagram(sip_messages.request("ACK", via=via.format(2), to_tag=tag), there, now=0.1)
+    rig.control.handle_timeout(now=46.0)
+    ((refresh, _),) = rig.control.datagrams_to_send()
+    assert refresh.startswith(b"UPDATE ")
+    rig.control.connection_lost(there, now=46.0)
+    rig.run(0.1)
+    assert rig.event_kinds() == ["start", "connect", "disconnect"]
+    assert CloseStream(rig.stream) in rig.told
 
 
 def test_a_listener_is_not_sent_audio_that_it_did_not_ask_for() -> None:
