@@ -1,4 +1,4 @@
-"""`sidecar call` rings at a telephone that sipp plays: what it is told, it tells, and its exit code says how it went."""
+"""`sidecar call` rings at a telephone that sipp plays: what it is told, it tells; its exit code says how it went."""
 
 from __future__ import annotations
 
