@@ -310,7 +310,9 @@ async def test_both_families_on_one_socket(loop: str) -> None:
                 event_loop = asyncio.get_running_loop()
                 await event_loop.sock_connect(udp, (host, port))
                 via = f"Via: SIP/2.0/UDP [{host}]:5;rport;branch=z9hG4bK-5{len(host)}"
-                await event_loop.sock_sendall(udp, request("OPTIONS", via=via.replace("[127.0.0.1]", "h"), call_id=host))
+                await event_loop.sock_sendall(
+                    udp, request("OPTIONS", via=via.replace("[127.0.0.1]", "h"), call_id=host)
+                )
                 answer = await asyncio.wait_for(event_loop.sock_recv(udp, 4096), 5)
                 assert f";received={host}".encode() in answer.replace(b"[", b"").replace(b"]", b"")
         assert seen == ["127.0.0.1", "::1"]

@@ -89,7 +89,8 @@ async def run(
     calls: int = 1,
     rate: float = 10.0,
     seconds: float = 0.0,
-    transport: Literal["udp", "tcp"] = "udp",
+    transport: Literal["udp", "tcp", "tcp each"] = "udp",
+    host: str = LOOPBACK,
     media_port: int | None = None,
     arguments: Sequence[str] = (),
     within: float = 30.0,
@@ -97,12 +98,13 @@ async def run(
     """Run a scenario, one of ours by its name, against `target` (host:port), and say what came of it.
 
     `rate` is in new calls a second, `seconds` the length of the pauses of the scenario, `packets` what it
-    plays, and `values` what replaces its `$names`. After `within` seconds what is still up has failed.
+    plays, and `values` what replaces its `$names`. With "tcp each" every call has a connection of its own.
+    After `within` seconds what is still up has failed.
     """
     _write_directory(scenario, directory, values or {}, packets)
     command = [
-        *("sipp", target, "-sf", "scenario.xml", "-nostdin", "-i", LOOPBACK, "-mi", LOOPBACK),
-        *("-p", str(free_port()), "-t", {"udp": "u1", "tcp": "t1"}[transport]),
+        *("sipp", target, "-sf", "scenario.xml", "-nostdin", "-i", host, "-mi", LOOPBACK),
+        *("-p", str(free_port()), "-t", {"udp": "u1", "tcp": "t1", "tcp each": "tn"}[transport]),
         *("-m", str(calls), "-r", f"{rate:g}", "-s", user, "-d", str(round(seconds * 1000))),
         *("-key", "headers", "".join(f"\r\n{name}: {value}" for name, value in (headers or {}).items())),
         *("-trace_stat", "-stf", "statistics.csv", "-fd", "1", "-trace_err", "-error_file", "errors"),
@@ -110,6 +112,8 @@ async def run(
     ]
     if calls <= CALLS_WITH_MESSAGES:
         command += ["-trace_msg", "-message_file", "messages", "-trace_logs", "-log_file", "logged"]
+    if transport == "tcp each":
+        command += ["-max_socket", "1000"]  # else it wants more file descriptors than there are
     if media_port is not None:
         command += ["-mp", str(media_port)]
     for _ in range(BIND_ATTEMPTS):
