@@ -10,8 +10,11 @@ from typing import Any, Literal
 import pytest
 from structlog.testing import capture_logs
 
+from sidecar.core.listening import judge
+from sidecar.io.caller import CallPlan, HungUpBy, place_call
 from sidecar.io.sip_connection import Ending
-from sip import Message, Request, Response
+from sidecar.sample import load_melody
+from sip import Message, Request, Response, SipUri
 from tests.integration.conftest import StartSidecar
 from tests.support import sipp
 from tests.support.baresip import Baresip, CallFailed
@@ -26,6 +29,7 @@ from tests.support.tones import find_tone, gaps, make_tone
 
 TONE_HZ = 437.0
 LOOPBACK = "127.0.0.1"
+MELODY = load_melody()[: 8 * 600]
 PACKETS = rtp_packets(make_tone(TONE_HZ, level_dbfs=-14.0, seconds=1.0, rate=8000))
 
 
@@ -151,6 +155,42 @@ async def test_on_all_addresses_each_caller_is_told_the_one_it_has_reached(
         assert len(bot.call.heard) == 8000
         assert f"Contact: <sip:{LOOPBACK}:{port}" in outcome.log
         assert outcome.log.count(f"c=IN IP4 {LOOPBACK}") >= 2  # theirs and ours
+
+
+@pytest.mark.parametrize(
+    ("uri", "host"),
+    [
+        ("sip:bot@127.0.0.1:{port};transport=tcp", "127.0.0.1"),
+        ("sip:bot@127.0.0.1:{tls_port};transport=tls", "127.0.0.1"),
+        ("sips:bot@[::1]:{tls_port}", "::1"),
+        ("sip:bot@[::1]:{port}", "::1"),
+        ("sip:bot@[::1]:{port};transport=TCP", "::"),
+        ("sip:bot@localhost:{port};transport=tcp", "::"),
+    ],
+)
+async def test_the_test_caller_calls_by_every_transport(
+    start_sidecar: StartSidecar, tmp_path: Path, uri: str, host: str
+) -> None:
+    certificate = write_certificate(tmp_path, address="127.0.0.1" if host == "::" else host)
+    settings = {"host": host, "tls_certificate": certificate}
+    async with EchoBot() as bot, start_sidecar(stream={"url": bot.url}, sip=settings) as car:
+        ports = {"port": car.sidecar.sip_address[1], "tls_port": car.sidecar.tls_port}
+        plan = CallPlan(SipUri.parse(uri.format(**ports)), MELODY, seconds=1.0, tls_ca=certificate)
+        result = await place_call(plan)
+        assert (result.status, result.hung_up_by) == (200, HungUpBy.CALLER), result.reason
+        assert judge(result.recording).frames_received > 25
+        assert (car.sidecar.streams.counters.accepted > 0) == (plan.transport != "UDP")
+        await bot.closed()
+
+
+async def test_the_test_caller_trusts_nobody_else(start_sidecar: StartSidecar, tmp_path: Path) -> None:
+    certificate = write_certificate(tmp_path)
+    async with start_sidecar(sip={"tls_certificate": certificate}) as car:
+        uri = SipUri.parse(f"sips:bot@{LOOPBACK}:{car.sidecar.tls_port}")
+        with capture_logs() as logs:
+            result = await place_call(CallPlan(uri, MELODY, seconds=1.0))
+        assert (result.status, result.reason) == (408, "nobody there answers SIP over TLS")
+        assert "self-signed" in str(logs)
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["known", "another authority"])
