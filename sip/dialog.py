@@ -27,7 +27,9 @@ class Dialog:
         *,
         call_id: str,
         local: str,
+        local_tag: str,
         remote: str,
+        remote_tag: str,
         local_cseq: int,
         remote_cseq: int | None,
         route_set: Sequence[str],
@@ -37,8 +39,8 @@ class Dialog:
         self.call_id = call_id
         self.local = local  # From of our requests
         self.remote = remote  # To of our requests
-        self.local_tag = NameAddr.parse(local).tag or ""
-        self.remote_tag = NameAddr.parse(remote).tag or ""
+        self.local_tag = local_tag
+        self.remote_tag = remote_tag
         self.local_cseq = local_cseq
         self.remote_cseq = remote_cseq
         self.route_set = tuple(NameAddr.parse(route) for route in route_set)
@@ -56,7 +58,9 @@ class Dialog:
         return cls(
             call_id=request.call_id,
             local=f"{request.headers.get('To')};tag={local_tag}",
+            local_tag=local_tag,
             remote=request.headers.get("From") or "",
+            remote_tag=request.from_.tag or "",
             local_cseq=0,
             remote_cseq=request.cseq.number,
             route_set=request.headers.get_list("Record-Route"),
@@ -71,7 +75,9 @@ class Dialog:
         return cls(
             call_id=request.call_id,
             local=request.headers.get("From") or "",
+            local_tag=request.from_.tag or "",
             remote=response.headers.get("To") or "",
+            remote_tag=response.to.tag or "",
             local_cseq=request.cseq.number,
             remote_cseq=None,
             route_set=response.headers.get_list("Record-Route")[::-1],

@@ -58,8 +58,8 @@ class UserAgent(CallCommands):
 
     @property
     def open_calls(self) -> int:
-        """The number of calls of which something is still to be sent or answered: a BYE, say, on its way."""
-        return len(self._calls)
+        """The number of calls that are up, or of which an answer is still waited for: to a BYE, say."""
+        return self._calls.open_calls
 
     @property
     def idle(self) -> bool:
@@ -148,6 +148,8 @@ class UserAgent(CallCommands):
             raise ServiceUnavailable("Not accepting calls", headers=_LATER)
         elif request.method == "INVITE":
             self._receive_invite(transaction, source, now)
+        elif self.calls >= self._max_calls:  # OPTIONS asks what an INVITE would be told: RFC 3261, section 11.2
+            raise ServiceUnavailable("Too many calls", headers=_LATER)
         else:
             response = self._endpoint.response(request, 200, to_tag=self._endpoint.new_tag())
             self._layer.respond(transaction, response, now=now)

@@ -64,7 +64,9 @@ def test_a_call_rings_is_answered_and_is_hung_up() -> None:
     assert isinstance(bye, Request)
     assert (bye.method, bye.cseq.number) == ("BYE", 2)
     assert peer.send(response(bye, 100)) == []
+    assert peer.agent.open_calls == 1
     assert peer.send(response(bye, 200)) == peer.send(response(bye, 200)) == []
+    assert peer.agent.open_calls == 0
     assert ends(peer) == [(EndCause.LOCAL_BYE, None)]
     peer.wait(40.0)
     assert peer.agent.open_calls == 0
