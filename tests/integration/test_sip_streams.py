@@ -200,12 +200,12 @@ async def test_without_file_descriptors_it_waits_and_does_not_spin() -> None:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         loop = asyncio.get_running_loop()
         with socket.socket() as late:
+            late.connect(here.address)  # the system takes it, nobody has accepted it yet
             late.setblocking(False)
             with socket.socket() as lowest_free:
                 limit = lowest_free.fileno()
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
             try:
-                await loop.sock_connect(late, here.address)
                 here.invite(StreamAddress(LOOPBACK, 5060))
                 await here.until(lambda: here.streams.accept_errors)
                 await assert_alive(good, 2)
