@@ -1,7 +1,7 @@
 # What is slow has a target of its own; `make ci` is what every change must pass.
 BIN := .venv/bin
 
-.PHONY: ci format lint types imports test coverage fuzz simulate
+.PHONY: ci format lint types imports test coverage fuzz simulate bench
 
 ci: lint types imports test coverage
 
@@ -29,6 +29,10 @@ fuzz: .venv/installed-dev
 
 simulate: .venv/installed-dev
 	SIP_SEEDS=1000 $(BIN)/python -m pytest -q tests/simulation
+
+bench: .venv/installed-dev  # the table of docs/performance.md; on a machine that does nothing else
+	for calls in 1 10 100 300 500; do $(BIN)/sidecar bench --calls $$calls --seconds 20 --json; done
+	$(BIN)/sidecar bench --calls 500 --seconds 20 --mix stereo --json
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest --cov --cov-report=

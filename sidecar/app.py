@@ -13,7 +13,6 @@ from random import SystemRandom
 
 import structlog
 
-from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.call_control import CallControl
 from sidecar.core.events import StreamEvent
 from sidecar.core.link import FromWorker, ToWorker
@@ -121,10 +120,10 @@ async def _until_over(agent: UserAgent, control: CallControl) -> None:
 
 
 def _on_event(link: InProcessLink, event: StreamEvent | ToWorker) -> None:
-    if isinstance(event, StreamEvent):
-        log.info(event.kind, stream=event.stream, call=event.call, sequence=event.sequence, body=event.body)
-    else:
+    if not isinstance(event, StreamEvent):
         link.to_worker(event)
+    elif not event.quiet:
+        log.info(event.kind, stream=event.stream, call=event.call, sequence=event.sequence, body=event.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +177,7 @@ def _worker_settings(settings: Settings) -> WorkerSettings:
     return WorkerSettings(
         capacity=settings.sip.max_calls,
         connect_timeout=settings.bot.connect_timeout,
-        bot_hosts=BotHosts(settings.bot.allow),
+        bot_hosts=settings.bot.hosts(),
         portable=settings.rtp.portable,
     )
 
@@ -190,6 +189,6 @@ def _call_control(settings: Settings, agent: UserAgent) -> CallControl:
         media_address=OwnAddresses(settings.rtp.host, settings.rtp.advertised),
         profiles={name: profile.profile() for name, profile in settings.profiles.items()},
         default_profile=settings.stream.profile(),
-        bot_hosts=BotHosts(settings.bot.allow),
+        bot_hosts=settings.bot.hosts(),
         allow=settings.sip.allow,
     )

@@ -26,6 +26,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
+from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.options import OptionError, Profile, resolve_options
 from sidecar.io.network import AUTO
 from sidecar.io.sip_tls import TlsError, client_context, server_context
@@ -80,6 +81,16 @@ SipAddress = Annotated[str, AfterValidator(_ip)]
 MediaAddress = Annotated[str, AfterValidator(_ipv4)]
 AdvertisedSipAddress = Annotated[str, _auto_or(_ip), AfterValidator(_of_one)]
 AdvertisedMediaAddress = Annotated[str, _auto_or(_ipv4), AfterValidator(_of_one)]
+
+
+def _bot_host(value: str) -> str:
+    """Refuse a network that is none: taken for a name, it would allow nothing."""
+    if "/" in value:
+        ip_network(value)
+    return value
+
+
+BotHost = Annotated[str, AfterValidator(_bot_host)]
 OptionText = Annotated[str, BeforeValidator(_option_text)]
 
 
@@ -147,7 +158,12 @@ class BotSettings(_Section):
     """The WebSocket side."""
 
     connect_timeout: float = Field(5.0, gt=0, le=60)  # seconds
-    allow: tuple[str, ...] = ()  # hosts, `*` stands for anything; empty: all but link-local addresses
+    allow: tuple[BotHost, ...] = ()  # names, `*` stands for anything, and networks; empty: all but link-local addresses
+    strict: bool = False  # nothing but what is listed, and private addresses by network alone
+
+    def hosts(self) -> BotHosts:
+        """Return it as the core knows it."""
+        return BotHosts(self.allow, self.strict)
 
 
 class ProfileSettings(BaseModel):

@@ -13,6 +13,7 @@ from typing import Any
 
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.bot_uri import parse_bot_uri
+from sidecar.core.call_facts import facts_of
 from sidecar.core.cause import Cause, reason_headers, warning_headers
 from sidecar.core.errors import ErrorCode
 from sidecar.core.events import StreamEvent, error_body
@@ -200,7 +201,12 @@ class CallControl:
         request = event.request
         user = SipUri.parse(request.uri).user or ""
         profiles = [self._profiles[user]] if user in self._profiles else []
-        options, warnings = resolve_options(options_from_headers(request.headers), [*profiles, self._default_profile])
+        options, warnings = resolve_options(
+            options_from_headers(request.headers),
+            [*profiles, self._default_profile],
+            facts=facts_of(request),
+            hosts=self._bot_hosts,
+        )
         host = parse_bot_uri(options.url).host
         if not self._bot_hosts.allows_host(host):
             raise OptionError("url", f"{host} is not an allowed bot host", sip_status=403)

@@ -15,6 +15,7 @@ class StreamEvent:
     call: str  # the SIP Call-ID
     sequence: int  # counts the events of the stream, from 1
     body: dict[str, Any] | str
+    quiet: bool = False  # not for the log (SUPPRESS_LOG)
 
 
 def error_body(code: int, error: str) -> dict[str, Any]:

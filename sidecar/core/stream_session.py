@@ -141,7 +141,8 @@ class StreamSession:
     def emit(self, kind: str, body: dict[str, Any] | str) -> None:
         """Tell the outside."""
         self._events += 1
-        self._outbox.append(StreamEvent(kind, self.stream, self._call_id, self._events, body))
+        quiet = kind == "json" and self._options.suppress_log
+        self._outbox.append(StreamEvent(kind, self.stream, self._call_id, self._events, body, quiet))
 
     # --- what the caller's side does
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -46,7 +45,9 @@ from sidecar.core.outbox import Outbox
 from sidecar.io.bot_lane import BotLane, SocketLane, TlsLane
 from sidecar.io.bot_stream import BotStream
 from sidecar.io.datagrams import Datagrams
+from sidecar.io.deflating_lane import DeflatingSocketLane, DeflatingTlsLane
 from sidecar.io.readiness import open_readiness
+from sidecar.io.tls_contexts import TlsContexts
 
 log = structlog.get_logger(__name__)
 
@@ -85,7 +86,7 @@ class MediaWorker:
         self._streams: dict[str, BotStream] = {}
         self._by_row: list[BotStream | None] = [None] * settings.capacity
         self._goodbyes: set[BotStream] = set()
-        self._tls = ssl.create_default_context()
+        self._tls = TlsContexts()
         self._stopping = asyncio.Event()
         self._ticker: asyncio.Handle | None = None  # none while there is no stream
 
@@ -142,7 +143,7 @@ class MediaWorker:
     def _open(self, message: OpenStream) -> None:
         leg, options = message.leg, message.options
         try:
-            connection = BotConnection(options.url, headers=options.extra_headers)
+            connection = BotConnection(options.url, headers=options.extra_headers, deflate=not options.message_deflate)
         except ValueError as error:
             self._to_control(StreamRefused(message.stream, str(error)))
             return
@@ -183,12 +184,13 @@ class MediaWorker:
     def _lane(self, connection: BotConnection, options: StreamOptions) -> BotLane:
         channels = 2 if options.mix is MixMode.STEREO else 1
         outbox = Outbox(int(2 * channels * options.rate * self._settings.uplink_seconds))
-        if not connection.secure:
-            return SocketLane(connection, outbox, self._readiness)
-        return TlsLane(connection, outbox, self._tls)
+        plain = options.message_deflate  # the name is mod_audio_stream's: true disables it
+        if connection.secure:
+            return (TlsLane if plain else DeflatingTlsLane)(connection, outbox)
+        return (SocketLane if plain else DeflatingSocketLane)(connection, outbox, self._readiness)
 
     async def _connect(self, stream: BotStream) -> None:
-        await stream.connect(self._settings.bot_hosts, seconds=self._settings.connect_timeout)
+        await stream.connect(self._settings.bot_hosts, self._tls, seconds=self._settings.connect_timeout)
         self._after_input(stream)
 
     def _close(self, stream: BotStream, code: int, reason: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sip import CSeq, NameAddr, Parameters, ReasonHeader, SipError, SipUri, Via
+from sip import CSeq, Headers, NameAddr, Parameters, ReasonHeader, SipError, SipUri, Via
 from sip.error import UnsupportedUriScheme
 from sip.grammar import is_ip_literal, split_outside_quotes
 

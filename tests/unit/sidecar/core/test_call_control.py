@@ -146,6 +146,23 @@ def test_any_other_text_is_an_event_and_no_more(text: str) -> None:
     assert isinstance(rig.heard[-1], CallProgress)
 
 
+@pytest.mark.parametrize("suppressed", [False, True])
+def test_what_a_bot_says_is_kept_out_of_the_log_on_request(suppressed: bool) -> None:
+    rig = CallRig()
+    rig.call({**ANY_BOT, "X-STREAM_SUPPRESS_LOG": str(suppressed)})
+    rig.worker_says(BotConnected(rig.stream))
+    rig.worker_says(BotText(rig.stream, "hello"))
+    assert [event.kind for event in rig.events if event.quiet] == (["json"] if suppressed else [])
+    assert rig.event_kinds() == ["start", "connect", "json"]
+
+
+def test_the_url_of_a_profile_may_name_facts_of_the_call() -> None:
+    rig = CallRig(profiles={"sales": Profile({"url": "ws://bot.example/{to_user}?f={from_user}&x={header:X-Foo}"})})
+    rig.call({"X-Foo": "a b"}, user="sales")
+    opened = next(message for message in rig.told if isinstance(message, OpenStream))
+    assert opened.options.url == "ws://bot.example/sales?f=caller&x=a%20b"
+
+
 def test_a_bot_that_cannot_be_reached_is_a_503_that_says_so() -> None:
     rig = CallRig()
     rig.call(ANY_BOT)
