@@ -7,7 +7,7 @@ to that call's `ReceiveStream`, one at a time; its frames are the same as if all
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from random import Random
 from typing import NamedTuple
@@ -28,7 +28,8 @@ PACKET_BYTES = HEADER_BYTES + FRAME_SAMPLES
 Bytes = NDArray[np.uint8]
 
 STILL_HEARD = 2.0
-"""Seconds for which a call that moved is heard from where it was: the other side moves once it has our answer."""
+"""Seconds for which a call that moved is heard from where it was, until it is heard from where it is: the other side
+moves once it has our answer."""
 
 _MOST_ROUNDS = 100  # packets of one call in a batch: 2 s
 
@@ -191,6 +192,8 @@ class MediaPlane:
         A datagram that fills its whole row did not fit, and is dropped.
         """
         rows = self._routes.find(sources)
+        if self._moved:
+            self._note_arrivals(sources)
         known = rows != NOBODY
         fits = lengths < data.shape[1]
         if not (known & fits).all():
@@ -211,15 +214,22 @@ class MediaPlane:
             if at is not None and at <= now:
                 self._streams[row].handle_timeout(now=now)
                 self._store(row)
-        for row in [row for row, until in self._moved.items() if until <= now]:
-            del self._moved[row]
-            self._routes.remove_row(row, but=self._addresses[row])
+        self._leave([row for row, until in self._moved.items() if until <= now])
         yield from self._slow_frames()
 
     def next_timeout(self) -> float | None:
         """Return when a gap is to be concealed next."""
         deadlines = (self._streams[row].next_timeout() for row in self._waiting)
         return min((at for at in deadlines if at is not None), default=None)
+
+    def _note_arrivals(self, sources: AddressKeys) -> None:
+        """Where a call is heard from its new place, it has left the old one; what came from there before counts."""
+        self._leave([row for row in self._moved if np.isin(sources, self._addresses[row]).any()])
+
+    def _leave(self, rows: Iterable[int]) -> None:
+        for row in rows:
+            del self._moved[row]
+            self._routes.remove_row(row, but=self._addresses[row])
 
     def _rounds(self, rows: Rows) -> Iterator[NDArray[np.int64] | None]:
         """Split a batch so that no row comes twice in a round; None stands for the whole batch.

@@ -25,7 +25,7 @@ from sidecar.io.sip_connection import ConnectionLimits
 from sidecar.io.sip_driver import SipDriver
 from sidecar.io.sip_streams import SipStreams
 from sidecar.settings import Settings, SipSettings
-from sip import Address, SipUri, Timers, UserAgent
+from sip import Address, SipUri, UserAgent
 
 log = structlog.get_logger("sidecar")
 
@@ -155,7 +155,9 @@ def _user_agent(settings: SipSettings, sockets: _SipSockets) -> UserAgent:
         stream_contacts={"TLS": (settings.host, _port(sockets.tls))} if sockets.tls else None,
         advertised=OwnAddresses(settings.host, settings.advertised),
         random=SystemRandom(),
-        timers=Timers(t1=settings.t1, t2=settings.t2, t4=settings.t4),
+        timers=settings.timers(),
+        credentials=settings.credentials(),
+        admission=settings.admission(),
         max_calls=settings.max_calls,
     )
 

@@ -30,6 +30,8 @@ from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.options import OptionError, Profile, resolve_options
 from sidecar.io.network import AUTO
 from sidecar.io.sip_tls import TlsError, client_context, server_context
+from sidecar.secret import Secret
+from sip import Admission, Credentials, Timers
 
 _MOST_CALLS = 4096  # in each 5 ms a quarter of them is sent to, in one batch of datagrams
 _PRIVATE = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7", "fe80::/10")
@@ -98,6 +100,13 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class AuthSettings(_Section):
+    """Who may call, by digest authentication; without users, nobody is asked for a password."""
+
+    realm: str = Field("audio-stream-sidecar", pattern="^[ -~]+$")
+    users: dict[str, Secret] = {}  # the password of each
+
+
 class SipSettings(_Section):
     """The SIP endpoint."""
 
@@ -118,6 +127,30 @@ class SipSettings(_Section):
     t1: float = Field(0.5, gt=0, le=4)  # seconds; RFC 3261, table 4: the round trip
     t2: float = Field(4.0, gt=0, le=32)  # the longest interval between two retransmissions
     t4: float = Field(5.0, gt=0, le=32)  # how long a datagram stays in the network
+    session_expires: int = Field(1800, ge=0, le=86400)  # seconds until a call must be refreshed (RFC 4028); 0: never
+    min_se: int = Field(90, ge=1, le=86400)  # the shortest that we take from others
+    requests_per_second: float = Field(0, ge=0)  # of each source; more are dropped; 0: without limit
+    invites_per_second: float = Field(0, ge=0)  # new calls of all sources; more get 503; 0: without limit
+    auth: AuthSettings = AuthSettings()
+
+    @model_validator(mode="after")
+    def _session_lasts_as_long_as_we_take(self) -> Self:
+        if 0 < self.session_expires < self.min_se:
+            raise ValueError(f"session_expires is {self.session_expires}, and min_se {self.min_se}: it cannot be less")
+        return self
+
+    def timers(self) -> Timers:
+        """Return the times of the SIP core."""
+        return Timers(t1=self.t1, t2=self.t2, t4=self.t4, session_expires=self.session_expires, min_se=self.min_se)
+
+    def admission(self) -> Admission:
+        """Return how much is let in."""
+        return Admission(invites_per_second=self.invites_per_second, requests_per_second=self.requests_per_second)
+
+    def credentials(self) -> Credentials | None:
+        """Return who may call; None: everybody who is allowed to send."""
+        passwords = {user: secret.get_secret_value() for user, secret in self.auth.users.items()}
+        return Credentials(self.auth.realm, passwords) if passwords else None
 
     @model_validator(mode="after")
     def _tls_files_can_be_used(self) -> Self:
