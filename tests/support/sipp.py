@@ -114,7 +114,8 @@ async def run(
     calls: int = 1,
     rate: float = 10.0,
     seconds: float = 0.0,
-    transport: Transport = "udp",
+    transport: Transport | Literal["tcp each"] = "udp",
+    host: str = LOOPBACK,
     media_port: int | None = None,
     arguments: Sequence[str] = (),
     within: float = 30.0,
@@ -122,14 +123,17 @@ async def run(
     """Run a scenario, one of ours by its name, against `target` (host:port), and say what came of it.
 
     `rate` is in new calls a second, `seconds` the length of the pauses of the scenario, `packets` what it
-    plays, and `values` what replaces its `$names`. After `within` seconds what is still up has failed.
+    plays, and `values` what replaces its `$names`. With "tcp each" every call has a connection of its own.
+    After `within` seconds what is still up has failed.
     """
     _write_directory(scenario, directory, values or {}, packets)
     command = [
         *("sipp", target, *_options(calls, free_port(), headers or {}, within=within)),
-        *("-t", {"udp": "u1", "tcp": "t1"}[transport], "-r", f"{rate:g}", "-s", user),
+        *("-t", {"udp": "u1", "tcp": "t1", "tcp each": "tn"}[transport], "-r", f"{rate:g}", "-s", user, "-i", host),
         *("-d", str(round(seconds * 1000)), "-mp", str(media_port or next(_MEDIA_PORTS)), *arguments),
     ]
+    if transport == "tcp each":
+        command += ["-max_socket", "1000"]  # else it wants more file descriptors than there are
     for _ in range(BIND_ATTEMPTS):
         (directory / "errors").unlink(missing_ok=True)
         exit_code = await _finish(command, directory, within + END_SECONDS)

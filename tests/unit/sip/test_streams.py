@@ -220,6 +220,23 @@ def test_each_peer_is_told_the_address_that_it_reaches_us_at() -> None:
     assert b"Contact: <sip:198.51.100.1:5070;transport=tcp>" in agent.datagrams_to_send()[-1][0]
 
 
+def test_a_sips_uri_is_answered_with_one() -> None:
+    """RFC 3261, sections 8.1.1.8 and 12.1.1."""
+    agent = UserAgent(contact=("192.0.2.20", 5070), stream_contacts={"TLS": ("192.0.2.20", 5071)}, random=Random(1))
+    there = StreamAddress("192.0.2.10", 40123, transport="TLS", connection=7)
+    for number, scheme in enumerate(("sip", "SIPS")):
+        via = f"Via: SIP/2.0/TLS 192.0.2.10;branch=z9hG4bK-{number}"
+        uri, contact = f"{scheme}:bot@192.0.2.20", f"<{scheme}:192.0.2.10;transport=tls>"
+        agent.receive_datagram(request(uri=uri, via=via, contact=contact, call_id=scheme, body=OFFER), there, now=0.0)
+        event = agent.next_event()
+        assert isinstance(event, CallReceived)
+        agent.answer(event.call, ANSWER, now=0.0)
+        ours = b"<sip:192.0.2.20:5071;transport=tls>" if scheme == "sip" else b"<sips:192.0.2.20:5071>"
+        assert b"Contact: " + ours in agent.datagrams_to_send()[-1][0]
+    agent.invite(SipUri("h", scheme="sips"), destination=there, from_uri=SipUri("h"), body=OFFER, now=0.0)
+    assert b"Contact: <sips:192.0.2.20:5071>" in agent.datagrams_to_send()[0][0]
+
+
 def _parsed(data: bytes) -> Request:
     message = parse_message(data)
     assert isinstance(message, Request)
