@@ -52,3 +52,17 @@ async def test_a_stop_does_not_wait_for_calls_that_have_ended(tmp_path: Path) ->
             assert not sidecar.agent.idle  # timer K, 5 s: the BYE was answered, and its answer may be sent again
             stopped = loop.time()
         assert loop.time() - stopped < 1.0
+
+
+async def test_a_call_that_its_caller_does_not_refresh_ends(tmp_path: Path) -> None:
+    lasting = {"session_expires": 3, "min_se": 1}  # seconds; it ends a third before (RFC 4028, section 10)
+    async with EchoBot() as bot, sidecar_under_test(stream={"url": bot.url}, sip=lasting) as car:
+        outcome = await sipp.run(
+            "bye_from_peer",
+            car.address,
+            tmp_path,
+            headers={"Supported": "timer"},
+            values={"reason": "SIP;cause=408;text=.Session Expired"},
+        )
+        outcome.assert_all_successful()
+        assert "Session-Expires: 3;refresher=uac" in outcome.log
