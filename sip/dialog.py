@@ -71,7 +71,9 @@ class Dialog:
     @classmethod
     def of_client(cls, request: Request, response: Response, *, destination: Address) -> Dialog:
         """Make the dialog of a 2xx to our INVITE. See RFC 3261, section 12.1.2."""
-        contact = response.contact
+        target: SipUri | None = None
+        with contextlib.suppress(SipError):  # whoever does not say where they are gets an ACK all the same
+            target = None if response.contact is None else _sip_uri(response.contact)
         return cls(
             call_id=request.call_id,
             local=request.headers.get("From") or "",
@@ -81,7 +83,7 @@ class Dialog:
             local_cseq=request.cseq.number,
             remote_cseq=None,
             route_set=response.headers.get_list("Record-Route")[::-1],
-            remote_target=SipUri.parse(request.uri) if contact is None else _sip_uri(contact),
+            remote_target=target or SipUri.parse(request.uri),
             fallback=destination,
         )
 

@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 from tests.support import sipp
 from tests.support.bots import Bot
 from tests.support.sidecar import SidecarUnderTest, sidecar_under_test
 from tests.support.sipp import over_each_transport
+
+pytestmark = pytest.mark.peer("sipp")
 
 QUICK = {"t1": 0.01}
 METHODS = "Allow: .*INVITE.*ACK.*CANCEL.*BYE.*OPTIONS"
@@ -59,6 +63,7 @@ async def ask(car: SidecarUnderTest, directory: Path, refusal: Refusal, transpor
         headers=refusal.headers,
         values=values,
         calls=2,
+        rate=50.0,
         transport=transport,
     )
     outcome.assert_all_successful(2)
@@ -79,6 +84,7 @@ async def call(
         values={"status": str(status), "header": header, "pattern": pattern},
         headers=headers,
         calls=2,
+        rate=50.0,
         transport=transport,
     )
     outcome.assert_all_successful(2)
@@ -91,6 +97,7 @@ async def ask_whether_it_is_there(
         *("options", car.address, directory),
         values={"status": str(status), "header": header, "pattern": pattern},
         calls=2,
+        rate=50.0,
         transport=transport,
     )
     outcome.assert_all_successful(2)
@@ -120,12 +127,12 @@ async def test_a_call_that_cannot_be_taken_is_refused_by_its_number(tmp_path: Pa
 
 
 async def ask_hops(car: SidecarUnderTest, directory: Path, transport: sipp.Transport) -> None:
-    outcome = await sipp.run("too_many_hops", car.address, directory, calls=2, transport=transport)
+    outcome = await sipp.run("too_many_hops", car.address, directory, calls=2, rate=50.0, transport=transport)
     outcome.assert_all_successful(2)
 
 
 async def ask_for_a_codec_that_nobody_has(car: SidecarUnderTest, directory: Path, transport: sipp.Transport) -> None:
-    outcome = await sipp.run("unknown_codec", car.address, directory, calls=2, transport=transport)
+    outcome = await sipp.run("unknown_codec", car.address, directory, calls=2, rate=50.0, transport=transport)
     outcome.assert_all_successful(2)
 
 
@@ -142,7 +149,7 @@ async def test_options_say_what_is_accepted(tmp_path: Path, transport: sipp.Tran
 @over_each_transport
 async def test_when_full_it_says_so_to_calls_and_to_options(tmp_path: Path, transport: sipp.Transport) -> None:
     async with Bot() as bot, sidecar_under_test(stream={"url": bot.url}, sip={**QUICK, "max_calls": 1}) as car:
-        running = sipp.run("call", car.address, tmp_path / "call", seconds=1.0, transport=transport)
+        running = sipp.run("call", car.address, tmp_path / "call", seconds=0.6, transport=transport)
         only = asyncio.create_task(running)
         await bot.connected()
         await asyncio.gather(

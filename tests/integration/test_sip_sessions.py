@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -23,10 +24,12 @@ from tests.support.rtp_receiver import RtpReceiver
 from tests.support.sidecar import SidecarUnderTest, sidecar_under_test
 from tests.support.sipp import over_each_transport
 from tests.support.stalls import measured_stalls
-from tests.support.tones import find_tone, make_tone
+from tests.support.tones import find_tone, gaps, make_tone
+
+pytestmark = pytest.mark.peer("sipp")
 
 QUICK = {"t1": 0.01}
-PART = 0.5  # seconds: before a change, between, and after
+PART = 0.4  # seconds: before a change, between, and after
 CALLER_HZ, BOT_HZ = 437.0, 1130.0
 CHANGES = ["change_by_reinvite", "change_by_update"]
 
@@ -210,7 +213,7 @@ async def test_a_call_goes_on_at_another_address_and_comes_back(tmp_path: Path, 
     async with measured_stalls() as stalls, scene(tmp_path, transport) as on:
 
         async def change(scenario: str) -> None:
-            first, second = await on.play(scenario, "address", values=values, ports=2)
+            first, second = await on.play(scenario, "address", values=values, ports=2, sound=echoing)
             (returned,) = silences(first)
             assert first.packets[returned - 1].at < second.packets[0].at
             assert second.packets[-1].at < first.packets[returned].at
@@ -219,62 +222,42 @@ async def test_a_call_goes_on_at_another_address_and_comes_back(tmp_path: Path, 
             assert_whole([*first.packets[:returned], *second.packets, *first.packets[returned:]])
 
         await asyncio.gather(*(change(scenario) for scenario in CHANGES))
-        # Each port is heard while it is the one that was offered, and dropped while it is not.
-        assert on.car.sidecar.worker.counters.unknown_source > len(CHANGES) * 2 * 50 * PART
     for call in on.bot.calls:
-        assert len(call.heard) == pytest.approx(8000 * 3 * PART, abs=8000 * (0.15 + stalls.total))
+        assert gaps(call.heard[1600:-320], 8000) == [] or stalls.lengths
+        assert find_tone(call.heard[1600:-320], 8000).frequency_hz == pytest.approx(BOT_HZ, abs=2.0)
 
 
 @over_each_transport
-async def test_a_change_that_cannot_be_had_leaves_the_call_as_it_is(tmp_path: Path, transport: sipp.Transport) -> None:
-    async with says() as bot, sipp.listeners() as (at, (ears,)):
-        async with sidecar_under_test(stream={"url": bot.url}, sip=QUICK) as car:
-            outcome = await sipp.run(
-                *("change_refused", car.address, tmp_path), seconds=PART, media_port=at, transport=transport
-            )
-            outcome.assert_all_successful()
-    assert len(ears.packets) > 40 * PART
-
-
-@over_each_transport
-async def test_an_offer_while_another_waits_for_its_answer_is_glare(tmp_path: Path, transport: sipp.Transport) -> None:
+async def test_offers_that_are_refused_or_never_answered(tmp_path: Path, transport: sipp.Transport) -> None:
     async with Bot() as bot, sidecar_under_test(stream={"url": bot.url}, sip=QUICK) as car:
-        outcome = await sipp.run("glare", car.address, tmp_path, calls=3, seconds=0.2, transport=transport)
-        outcome.assert_all_successful(3)
-        await bot.closed(3)
 
-
-@over_each_transport
-@pytest.mark.parametrize("payload_type", [PCMU, PCMA])
-async def test_a_call_without_an_offer_is_made_one(
-    tmp_path: Path, transport: sipp.Transport, payload_type: int
-) -> None:
-    async with says() as bot, sidecar_under_test(stream={"url": bot.url}, sip=QUICK) as car:
-        async with (
-            sipp.listeners() as (at, (ears,)),
-            talking(ears, car.sidecar.rtp_port, payload_type=payload_type),
-        ):
+        async def play(scenario: str) -> sipp.Outcome:
             outcome = await sipp.run(
-                *("late_offer", car.address, tmp_path),
-                values={"format": str(payload_type)},
-                seconds=PART,
-                media_port=at,
-                transport=transport,
+                *(scenario, car.address, tmp_path / scenario), calls=3, rate=30.0, seconds=0.3, transport=transport
             )
-        outcome.assert_all_successful()
-        await bot.closed()
-    assert {packet.data[1] & 0x7F for packet in ears.packets} == {payload_type}
-    assert find_tone(ears.pcm[-3200:-320], 8000).frequency_hz == pytest.approx(BOT_HZ, abs=2.0)
-    assert find_tone(bot.call.heard[320:], 8000).frequency_hz == pytest.approx(CALLER_HZ, abs=2.0)
+            outcome.assert_all_successful(3)
+            return outcome
+
+        scenarios = ["change_refused", "glare", "late_offer_unanswered"]
+        outcomes = await asyncio.gather(*(play(scenario) for scenario in scenarios))
+        await bot.closed(3 * len(scenarios))
+    assert outcomes[2].log.count("Reason: ") >= 3
 
 
 @over_each_transport
-async def test_an_offer_of_ours_that_is_not_answered_ends_the_call(tmp_path: Path, transport: sipp.Transport) -> None:
-    async with Bot() as bot, sidecar_under_test(stream={"url": bot.url}, sip=QUICK) as car:
-        outcome = await sipp.run("late_offer_unanswered", car.address, tmp_path, calls=3, transport=transport)
-        outcome.assert_all_successful(3)
-        await bot.closed(3)
-    assert "Reason: " in outcome.log
+async def test_a_call_without_an_offer_is_made_one(tmp_path: Path, transport: sipp.Transport) -> None:
+    async with scene(tmp_path, transport) as on:
+
+        async def call(payload_type: int) -> None:
+            values = {"format": str(payload_type)}
+            sound = partial(talking, payload_type=payload_type)
+            (ears,) = await on.play("late_offer", f"late-{payload_type}", values=values, sound=sound)
+            assert {packet.data[1] & 0x7F for packet in ears.packets} == {payload_type}
+            assert find_tone(ears.pcm[-2400:-320], 8000).frequency_hz == pytest.approx(BOT_HZ, abs=3.0)
+
+        await asyncio.gather(call(PCMU), call(PCMA))
+    for call_heard in on.bot.calls:
+        assert find_tone(call_heard.heard[320:], 8000).frequency_hz == pytest.approx(CALLER_HZ, abs=2.0)
 
 
 class AnsweringBot(ToneBot):
@@ -311,7 +294,13 @@ async def test_early_media_are_heard_before_the_answer(tmp_path: Path, transport
 @over_each_transport
 async def test_early_media_that_nobody_acknowledges_end_in_504(tmp_path: Path, transport: sipp.Transport) -> None:
     async with says() as bot, sidecar_under_test(stream={"url": bot.url, "answer": "early"}, sip=QUICK) as car:
-        outcome = await sipp.run("early_media_unacknowledged", car.address, tmp_path, calls=3, transport=transport)
+        outcome = await sipp.run(
+            *("early_media_unacknowledged", car.address, tmp_path),
+            calls=3,
+            rate=30.0,
+            transport=transport,
+            arguments=sipp.TAKES_COPIES,
+        )
         outcome.assert_all_successful(3)
         await bot.closed(3)
     assert outcome.log.count("SIP/2.0 183") >= 3 * 6  # at 0, 1, 3, 7, 15, 31 and 63 T1, also over streams (RFC 3262, 3)

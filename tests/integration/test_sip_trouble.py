@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,8 @@ from tests.support.bots import Bot, RawServer
 from tests.support.sidecar import sidecar_under_test
 from tests.support.sipp import over_each_transport
 from tests.support.stalls import measured_stalls
+
+pytestmark = pytest.mark.peer("sipp")
 
 QUICK = {"t1": 0.01}  # 64 T1, the life of a transaction, are 0.64 s
 COPIES = 300
@@ -33,7 +36,7 @@ async def test_a_storm_of_copies_is_one_call_and_harms_none(
             rate=100.0,
             seconds=0.2,
             transport=transport,
-            arguments=("-default_behaviors", "all,-abortunexp"),
+            arguments=sipp.TAKES_COPIES,
         )
         storm = asyncio.create_task(running)
         while counters.requests_received < COPIES and not storm.done():  # noqa: ASYNC110
@@ -52,9 +55,10 @@ async def test_a_storm_of_copies_is_one_call_and_harms_none(
 @over_each_transport
 async def test_a_lost_ack_ends_the_call_and_a_late_one_does_not(tmp_path: Path, transport: sipp.Transport) -> None:
     async with Bot() as bot, sidecar_under_test(stream={"url": bot.url}, sip=QUICK) as car:
+        several: dict[str, Any] = {"calls": 3, "rate": 30.0, "transport": transport, "arguments": sipp.TAKES_COPIES}
         lost, late = await asyncio.gather(
-            sipp.run("lost_ack", car.address, tmp_path / "lost", calls=3, transport=transport),
-            sipp.run("late_ack", car.address, tmp_path / "late", calls=3, seconds=0.3, transport=transport),
+            sipp.run("lost_ack", car.address, tmp_path / "lost", **several),
+            sipp.run("late_ack", car.address, tmp_path / "late", seconds=0.3, **several),
         )
         lost.assert_all_successful(3)
         late.assert_all_successful(3)
@@ -71,7 +75,7 @@ async def test_requests_that_miss_their_call_leave_it_alone(tmp_path: Path, tran
         scenarios = ["wrong_to_tag", "merged", "cancel_too_late", "bye_after_the_end"]
         outcomes = await asyncio.gather(
             *(
-                sipp.run(name, car.address, tmp_path / name, calls=3, seconds=0.2, transport=transport)
+                sipp.run(name, car.address, tmp_path / name, calls=3, rate=30.0, seconds=0.1, transport=transport)
                 for name in scenarios
             )
         )
@@ -88,10 +92,14 @@ async def test_requests_that_miss_their_call_leave_it_alone(tmp_path: Path, tran
 async def test_100_comes_at_once_and_a_call_that_is_cancelled_leaves_nothing(
     tmp_path: Path, transport: sipp.Transport
 ) -> None:
-    async with measured_stalls() as stalls, RawServer() as bot, sidecar_under_test(stream={"url": bot.url}) as car:
+    async with (
+        measured_stalls() as stalls,
+        RawServer() as bot,
+        sidecar_under_test(stream={"url": bot.url}, sip=QUICK) as car,
+    ):
         trying, given_up = await asyncio.gather(
-            sipp.run("trying", car.address, tmp_path / "trying", calls=5, transport=transport),
-            sipp.run("cancel", car.address, tmp_path / "cancel", calls=5, seconds=0.3, transport=transport),
+            sipp.run("trying", car.address, tmp_path / "trying", calls=5, rate=50.0, transport=transport),
+            sipp.run("cancel", car.address, tmp_path / "cancel", calls=5, rate=50.0, seconds=0.2, transport=transport),
         )
         trying.assert_all_successful(5)
         given_up.assert_all_successful(5)

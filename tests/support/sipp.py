@@ -40,6 +40,12 @@ PARTS = sorted((SCENARIOS / "parts").iterdir())
 Transport = Literal["udp", "tcp"]
 over_each_transport = pytest.mark.parametrize("transport", get_args(Transport))
 
+TAKES_COPIES = ("-default_behaviors", "all,-abortunexp")
+"""Arguments: a call goes on when something comes that the scenario does not wait for.
+
+Else a copy of a message ends it, over TCP any, and over UDP one to which the scenario has not reacted.
+"""
+
 CALLS_WITH_MESSAGES = 50
 BIND_ATTEMPTS = 4
 END_SECONDS = 5.0
