@@ -74,7 +74,7 @@ async def running(
 async def until_ready(log: Path) -> None:
     """Wait until the sidecar says so: a port that listens may be another program's."""
     async with asyncio.timeout(START_SECONDS):
-        while b"ready" not in log.read_bytes():
+        while b"ready" not in log.read_bytes():  # noqa: ASYNC110, ASYNC240  it is a file, and short
             await asyncio.sleep(0.05)
 
 
