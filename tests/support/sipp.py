@@ -127,19 +127,21 @@ async def run(
     After `within` seconds what is still up has failed.
     """
     _write_directory(scenario, directory, values or {}, packets)
-    command = [
-        *("sipp", target, *_options(calls, free_port(), headers or {}, within=within)),
+    of_the_run = [
         *("-t", {"udp": "u1", "tcp": "t1", "tcp each": "tn"}[transport], "-r", f"{rate:g}", "-s", user, "-i", host),
-        *("-d", str(round(seconds * 1000)), "-mp", str(media_port or next(_MEDIA_PORTS)), *arguments),
+        *("-d", str(round(seconds * 1000)), *arguments),
     ]
     if transport == "tcp each":
-        command += ["-max_socket", "1000"]  # else it wants more file descriptors than there are
+        of_the_run += ["-max_socket", "1000"]  # else it wants more file descriptors than there are
     for _ in range(BIND_ATTEMPTS):
         (directory / "errors").unlink(missing_ok=True)
+        options = _options(calls, free_port(), headers or {}, within=within)
+        ports_of_media = ("-mp", str(media_port or next(_MEDIA_PORTS)))
+        command = ["sipp", target, *options, *of_the_run, *ports_of_media]
         exit_code = await _finish(command, directory, within + END_SECONDS)
         if "Unable to bind" not in _read(directory / "errors") + _read(directory / "output"):
             break
-        await asyncio.sleep(0.5)  # no call was placed: somebody else had the port for a moment
+        await asyncio.sleep(0.2)  # no call was placed: somebody else had a port
     return _outcome(directory, exit_code)
 
 

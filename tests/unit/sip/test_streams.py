@@ -95,6 +95,15 @@ def test_a_message_without_known_length_is_the_end_of_the_stream(data: bytes) ->
         StreamFramer().receive_data(data)
 
 
+@pytest.mark.parametrize("wrong", [b"OPTIONS sip:h SIP/2.0\r\nVia: x\r\n\r\n", b"x" * 70_000])
+def test_a_message_is_not_lost_because_of_what_follows_it(wrong: bytes) -> None:
+    framer = StreamFramer()
+    assert framer.receive_data(MESSAGES[0] + wrong) == [MESSAGES[0]]
+    assert framer.is_amid_message
+    with pytest.raises(SipError):
+        framer.receive_data(b"")
+
+
 def test_sizes_are_bounded() -> None:
     for data in (b"x" * 200, b"A: b\r\nl: 200\r\n\r\n"):
         with pytest.raises(MessageTooLarge):
