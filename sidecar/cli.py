@@ -171,6 +171,10 @@ def call(
         float | None, typer.Option(min=0.1, max=3600, help="How long to talk. [what is said, and 1 s]")
     ] = None,
     codec: Annotated[CodecName, typer.Option(help="The codec to offer.")] = CodecName.PCMU,
+    ca: Annotated[
+        Path | None,
+        typer.Option(metavar="PEM", help="Who must have signed the certificate, over TLS. [one the system trusts]"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Place a test call, and tell what is heard.
@@ -188,6 +192,8 @@ def call(
     target, headers, signal = _target(sip_uri), [_header(text) for text in header or ()], _signal(play)
     if record is not None:
         _check_writable(record, "--record")
+    if ca is not None:
+        _check_authority(ca)
     log_to_stderr("warning")
     plan = CallPlan(
         target=target,
@@ -195,6 +201,7 @@ def call(
         seconds=seconds or min(len(signal) / CLOCK_RATE + 1, 3600),
         headers=headers,
         codec=Codec[codec.name],
+        tls_ca=ca,
     )
     try:
         with call_progress(plan.seconds) as progress:
@@ -209,6 +216,40 @@ def call(
         print_error("stopped before the end")
     if not result.answered or result.stopped:
         raise typer.Exit(_FAILED)
+
+
+@app.command()
+def bench(
+    calls: Annotated[int, typer.Option(min=1, max=4096, help="How many calls talk at once.")] = 100,
+    seconds: Annotated[float, typer.Option(min=1, max=86400, help="For how long they are measured.")] = 10.0,
+    mix: Annotated[str, typer.Option(help="Whose voice the bots hear: mono, callee, mixed or stereo.")] = "mono",
+    rate: Annotated[str, typer.Option(help="Samples a second, from and to the bots: 8k to 48k.")] = "16k",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Place many calls at once through a sidecar of its own, and tell what 20 ms of one cost.
+
+    Callers, bots and the sidecar are processes of this machine. It needs Linux, and a C compiler.
+    """
+    from sidecar.bench import BenchError, BenchPlan, run_bench
+    from sidecar.console import bench_progress, print_error, print_figures, print_json
+    from sidecar.core.options import OptionError, Profile, resolve_options
+
+    given = {"url": "ws://localhost", "mix": mix, "rate": rate}
+    try:
+        options, _ = resolve_options({}, [Profile(given)])
+    except OptionError as error:
+        raise typer.BadParameter(error.reason, param_hint=f"--{error.name}") from None
+    try:
+        with bench_progress() as show:
+            figures = _run(run_bench(BenchPlan(calls, seconds, options.mix, options.rate), on_state=show))
+    except (BenchError, OSError) as error:
+        _fail(str(error))
+    if as_json:
+        print_json(figures.as_json())
+    else:
+        print_figures(figures)
+    for problem in figures.problems:
+        print_error(problem)
 
 
 def main() -> None:
@@ -237,10 +278,24 @@ def _fail(text: str, *, code: int = _FAILED) -> NoReturn:
 
 def _taken_ports(settings: Settings) -> str:
     """Name the ports that could not be had: the system's error does not."""
-    from sidecar.io.network import why_not
+    from socket import SOCK_DGRAM, SOCK_STREAM
 
-    ports = (("SIP", settings.sip.host, settings.sip.port), ("RTP", settings.rtp.host, settings.rtp.port))
-    return ", ".join(f"{name} on {host}:{port}: {why}" for name, host, port in ports if (why := why_not(host, port)))
+    from sidecar.io.network import why_not
+    from sip.grammar import format_host_port
+
+    sip, rtp = settings.sip, settings.rtp
+    ports = [
+        ("SIP", sip.host, sip.port, SOCK_DGRAM),
+        ("SIP over TCP", sip.host, sip.port, SOCK_STREAM),
+        ("RTP", rtp.host, rtp.port, SOCK_DGRAM),
+    ]
+    if sip.tls_certificate is not None:
+        ports.append(("SIP over TLS", sip.host, sip.tls_port, SOCK_STREAM))
+    return ", ".join(
+        f"{name} on {format_host_port(host, port)}: {why}"
+        for name, host, port, kind in ports
+        if (why := why_not(host, port, kind))
+    )
 
 
 def _tell(result: CallResult, recording: str | None, *, as_json: bool) -> None:
@@ -278,8 +333,8 @@ def _target(text: str) -> SipUri:
     except SipError as error:
         raise typer.BadParameter(str(error), param_hint="SIP-URI") from None
     transport = (target.parameters.get("transport") or "udp").lower()
-    if target.scheme != "sip" or transport != "udp":
-        raise typer.BadParameter("only sip: over UDP is supported", param_hint="SIP-URI")
+    if transport not in ("udp", "tcp", "tls"):
+        raise typer.BadParameter("only UDP, TCP and TLS are supported", param_hint="SIP-URI")
     return target
 
 
@@ -302,6 +357,15 @@ def _signal(play: Path | None) -> Pcm:
         return read_speech(play)
     except WavError as error:
         raise typer.BadParameter(str(error), param_hint="--play") from None
+
+
+def _check_authority(path: Path) -> None:
+    from sidecar.io.sip_tls import TlsError, client_context
+
+    try:
+        client_context(path)
+    except TlsError as error:
+        raise typer.BadParameter(str(error), param_hint="--ca") from None
 
 
 def _check_writable(path: Path, option: str) -> None:

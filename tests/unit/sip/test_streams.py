@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sip import CallEnded, CallReceived, EndCause, Request, SipError, SipUri, StreamAddress, StreamFramer, parse_message
+from sip import (
+    CallEnded,
+    CallReceived,
+    EndCause,
+    Request,
+    SipError,
+    SipUri,
+    StreamAddress,
+    StreamFramer,
+    UserAgent,
+    parse_message,
+)
 from sip.error import MessageTooLarge
 from sip.via import Address
 from tests.support.dialogs import ANSWER
@@ -54,6 +66,23 @@ def test_a_ping_gets_a_pong_and_a_line_end_between_messages_is_forgiven() -> Non
 
 
 @pytest.mark.parametrize(
+    ("data", "is_amid"),
+    [
+        (b"", False),
+        (b"\r\n", False),
+        (b"\r\n\r", False),
+        (b"\r\nO", True),
+        (MESSAGES[0][:-1], True),
+        (MESSAGES[0], False),
+    ],
+)
+def test_a_framer_knows_half_a_message_from_half_a_ping(data: bytes, is_amid: bool) -> None:
+    framer = StreamFramer()
+    framer.receive_data(data)
+    assert framer.is_amid_message is is_amid
+
+
+@pytest.mark.parametrize(
     "data",
     [
         b"OPTIONS sip:h SIP/2.0\r\nVia: x\r\n\r\n",
@@ -64,6 +93,15 @@ def test_a_ping_gets_a_pong_and_a_line_end_between_messages_is_forgiven() -> Non
 def test_a_message_without_known_length_is_the_end_of_the_stream(data: bytes) -> None:
     with pytest.raises(SipError):
         StreamFramer().receive_data(data)
+
+
+@pytest.mark.parametrize("wrong", [b"OPTIONS sip:h SIP/2.0\r\nVia: x\r\n\r\n", b"x" * 70_000])
+def test_a_message_is_not_lost_because_of_what_follows_it(wrong: bytes) -> None:
+    framer = StreamFramer()
+    assert framer.receive_data(MESSAGES[0] + wrong) == [MESSAGES[0]]
+    assert framer.is_amid_message
+    with pytest.raises(SipError):
+        framer.receive_data(b"")
 
 
 def test_sizes_are_bounded() -> None:
@@ -165,6 +203,47 @@ def test_requests_in_the_dialog_go_by_the_transport_of_the_target(contact: str, 
     peer.agent.receive_datagram(response(_parsed(bye), 200), CALLER, now=0.0)
     peer.wait(100.0)
     assert peer.agent.idle
+
+
+def test_each_peer_is_told_the_address_that_it_reaches_us_at() -> None:
+    reached_at = {"192.0.2.10": "192.0.2.20", "198.51.100.7": "198.51.100.1", "2001:db8::7": "2001:db8::1"}
+    agent = UserAgent(
+        contact=("0.0.0.0", 5070),
+        stream_contacts={"TLS": ("0.0.0.0", 5071)},
+        advertised=reached_at.__getitem__,
+        random=Random(1),
+    )
+    for destination, ours in (
+        (("192.0.2.10", 5060), "192.0.2.20:5070"),
+        (StreamAddress("2001:db8::7", 5061, transport="TLS"), "[2001:db8::1]:5071"),
+    ):
+        agent.invite(SipUri("h"), destination=destination, from_uri=SipUri("h"), body=OFFER, now=0.0)
+        invite = _parsed(agent.datagrams_to_send()[0][0])
+        assert str(invite.via).split()[1].partition(";")[0] == ours
+        assert invite.contact is not None
+        assert invite.contact.uri.startswith(f"sip:{ours}")
+    agent.receive_datagram(tcp(body=OFFER), StreamAddress("198.51.100.7", 40123, connection=7), now=0.0)
+    event = agent.next_event()
+    assert isinstance(event, CallReceived)
+    agent.answer(event.call, ANSWER, now=0.0)
+    assert b"Contact: <sip:198.51.100.1:5070;transport=tcp>" in agent.datagrams_to_send()[-1][0]
+
+
+def test_a_sips_uri_is_answered_with_one() -> None:
+    """RFC 3261, sections 8.1.1.8 and 12.1.1."""
+    agent = UserAgent(contact=("192.0.2.20", 5070), stream_contacts={"TLS": ("192.0.2.20", 5071)}, random=Random(1))
+    there = StreamAddress("192.0.2.10", 40123, transport="TLS", connection=7)
+    for number, scheme in enumerate(("sip", "SIPS")):
+        via = f"Via: SIP/2.0/TLS 192.0.2.10;branch=z9hG4bK-{number}"
+        uri, contact = f"{scheme}:bot@192.0.2.20", f"<{scheme}:192.0.2.10;transport=tls>"
+        agent.receive_datagram(request(uri=uri, via=via, contact=contact, call_id=scheme, body=OFFER), there, now=0.0)
+        event = agent.next_event()
+        assert isinstance(event, CallReceived)
+        agent.answer(event.call, ANSWER, now=0.0)
+        ours = b"<sip:192.0.2.20:5071;transport=tls>" if scheme == "sip" else b"<sips:192.0.2.20:5071>"
+        assert b"Contact: " + ours in agent.datagrams_to_send()[-1][0]
+    agent.invite(SipUri("h", scheme="sips"), destination=there, from_uri=SipUri("h"), body=OFFER, now=0.0)
+    assert b"Contact: <sips:192.0.2.20:5071>" in agent.datagrams_to_send()[0][0]
 
 
 def _parsed(data: bytes) -> Request:
