@@ -26,7 +26,11 @@ from sidecar.core.link import (
     BotConnected,
     BotFailed,
     BotText,
+    ChangeLeg,
     FromWorker,
+    LegChanged,
+    LegRefused,
+    MediaLeg,
     OpenStream,
     PlaybackDrained,
     StartMedia,
@@ -131,6 +135,8 @@ class MediaWorker:
             return
         if isinstance(message, StartMedia):
             self._bridge.start(stream.row, sends=message.sends)
+        elif isinstance(message, ChangeLeg):
+            self._change_leg(stream, message.leg)
         else:
             self._close(stream, message.code, message.reason)
 
@@ -142,14 +148,15 @@ class MediaWorker:
             self._to_control(StreamRefused(message.stream, str(error)))
             return
         row = self._plane.open(
-            codec=Codec[leg.codec],
-            payload_type=leg.payload_type,
-            send_payload_type=leg.send_payload_type,
-            destination=address_key(leg.host, leg.port),
-            sources=[address_key(host, leg.port) for host in leg.sources],
+            codec=Codec[leg.codec] if leg else Codec.PCMU,
+            payload_type=leg.payload_type if leg else 0,
+            send_payload_type=leg.send_payload_type if leg else 0,
+            destination=address_key(leg.host, leg.port) if leg else None,
+            sources=[address_key(host, leg.port) for host in leg.sources] if leg else [],
         )
         if row is None:
-            self._to_control(StreamRefused(message.stream, f"no room, or {leg.host}:{leg.port} is in another call"))
+            why = f"no room, or {leg.host}:{leg.port} is in another call" if leg else "no room"
+            self._to_control(StreamRefused(message.stream, why))
             return
         self._bridge.open(row, options, playout_seconds=self._settings.playout_seconds)
         stream = BotStream(message.stream, row, options, connection, self._lane(connection, options))
@@ -159,6 +166,20 @@ class MediaWorker:
             self._bridge.start_clock()
             self._ticker = self._loop.call_soon(self._on_tick)
         stream.connecting = self._tasks.create_task(self._connect(stream))
+
+    def _change_leg(self, stream: BotStream, leg: MediaLeg) -> None:
+        done = self._plane.change(
+            stream.row,
+            codec=Codec[leg.codec],
+            payload_type=leg.payload_type,
+            send_payload_type=leg.send_payload_type,
+            destination=address_key(leg.host, leg.port),
+            sources=[address_key(host, leg.port) for host in leg.sources],
+            now=self._loop.time(),
+        )
+        self._to_control(
+            LegChanged(stream.name) if done else LegRefused(stream.name, f"{leg.host}:{leg.port} is in another call")
+        )
 
     def _lane(self, connection: BotConnection, options: StreamOptions) -> BotLane:
         channels = 2 if options.mix is MixMode.STEREO else 1
