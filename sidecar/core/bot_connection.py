@@ -34,8 +34,8 @@ _MAX_REASON_BYTES = 123  # of a close frame: RFC 6455, section 5.5
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])[ \r]")
 _FINAL_BINARY = 0x80 | Opcode.BINARY
 
-# No message of ours refers to one before it, so that any may be dropped; little memory, since PCM hardly shrinks.
-_DEFLATE = ClientPerMessageDeflateFactory(client_no_context_takeover=True, compress_settings={"memLevel": 5})
+# No message of ours refers to one before it, so that any may be dropped. PCM hardly shrinks: little effort is enough.
+_DEFLATE = ClientPerMessageDeflateFactory(client_no_context_takeover=True, compress_settings={"level": 1})
 
 
 @dataclass(frozen=True, slots=True)
