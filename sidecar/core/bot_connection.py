@@ -29,6 +29,9 @@ MAX_TEXT_BYTES = 16 << 20
 _FRAMES_A_READ = 64
 _LEAST_FRAME_BYTES, _LEAST_OTHER_FRAME_BYTES = 16, 256
 
+# What compressed messages may become in one read: a few KiB of them could keep the media loop busy for long.
+_MOST_INFLATED_BYTES = 4 << 20
+
 _MAX_RESPONSE_BYTES = 64 << 10
 _MAX_REASON_BYTES = 123  # of a close frame: RFC 6455, section 5.5
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])[ \r]")
@@ -75,7 +78,8 @@ class BotConnection:
     def __init__(self, url: str, *, headers: Mapping[str, str], deflate: bool = False) -> None:
         self.uri = parse_bot_uri(url)
         extensions = [_DEFLATE] if deflate else None
-        self._protocol = ClientProtocol(self.uri, extensions=extensions, max_size=MAX_TEXT_BYTES)
+        max_size = _MOST_INFLATED_BYTES if deflate else MAX_TEXT_BYTES
+        self._protocol = ClientProtocol(self.uri, extensions=extensions, max_size=max_size)
         self._headers = headers
         self._events: list[ConnectionEvent] = []
         self._audio: list[bytes] = []
@@ -84,7 +88,7 @@ class BotConnection:
         self._left_is_audio = False
         self._fragmented = False
         self._text: bytearray | None = None  # of a message of which more is to come
-        self._frames_allowed = self._other_frames_allowed = 0
+        self._frames_allowed = self._other_frames_allowed = self._inflated = 0
         self._over = False
         self._library_used = False  # since `data_to_send`: asking it each time costs as much as reading a frame
 
@@ -119,7 +123,7 @@ class BotConnection:
             data = self._receive_response()
         elif self._head:
             data, self._head = self._head + data, b""
-        at, end = 0, len(data)
+        at, end, self._inflated = 0, len(data), 0
         self._frames_allowed = _FRAMES_A_READ + end // _LEAST_FRAME_BYTES
         self._other_frames_allowed = _FRAMES_A_READ + end // _LEAST_OTHER_FRAME_BYTES
         while at < end and not self._over:
@@ -268,7 +272,10 @@ class BotConnection:
             self._end(Failed(*_explain(failure)))
 
     def _receive_frame(self, frame: Frame) -> None:
-        if frame.opcode is Opcode.CLOSE:
+        self._inflated += len(frame.data)
+        if self.deflates and self._inflated > _MOST_INFLATED_BYTES:
+            self.refuse("more than it seems")
+        elif frame.opcode is Opcode.CLOSE:
             received = self._protocol.close_rcvd
             code = CloseCode.NO_STATUS_RCVD if received is None else received.code
             self._end(Closed(code, "" if received is None else received.reason))
