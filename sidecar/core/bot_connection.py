@@ -67,6 +67,7 @@ class Failed:
 
     code: ErrorCode
     error: str
+    forbidden: bool = False  # the bot's address is none that may be called
 
 
 ConnectionEvent = Opened | TextReceived | Closed | Failed
@@ -146,9 +147,9 @@ class BotConnection:
         self._end(Failed(ErrorCode.IO, "connection lost"))
         self._protocol.receive_eof()
 
-    def fail(self, code: ErrorCode, error: str) -> None:
-        """The socket is broken, or too much time has passed."""
-        self._end(Failed(code, error))
+    def fail(self, code: ErrorCode, error: str, *, forbidden: bool = False) -> None:
+        """The socket is broken, too much time has passed, or the bot must not be called."""
+        self._end(Failed(code, error, forbidden))
 
     def refuse(self, why: str) -> None:
         """The bot asks too much: say so, and end it (RFC 6455, section 7.4.1: 1008)."""
