@@ -300,8 +300,8 @@ class MediaWorker:
             case Closed(code, reason):
                 self._to_control(BotClosed(stream.name, code, reason))
                 self._bridge.drain(stream.row)
-            case Failed(code, error):
-                self._to_control(BotFailed(stream.name, code, error))
+            case Failed(code, error, forbidden):
+                self._to_control(BotFailed(stream.name, code, error, forbidden))
 
     def _on_tick(self) -> None:
         """Send the RTP that is due, and whatever else time brings."""
