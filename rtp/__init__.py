@@ -1,24 +1,30 @@
 """RTP for many calls at once, without I/O and without a clock."""
 
+from rtp.codec import CLOCK_RATE, Codec
 from rtp.errors import RtpError
-from rtp.g711 import CLOCK_RATE, Codec
 from rtp.jitter_buffer import JitterBuffer
-from rtp.media_plane import PACKET_BYTES, Frames, MediaPlane, PlaneCounters
+from rtp.leg import Leg
+from rtp.media_plane import MediaPlane, PlaneCounters
 from rtp.pacer import Pacer
 from rtp.packet import RtpPacket
-from rtp.pcm import FRAME_MS, Pcm, Rows, frame_samples, interleave, mix
-from rtp.receive_stream import ReceiveCounters, ReceiveStream
+from rtp.payload_coding import prepare
+from rtp.pcm import FRAME_MS, Frames, Pcm, Rows, frame_samples, interleave, mix
+from rtp.receive_counters import ReceiveCounters
+from rtp.receive_stream import ReceiveStream, TelephoneEvent
 from rtp.resampler import Resampler
 from rtp.routes import AddressKeys, address_key, address_of_key
+from rtp.send_rows import PACKET_BYTES, PACKETS_A_FRAME
 
 __all__ = [
     "CLOCK_RATE",
     "FRAME_MS",
+    "PACKETS_A_FRAME",
     "PACKET_BYTES",
     "AddressKeys",
     "Codec",
     "Frames",
     "JitterBuffer",
+    "Leg",
     "MediaPlane",
     "Pacer",
     "Pcm",
@@ -29,9 +35,11 @@ __all__ = [
     "Rows",
     "RtpError",
     "RtpPacket",
+    "TelephoneEvent",
     "address_key",
     "address_of_key",
     "frame_samples",
     "interleave",
     "mix",
+    "prepare",
 ]
