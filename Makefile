@@ -1,7 +1,7 @@
 # What is slow has a target of its own; `make ci` is what every change must pass.
 BIN := .venv/bin
 
-.PHONY: ci format lint types imports test coverage fuzz simulate
+.PHONY: ci format lint types imports test coverage fuzz simulate bench fuzz-guided
 
 ci: lint types imports test coverage
 
@@ -25,10 +25,21 @@ imports: .venv/installed-dev
 	$(BIN)/lint-imports
 
 fuzz: .venv/installed-dev
-	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -q tests/unit/sip/test_agent_fuzz.py tests/unit/sip/test_parser.py
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -q tests/unit/sip/test_agent_fuzz.py tests/unit/sip/test_parser.py tests/fuzz
+
+FUZZ_SECONDS := 60
+fuzz-guided: .venv/installed-dev  # for FUZZ_SECONDS each; what it finds stays here as crash-HASH
+	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
+	for target in parser description framer digest agent; do \
+	  $(BIN)/python -m tests.fuzz.guided $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
 
 simulate: .venv/installed-dev
 	SIP_SEEDS=1000 $(BIN)/python -m pytest -q tests/simulation
+
+bench: .venv/installed-dev  # the table of docs/performance.md; on a machine that does nothing else
+	for calls in 1 10 100 300 500; do $(BIN)/sidecar bench --calls $$calls --seconds 20 --json; done
+	$(BIN)/sidecar bench --calls 500 --seconds 20 --mix stereo --json
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest --cov --cov-report=

@@ -2,8 +2,8 @@
 
     python bench/concealment.py [speech.wav ...]
 
-Without a file, espeak-ng (from the system's packages) speaks. Each 20 ms packet is lost by chance, all seeds alike for all
-ways. The signal-to-noise ratio is of the lost parts alone; the log-spectral distance too. PESQ (ITU-T P.862) is of the
+Without a file, espeak-ng (from the system's packages) speaks. Each 20 ms packet is lost by chance, alike for all ways.
+The signal-to-noise ratio is of the lost parts alone; the log-spectral distance too. PESQ (ITU-T P.862) is of the
 whole, if the package `pesq` is installed.
 """
 

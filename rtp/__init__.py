@@ -1,7 +1,10 @@
 """RTP for many calls at once, without I/O and without a clock."""
 
 from rtp.codec import CLOCK_RATE, Codec
+from rtp.dtmf_receiver import Digit, DtmfCounters, DtmfReceiver
+from rtp.dtmf_sender import DtmfSender, EventPacket
 from rtp.errors import RtpError
+from rtp.event_payload import DIGITS, EventPayload
 from rtp.jitter_buffer import JitterBuffer
 from rtp.leg import Leg
 from rtp.media_plane import MediaPlane, PlaneCounters
@@ -17,11 +20,18 @@ from rtp.send_rows import PACKET_BYTES, PACKETS_A_FRAME
 
 __all__ = [
     "CLOCK_RATE",
+    "DIGITS",
     "FRAME_MS",
     "PACKETS_A_FRAME",
     "PACKET_BYTES",
     "AddressKeys",
     "Codec",
+    "Digit",
+    "DtmfCounters",
+    "DtmfReceiver",
+    "DtmfSender",
+    "EventPacket",
+    "EventPayload",
     "Frames",
     "JitterBuffer",
     "Leg",

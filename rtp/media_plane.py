@@ -27,7 +27,8 @@ from rtp.routes import NOBODY, AddressKeys, Routes
 from rtp.send_rows import SendRows
 
 STILL_HEARD = 2.0
-"""Seconds for which a call that moved is heard from where it was: the other side moves once it has our answer."""
+"""Seconds for which a call that moved is heard from where it was, until it is heard from where it is: the other side
+moves once it has our answer."""
 
 _RECENT = HISTORY_MS // FRAME_MS  # payloads that are kept of each call
 _LONGEST_PLAIN = max(codec.frame_bytes for codec in Codec)
@@ -195,6 +196,8 @@ class MediaPlane:
         A datagram that fills its whole row did not fit, and is dropped.
         """
         rows = self._routes.find(sources)
+        if self._moved:
+            self._note_arrivals(sources)
         known = rows != NOBODY
         fits = lengths < data.shape[1]
         if not (known & fits).all():
@@ -218,9 +221,7 @@ class MediaPlane:
             if at is not None and at <= now:
                 self._streams[row].handle_timeout(now=now)
                 self._store(row)
-        for row in [row for row, until in self._moved.items() if until <= now]:
-            del self._moved[row]
-            self._routes.remove_row(row, but=self._addresses[row])
+        self._leave([row for row, until in self._moved.items() if until <= now])
         yield from self._slow_frames()
 
     def next_timeout(self) -> float | None:
@@ -228,6 +229,15 @@ class MediaPlane:
         deadlines = [at for row in self._waiting if (at := self._streams[row].next_timeout()) is not None]
         deadlines += (self._arrived[self._fast] + PAUSE_AFTER).tolist()
         return min(deadlines, default=None)
+
+    def _note_arrivals(self, sources: AddressKeys) -> None:
+        """Where a call is heard from its new place, it has left the old one; what came from there before counts."""
+        self._leave([row for row in self._moved if np.isin(sources, self._addresses[row]).any()])
+
+    def _leave(self, rows: Iterable[int]) -> None:
+        for row in rows:
+            del self._moved[row]
+            self._routes.remove_row(row, but=self._addresses[row])
 
     def _rounds(self, rows: Rows) -> Iterator[NDArray[np.int64] | None]:
         """Split a batch so that no row comes twice in a round; None stands for the whole batch.

@@ -115,9 +115,7 @@ class ReceiveStream:
         if packet.ssrc != self.ssrc or not -FARTHEST_BEHIND <= ahead <= FARTHEST_AHEAD:
             self._consider(packet, now=now)
             return
-        if self._candidate is not None:
-            self._candidate = None
-            self.counters.ignored += 1
+        self._candidate = None
         if ahead < 0:
             self._drop_old(packet)
         elif packet.sequence_number in self._waiting:
@@ -216,12 +214,12 @@ class ReceiveStream:
         Then both are played: nothing that was said is lost.
         """
         first, self._candidate = self._candidate, packet
-        if first is None:
+        self.counters.ignored += 1
+        if first is None or packet.ssrc != first.ssrc:
             return
-        follows = packet.sequence_number == next_sequence_number(first.sequence_number)
-        if packet.ssrc != first.ssrc or not follows:
-            self.counters.ignored += 1
+        if packet.sequence_number != next_sequence_number(first.sequence_number):
             return
+        self.counters.ignored -= 2
         self._restart(first)
         self._play(first, arrival=now)
         self._play(packet, arrival=now)

@@ -211,6 +211,40 @@ def call(
         raise typer.Exit(_FAILED)
 
 
+@app.command()
+def bench(
+    calls: Annotated[int, typer.Option(min=1, max=4096, help="How many calls talk at once.")] = 100,
+    seconds: Annotated[float, typer.Option(min=1, max=86400, help="For how long they are measured.")] = 10.0,
+    mix: Annotated[str, typer.Option(help="Whose voice the bots hear: mono, callee, mixed or stereo.")] = "mono",
+    rate: Annotated[str, typer.Option(help="Samples a second, from and to the bots: 8k to 48k.")] = "16k",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Place many calls at once through a sidecar of its own, and tell what 20 ms of one cost.
+
+    Callers, bots and the sidecar are processes of this machine. It needs Linux, and a C compiler.
+    """
+    from sidecar.bench import BenchError, BenchPlan, run_bench
+    from sidecar.console import bench_progress, print_error, print_figures, print_json
+    from sidecar.core.options import OptionError, Profile, resolve_options
+
+    given = {"url": "ws://localhost", "mix": mix, "rate": rate}
+    try:
+        options, _ = resolve_options({}, [Profile(given)])
+    except OptionError as error:
+        raise typer.BadParameter(error.reason, param_hint=f"--{error.name}") from None
+    try:
+        with bench_progress() as show:
+            figures = _run(run_bench(BenchPlan(calls, seconds, options.mix, options.rate), on_state=show))
+    except (BenchError, OSError) as error:
+        _fail(str(error))
+    if as_json:
+        print_json(figures.as_json())
+    else:
+        print_figures(figures)
+    for problem in figures.problems:
+        print_error(problem)
+
+
 def main() -> None:
     """Run the command that was given."""
     # The matrix products of the media plane are small: threads would only wait for each other. numpy reads it once,
@@ -237,10 +271,24 @@ def _fail(text: str, *, code: int = _FAILED) -> NoReturn:
 
 def _taken_ports(settings: Settings) -> str:
     """Name the ports that could not be had: the system's error does not."""
-    from sidecar.io.network import why_not
+    from socket import SOCK_DGRAM, SOCK_STREAM
 
-    ports = (("SIP", settings.sip.host, settings.sip.port), ("RTP", settings.rtp.host, settings.rtp.port))
-    return ", ".join(f"{name} on {host}:{port}: {why}" for name, host, port in ports if (why := why_not(host, port)))
+    from sidecar.io.network import why_not
+    from sip.grammar import format_host_port
+
+    sip, rtp = settings.sip, settings.rtp
+    ports = [
+        ("SIP", sip.host, sip.port, SOCK_DGRAM),
+        ("SIP over TCP", sip.host, sip.port, SOCK_STREAM),
+        ("RTP", rtp.host, rtp.port, SOCK_DGRAM),
+    ]
+    if sip.tls_certificate is not None:
+        ports.append(("SIP over TLS", sip.host, sip.tls_port, SOCK_STREAM))
+    return ", ".join(
+        f"{name} on {format_host_port(host, port)}: {why}"
+        for name, host, port, kind in ports
+        if (why := why_not(host, port, kind))
+    )
 
 
 def _tell(result: CallResult, recording: str | None, *, as_json: bool) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from rich.console import Console
@@ -18,6 +18,9 @@ from rich.text import Text
 from rtp import FRAME_MS
 from sidecar.core.listening import Heard, Span
 from sidecar.io.caller import CallResult, CallState
+
+if TYPE_CHECKING:
+    from sidecar.bench import Figures
 
 _LONGEST_LOGGED = 500  # characters of one string
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -109,6 +112,36 @@ def heard_table(call: CallResult, heard: Heard) -> Table:
 def print_heard(call: CallResult, heard: Heard) -> None:
     """Print what was heard of a call."""
     Console(highlight=False).print(heard_table(call, heard))
+
+
+@contextmanager
+def bench_progress() -> Iterator[Callable[[str], None]]:
+    """Show on standard error what the bench is doing, until the block ends."""
+    with Console(stderr=True).status("starting") as status:
+        yield lambda state: status.update(_printable(state))
+
+
+def figures_table(figures: Figures) -> Table:
+    """Lay out what a bench has measured."""
+    sidecar = figures.sidecar
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_row("calls", f"{figures.calls}, {figures.mix}, {figures.rate} Hz, for {figures.seconds:g} s")
+    table.add_row(
+        "CPU of a frame", f"{sidecar.cpu_us_per_frame:.1f} µs, {100 * sidecar.share_of_a_core:.0f} % of a core"
+    )
+    table.add_row("floor", f"{figures.floor_us_per_frame:.1f} µs: the same system calls alone")
+    table.add_row("ratio to floor", f"{figures.ratio_to_floor:.2f}")
+    table.add_row("uplink", _span(sidecar.uplink_ms, "the bots do not hear the callers"))
+    table.add_row("between packets", _span(sidecar.gap_ms, "nothing came"))
+    table.add_row("lost frames", f"{sidecar.lost_up} to the bots, {sidecar.lost_down} to the callers")
+    table.add_row("memory of a call", f"{figures.rss_kib_per_call:.0f} KiB")
+    table.add_row("media workers", str(figures.workers))
+    return table
+
+
+def print_figures(figures: Figures) -> None:
+    """Print what a bench has measured."""
+    Console(highlight=False).print(figures_table(figures))
 
 
 def span_json(span: Span | None) -> dict[str, float | None]:

@@ -39,6 +39,11 @@ class StreamFramer:
         data, self._outbox = self._outbox, b""
         return data
 
+    @property
+    def is_amid_message(self) -> bool:
+        """Whether a message has begun and is not whole; line ends between messages do not count."""
+        return bool(self._buffer[:4].strip(_PONG))
+
     def _next_message(self) -> bytes | None:
         self._take_keepalives()
         end = self._buffer.find(b"\r\n\r\n", self._searched)

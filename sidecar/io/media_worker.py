@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
@@ -18,16 +17,20 @@ from random import Random
 import structlog
 from websockets.frames import CloseCode
 
-from rtp import Codec, MediaPlane, PlaneCounters, address_key
+from rtp import FRAME_MS, Codec, MediaPlane, PlaneCounters, address_key, prepare
 from sidecar.core.bot_connection import BotConnection, Closed, ConnectionEvent, Failed, Opened, TextReceived
 from sidecar.core.bot_hosts import BotHosts
-from sidecar.core.bridge import Bridge, Messages
+from sidecar.core.bridge import JITTER_FRAMES, Bridge, Messages
 from sidecar.core.link import (
     BotClosed,
     BotConnected,
     BotFailed,
     BotText,
+    ChangeLeg,
     FromWorker,
+    LegChanged,
+    LegRefused,
+    MediaLeg,
     OpenStream,
     PlaybackDrained,
     StartMedia,
@@ -42,7 +45,9 @@ from sidecar.core.outbox import Outbox
 from sidecar.io.bot_lane import BotLane, SocketLane, TlsLane
 from sidecar.io.bot_stream import BotStream
 from sidecar.io.datagrams import Datagrams
+from sidecar.io.deflating_lane import DeflatingSocketLane, DeflatingTlsLane
 from sidecar.io.readiness import open_readiness
+from sidecar.io.tls_contexts import TlsContexts
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +65,8 @@ class WorkerSettings:
     playout_seconds: float = 600.0
     bot_hosts: BotHosts = field(default_factory=BotHosts)
     portable: bool = False  # use no system call that only Linux has
+    jitter_frames: int = JITTER_FRAMES
+    codecs: Sequence[Codec] = ()  # to be loaded before the first call
 
 
 class MediaWorker:
@@ -77,16 +84,17 @@ class MediaWorker:
         self._datagrams = datagrams
         self._to_control = to_control
         self._plane = MediaPlane(settings.capacity, random)
-        self._bridge = Bridge(self._plane, random_bytes=os.urandom)
+        self._bridge = Bridge(self._plane, random_bytes=os.urandom, jitter_frames=settings.jitter_frames)
         self._streams: dict[str, BotStream] = {}
         self._by_row: list[BotStream | None] = [None] * settings.capacity
         self._goodbyes: set[BotStream] = set()
-        self._tls = ssl.create_default_context()
+        self._tls = TlsContexts()
         self._stopping = asyncio.Event()
         self._ticker: asyncio.Handle | None = None  # none while there is no stream
 
     async def run(self) -> None:
         """Take streams until `stop` is called; then close all, the RTP socket too."""
+        prepare(self._settings.codecs)
         self._loop = asyncio.get_running_loop()
         self._readiness = open_readiness(self._loop, portable=self._settings.portable)
         self._readiness.add(self)
@@ -130,25 +138,30 @@ class MediaWorker:
             return
         if isinstance(message, StartMedia):
             self._bridge.start(stream.row, sends=message.sends)
+        elif isinstance(message, ChangeLeg):
+            self._change_leg(stream, message.leg)
         else:
             self._close(stream, message.code, message.reason)
 
     def _open(self, message: OpenStream) -> None:
         leg, options = message.leg, message.options
         try:
-            connection = BotConnection(options.url, headers=options.extra_headers)
+            connection = BotConnection(options.url, headers=options.extra_headers, deflate=not options.message_deflate)
         except ValueError as error:
             self._to_control(StreamRefused(message.stream, str(error)))
             return
         row = self._plane.open(
-            codec=Codec[leg.codec],
-            payload_type=leg.payload_type,
-            send_payload_type=leg.send_payload_type,
-            destination=address_key(leg.host, leg.port),
-            sources=[address_key(host, leg.port) for host in leg.sources],
+            codec=Codec[leg.codec] if leg else Codec.PCMU,
+            payload_type=leg.payload_type if leg else 0,
+            send_payload_type=leg.send_payload_type if leg else 0,
+            destination=address_key(leg.host, leg.port) if leg else None,
+            sources=[address_key(host, leg.port) for host in leg.sources] if leg else [],
+            ptime_ms=leg.ptime_ms if leg else FRAME_MS,
+            telephone_event_payload_type=leg.telephone_event_payload_type if leg else None,
         )
         if row is None:
-            self._to_control(StreamRefused(message.stream, f"no room, or {leg.host}:{leg.port} is in another call"))
+            why = f"no room, or {leg.host}:{leg.port} is in another call" if leg else "no room"
+            self._to_control(StreamRefused(message.stream, why))
             return
         self._bridge.open(row, options, playout_seconds=self._settings.playout_seconds)
         stream = BotStream(message.stream, row, options, connection, self._lane(connection, options))
@@ -159,15 +172,33 @@ class MediaWorker:
             self._ticker = self._loop.call_soon(self._on_tick)
         stream.connecting = self._tasks.create_task(self._connect(stream))
 
+    def _change_leg(self, stream: BotStream, leg: MediaLeg) -> None:
+        done = self._plane.change(
+            stream.row,
+            codec=Codec[leg.codec],
+            payload_type=leg.payload_type,
+            send_payload_type=leg.send_payload_type,
+            destination=address_key(leg.host, leg.port),
+            sources=[address_key(host, leg.port) for host in leg.sources],
+            ptime_ms=leg.ptime_ms,
+            telephone_event_payload_type=leg.telephone_event_payload_type,
+            now=self._loop.time(),
+        )
+        self._bridge.change(stream.row)
+        self._to_control(
+            LegChanged(stream.name) if done else LegRefused(stream.name, f"{leg.host}:{leg.port} is in another call")
+        )
+
     def _lane(self, connection: BotConnection, options: StreamOptions) -> BotLane:
         channels = 2 if options.mix is MixMode.STEREO else 1
         outbox = Outbox(int(2 * channels * options.rate * self._settings.uplink_seconds))
-        if not connection.secure:
-            return SocketLane(connection, outbox, self._readiness)
-        return TlsLane(connection, outbox, self._tls)
+        plain = options.message_deflate  # the name is mod_audio_stream's: true disables it
+        if connection.secure:
+            return (TlsLane if plain else DeflatingTlsLane)(connection, outbox)
+        return (SocketLane if plain else DeflatingSocketLane)(connection, outbox, self._readiness)
 
     async def _connect(self, stream: BotStream) -> None:
-        await stream.connect(self._settings.bot_hosts, seconds=self._settings.connect_timeout)
+        await stream.connect(self._settings.bot_hosts, self._tls, seconds=self._settings.connect_timeout)
         self._after_input(stream)
 
     def _close(self, stream: BotStream, code: int, reason: str) -> None:
@@ -284,8 +315,11 @@ class MediaWorker:
         """Send the RTP that is due, and whatever else time brings."""
         now = self._loop.time()
         try:
+            datagrams = self._datagrams
             for _ in range(self._bridge.ticks_due(now=now)):
-                count, messages = self._bridge.tick(self._datagrams.packets, self._datagrams.destinations, now=now)
+                count, messages = self._bridge.tick(
+                    datagrams.packets, datagrams.packet_lengths, datagrams.destinations, now=now
+                )
                 self._datagrams.send(count)
                 for each in messages:
                     self._send(each)

@@ -218,22 +218,31 @@ def test_a_call_that_moves_is_sent_to_its_new_address_by_the_same_source() -> No
     assert packet.payload == encode_one(np.zeros(160, np.int16), Codec.PCMA)
 
 
-def test_a_call_that_moves_is_heard_without_a_gap_from_both_places_for_a_while() -> None:
+def test_a_call_that_moves_is_heard_from_where_it_was_until_it_is_heard_from_where_it_is() -> None:
     plane = new_plane()
     row, sender = opened(plane), RtpSender(Random(1), payload_type=0)
     receive(plane, (sender.act(PLAIN)[0], HERE))
     assert moved(plane, row, THERE, now=10.0)
     assert len(heard(receive(plane, (sender.act(PLAIN)[0], HERE), now=10.0), row)) == 160  # still in the old codec
+    last = sender.act(PLAIN)[0]
     sender.change(8)
-    datagram = sender.act(PLAIN)[0]
-    frames = receive(plane, (datagram, THERE), now=10.02)
-    assert heard(frames, row).tobytes() == decode_one(datagram[12:], Codec.PCMA).tobytes()
-    assert plane.receive_counters(row) == ReceiveCounters(received=3)
+    first = sender.act(PLAIN)[0]
+    frames = receive(plane, (last, HERE), (first, THERE), now=10.02)
+    both = [*decode_one(last[12:], Codec.PCMU).tolist(), *decode_one(first[12:], Codec.PCMA).tolist()]
+    assert heard(frames, row).tolist() == both
+    assert plane.receive_counters(row) == ReceiveCounters(received=4)
+    assert receive(plane, (sender.act(PLAIN)[0], HERE)) == []
+    assert opened(plane, HERE) != row  # it may be another's now
+
+
+def test_a_call_that_never_arrives_is_not_heard_from_where_it_was_for_ever() -> None:
+    plane = new_plane()
+    row, sender = opened(plane), RtpSender(Random(1), payload_type=0)
+    assert moved(plane, row, THERE, now=10.0)
     list(plane.handle_timeout(now=10.0 + STILL_HEARD - 0.001))
     assert len(receive(plane, (sender.act(PLAIN)[0], HERE))) == 1
     list(plane.handle_timeout(now=10.0 + STILL_HEARD))
     assert receive(plane, (sender.act(PLAIN)[0], HERE)) == []
-    assert opened(plane, HERE) != row  # it may be another's now
 
 
 def test_a_call_that_moves_twice_at_once_is_not_heard_from_where_it_was_first() -> None:
