@@ -304,7 +304,7 @@ class Bridge:
         """Write this turn's RTP packets into the arrays given; return how many, and messages that they complete."""
         rows = self._on_grid[self._tick % PHASES]
         self._tick += 1
-        count, messages = 0, []
+        count, messages = 0, list[Messages]()
         for frames in self._play(rows, now=now) if len(rows) else ():
             sends = self._sends[frames.rows]
             sent = frames

@@ -45,8 +45,10 @@ class Rig:
         due = self.bridge.ticks_due(now=now)
         for _ in range(due):
             count, _ = self.bridge.tick(self._packets, self._lengths, self._destinations, now=now)
-            for packet, destination in zip(self._packets[:count], self._destinations.tolist(), strict=False):
-                self.sent[destination].append((now, RtpPacket.parse(packet.tobytes())))
+            for packet, length, destination in zip(
+                self._packets[:count], self._lengths.tolist(), self._destinations.tolist(), strict=False
+            ):
+                self.sent[destination].append((now, RtpPacket.parse(packet[:length].tobytes())))
         return due
 
 
