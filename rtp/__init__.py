@@ -12,11 +12,28 @@ from rtp.pacer import Pacer
 from rtp.packet import RtpPacket
 from rtp.payload_coding import prepare
 from rtp.pcm import FRAME_MS, Frames, Pcm, Rows, frame_samples, interleave, mix
+from rtp.quality import Impairment, mean_opinion_score, rating
 from rtp.receive_counters import ReceiveCounters
 from rtp.receive_stream import ReceiveStream, TelephoneEvent
+from rtp.reception import Reception, ReceptionStatistics
 from rtp.resampler import Resampler
 from rtp.routes import AddressKeys, address_key, address_of_key
+from rtp.rtcp_packet import (
+    Goodbye,
+    ReceiverReport,
+    ReportBlock,
+    RtcpPacket,
+    SenderReport,
+    SourceDescription,
+    compound,
+    is_rtcp,
+    parse_compound,
+)
+from rtp.rtcp_session import PeerLeft, Quality, RtcpCounters, RtcpSession, ntp_time
 from rtp.send_rows import PACKET_BYTES, PACKETS_A_FRAME
+from rtp.srtp import SRTP_SUITES, Srtp, SrtpCounters, SrtpError
+from rtp.tone_detector import ToneDetector
+from rtp.voice_detector import VoiceChanges, VoiceDetector
 
 __all__ = [
     "CLOCK_RATE",
@@ -24,6 +41,7 @@ __all__ = [
     "FRAME_MS",
     "PACKETS_A_FRAME",
     "PACKET_BYTES",
+    "SRTP_SUITES",
     "AddressKeys",
     "Codec",
     "Digit",
@@ -33,23 +51,48 @@ __all__ = [
     "EventPacket",
     "EventPayload",
     "Frames",
+    "Goodbye",
+    "Impairment",
     "JitterBuffer",
     "Leg",
     "MediaPlane",
     "Pacer",
     "Pcm",
+    "PeerLeft",
     "PlaneCounters",
+    "Quality",
     "ReceiveCounters",
     "ReceiveStream",
+    "ReceiverReport",
+    "Reception",
+    "ReceptionStatistics",
+    "ReportBlock",
     "Resampler",
     "Rows",
+    "RtcpCounters",
+    "RtcpPacket",
+    "RtcpSession",
     "RtpError",
     "RtpPacket",
+    "SenderReport",
+    "SourceDescription",
+    "Srtp",
+    "SrtpCounters",
+    "SrtpError",
     "TelephoneEvent",
+    "ToneDetector",
+    "VoiceChanges",
+    "VoiceDetector",
     "address_key",
     "address_of_key",
+    "compound",
     "frame_samples",
     "interleave",
+    "is_rtcp",
+    "mean_opinion_score",
     "mix",
+    "ntp_time",
+    "parse_compound",
     "prepare",
+    "rating",
 ]
