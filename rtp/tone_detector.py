@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from rtp.codec import CLOCK_RATE
 from rtp.dtmf_receiver import Digit
-from rtp.g711 import CLOCK_RATE
 from rtp.pcm import Pcm, Rows, frame_samples
 
 _LOW = (697, 770, 852, 941)

@@ -7,14 +7,13 @@ on together. Up means towards the bot, down towards the caller.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtp import (
-    CLOCK_RATE,
     FRAME_MS,
     AddressKeys,
     Frames,
@@ -42,6 +41,9 @@ MOST_CALLS = PHASES * 1024
 CATCH_UP_FRAMES = 5
 """Frames of each call that are sent late, after a stall; what is older is left out."""
 
+JITTER_FRAMES = 10
+"""Frames of the caller that are held back at the most, to be paired with what the caller hears."""
+
 Bytes = NDArray[np.uint8]
 
 
@@ -55,6 +57,7 @@ class Messages(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class _UplinkKey:
     mix: MixMode
+    wire_rate: int
     rate: int
     buffer_ms: int
 
@@ -67,7 +70,7 @@ class _Uplink:
         self.key = key
         self.mix = key.mix
         self.calls = 0
-        self._resamplers = [Resampler(CLOCK_RATE, key.rate, rows=rows) for _ in range(channels)]
+        self._resamplers = [Resampler(key.wire_rate, key.rate, rows=rows) for _ in range(channels)]
         self._cutter = MessageCutter(
             frame_samples=channels * frame_samples(key.rate), frames=key.buffer_ms // FRAME_MS, rows=rows
         )
@@ -84,6 +87,9 @@ class _Uplink:
     def take_rest(self, row: int) -> Pcm:
         return self._cutter.take_rest(row)
 
+    def begin_with(self, row: int, rest: Pcm) -> None:
+        self._cutter.begin_with(row, rest)
+
 
 @dataclass(slots=True)
 class _Call:
@@ -98,16 +104,19 @@ class _Call:
 class Bridge:
     """Joins the rows of a `MediaPlane` to their bots. Sans-IO: arrays in, arrays out, and the time as an argument."""
 
-    def __init__(self, plane: MediaPlane, *, random_bytes: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, plane: MediaPlane, *, random_bytes: Callable[[int], bytes], jitter_frames: int = JITTER_FRAMES
+    ) -> None:
         rows = plane.capacity
         assert rows <= MOST_CALLS
         self._plane = plane
         self._random_bytes = random_bytes
+        self._jitter_frames = jitter_frames
         self._pacer = Pacer(FRAME_MS / 1000 / PHASES, catch_up_max=CATCH_UP_FRAMES * PHASES)
         self._tick = 0
         self._calls: dict[int, _Call] = {}
         self._uplinks: dict[_UplinkKey, _Uplink] = {}
-        self._downlinks: dict[int, Resampler] = {}
+        self._downlinks: dict[tuple[int, int], Resampler] = {}  # by the rates of bot and wire
         self._on_grid: list[Rows] = [np.empty(0, np.int64) for _ in range(PHASES)]
         self._sends = np.zeros(rows, np.bool_)
         self._draining: set[int] = set()
@@ -118,16 +127,9 @@ class Bridge:
 
     def open(self, row: int, options: StreamOptions, *, playout_seconds: float) -> None:
         """Join `row` of the plane to a bot."""
-        key = _UplinkKey(options.mix, options.rate, options.buffer_size)
-        if key not in self._uplinks:
-            self._uplinks[key] = _Uplink(key, self._rows)
-        rate = options.playback_rate
-        if rate not in self._downlinks:
-            self._downlinks[rate] = Resampler(rate, CLOCK_RATE, rows=self._rows)
-        uplink, downlink = self._uplinks[key], self._downlinks[rate]
-        uplink.calls += 1
-        uplink.reset(row)
-        downlink.reset(row)
+        rate, wire_rate = options.playback_rate, self._plane.codec(row).sample_rate
+        uplink = self._join_uplink(row, _UplinkKey(options.mix, wire_rate, options.rate, options.buffer_size))
+        downlink = self._join_downlink(row, rate, wire_rate)
         playout = PlayoutBuffer(
             frame_bytes=2 * frame_samples(rate),
             preroll=options.preroll / 1000,
@@ -135,7 +137,41 @@ class Bridge:
             capacity_bytes=int(2 * rate * playout_seconds),
         )
         paired = options.mix in (MixMode.MIXED, MixMode.STEREO)
-        self._calls[row] = _Call(uplink, downlink, playout, JitterBuffer() if paired else None)
+        self._calls[row] = _Call(uplink, downlink, playout, JitterBuffer(self._jitter_frames) if paired else None)
+
+    def change(self, row: int) -> None:
+        """Take note that the codec of `row` may have changed: bot and caller go on hearing each other."""
+        call, wire_rate = self._calls[row], self._plane.codec(row).sample_rate
+        former = call.uplink.key
+        if former.wire_rate == wire_rate:
+            return
+        rest = call.uplink.take_rest(row)
+        self._leave_uplink(call.uplink)
+        call.uplink = self._join_uplink(row, replace(former, wire_rate=wire_rate))
+        call.uplink.begin_with(row, rest)
+        call.downlink = self._join_downlink(row, call.downlink.rate_in, wire_rate)
+        if call.caller is not None:
+            call.caller.clear()
+
+    def _join_uplink(self, row: int, key: _UplinkKey) -> _Uplink:
+        if key not in self._uplinks:
+            self._uplinks[key] = _Uplink(key, self._rows)
+        uplink = self._uplinks[key]
+        uplink.calls += 1
+        uplink.reset(row)
+        return uplink
+
+    def _leave_uplink(self, uplink: _Uplink) -> None:
+        uplink.calls -= 1
+        if not uplink.calls:  # formats are many, and each has room for every row
+            del self._uplinks[uplink.key]
+
+    def _join_downlink(self, row: int, rate: int, wire_rate: int) -> Resampler:
+        if (rate, wire_rate) not in self._downlinks:
+            self._downlinks[rate, wire_rate] = Resampler(rate, wire_rate, rows=self._rows)
+        downlink = self._downlinks[rate, wire_rate]
+        downlink.reset(row)
+        return downlink
 
     def start(self, row: int, *, sends: bool = True) -> None:
         """Begin the grid of `row`: from now on, a frame every 20 ms, and, if it `sends`, a packet to the caller."""
@@ -147,9 +183,7 @@ class Bridge:
     def close(self, row: int) -> Messages | None:
         """Part `row` from its bot; return the last, shorter message, if there is one."""
         call = self._calls.pop(row)
-        call.uplink.calls -= 1
-        if not call.uplink.calls:  # formats are many, and each has room for every row
-            del self._uplinks[call.uplink.key]
+        self._leave_uplink(call.uplink)
         phase = row % PHASES
         self._on_grid[phase] = self._on_grid[phase][self._on_grid[phase] != row]
         self._draining.discard(row)
@@ -264,26 +298,27 @@ class Bridge:
         """Return when the next tick is due."""
         return self._pacer.next_timeout
 
-    def tick(self, packets: Bytes, destinations: AddressKeys, *, now: float) -> tuple[int, list[Messages]]:
+    def tick(
+        self, packets: Bytes, lengths: NDArray[np.uint64], destinations: AddressKeys, *, now: float
+    ) -> tuple[int, list[Messages]]:
         """Write this turn's RTP packets into the arrays given; return how many, and messages that they complete."""
         rows = self._on_grid[self._tick % PHASES]
         self._tick += 1
-        if not len(rows):
-            return 0, []
-        frames = Frames(rows, self._play(rows, now=now))
-        sends = self._sends[rows]
-        if sends.all():
-            count = self._plane.send(frames, packets, destinations)
-        else:
-            self._plane.skip(rows[~sends], 1)
-            count = self._plane.send(Frames(rows[sends], frames.pcm[sends]), packets, destinations)
-        return count, list(self._from_callee(frames))
+        count, messages = 0, list[Messages]()
+        for frames in self._play(rows, now=now) if len(rows) else ():
+            sends = self._sends[frames.rows]
+            sent = frames
+            if not sends.all():
+                self._plane.skip(frames.rows[~sends], 1)
+                sent = Frames(frames.rows[sends], frames.pcm[sends])
+            count += self._plane.send(sent, packets[count:], lengths[count:], destinations[count:])
+            messages += self._from_callee(frames)
+        return count, messages
 
-    def _play(self, rows: Rows, *, now: float) -> Pcm:
-        """Take the next frame to play of each row, silence where there is none: int16[n, 160]."""
-        pcm = np.empty((len(rows), frame_samples(CLOCK_RATE)), np.int16)
+    def _play(self, rows: Rows, *, now: float) -> Iterator[Frames]:
+        """Take the next frame to play of each row, silence where there is none."""
         calls = [self._calls[row] for row in rows.tolist()]
-        for rate, downlink in self._downlinks.items():
+        for (rate, _), downlink in self._downlinks.items():
             chosen = [at for at, call in enumerate(calls) if call.downlink is downlink]
             if not chosen:
                 continue
@@ -295,8 +330,7 @@ class Bridge:
                 if frame is None and self._draining:
                     self._note_drained(int(rows[at]))
             played = np.frombuffer(b"".join(taken), "<i2").astype(np.int16, copy=False)
-            pcm[chosen] = downlink.process(rows[chosen], played.reshape(len(chosen), -1))
-        return pcm
+            yield Frames(rows[chosen], downlink.process(rows[chosen], played.reshape(len(chosen), -1)))
 
     def _note_drained(self, row: int) -> None:
         if row in self._draining and not self._calls[row].playout.queued_bytes:

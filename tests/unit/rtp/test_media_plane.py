@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from rtp import PACKET_BYTES, Codec, Frames, MediaPlane, Pcm, ReceiveCounters, RtpPacket, address_key
 from rtp.g711 import decode_one, encode_one
 from rtp.media_plane import STILL_HEARD
+from rtp.receive_stream import PAUSE_AFTER
 from tests.support.rtp_sender import PLAIN, RtpSender, batch_of
 
 HERE, THERE, ELSEWHERE = (address_key("192.0.2.1", port) for port in (4000, 4002, 4004))
@@ -57,9 +58,11 @@ def sent(plane: MediaPlane, rows: Iterable[int], pcm: Pcm | None = None) -> list
     chosen = np.array(list(rows), np.int64)
     pcm = np.zeros((len(chosen), 160), np.int16) if pcm is None else pcm
     packets, destinations = np.full((9, PACKET_BYTES), 0xA5, np.uint8), np.zeros(9, np.uint64)
-    count = plane.send(Frames(chosen, pcm), packets, destinations)
+    lengths = np.zeros(9, np.uint64)
+    count = plane.send(Frames(chosen, pcm), packets, lengths, destinations)
     assert (packets[count:] == 0xA5).all()
-    return [(RtpPacket.parse(packets[at].tobytes()), int(destinations[at])) for at in range(count)]
+    assert all((packet[length:] == 0xA5).all() for packet, length in zip(packets, lengths.tolist(), strict=True))
+    return [(RtpPacket.parse(packets[at, : lengths[at]].tobytes()), int(destinations[at])) for at in range(count)]
 
 
 def test_a_packet_is_heard_in_the_row_of_its_sender() -> None:
@@ -150,7 +153,7 @@ def test_a_gap_is_concealed_when_its_time_is_over() -> None:
     assert plane.next_timeout() == 1.0 + 0.060
     assert list(plane.handle_timeout(now=1.059)) == []
     assert len(heard(plane.handle_timeout(now=1.060), row)) == 320
-    assert plane.next_timeout() is None
+    assert plane.next_timeout() == 1.0 + PAUSE_AFTER
     assert plane.close(row) == ReceiveCounters(received=2, lost=1, concealed=1)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sidecar.core.link import MediaLeg
-from sidecar.core.media_negotiation import CODECS, MediaNegotiation
+from sidecar.core.media_negotiation import MediaNegotiation
+from sip import Codec as SdpCodec
 from sip import MediaCapabilities, NotAcceptable, Origin, SdpError, SessionDescription, answer_offer
 
 SOURCE = "192.0.2.1"
@@ -55,7 +56,7 @@ def test_our_offer_is_answered_by_one_codec_with_the_numbers_of_either_side() ->
     offer = SessionDescription.parse(ours.offer())
     theirs = answer_offer(
         offer,
-        capabilities=MediaCapabilities(SOURCE, 4000, CODECS[1:], telephone_event=False),
+        capabilities=MediaCapabilities(SOURCE, 4000, (SdpCodec("PCMA", 8000),), telephone_event=False),
         origin=Origin(1, 1, SOURCE),
     )
     terms = ours.read_answer(bytes(theirs.description))
