@@ -13,10 +13,11 @@ from rtp.packet import RtpPacket
 from rtp.payload_coding import prepare
 from rtp.pcm import FRAME_MS, Frames, Pcm, Rows, frame_samples, interleave, mix
 from rtp.receive_counters import ReceiveCounters
-from rtp.receive_stream import ReceiveStream, TelephoneEvent
+from rtp.receive_stream import ReceiveStream
 from rtp.resampler import Resampler
 from rtp.routes import AddressKeys, address_key, address_of_key
 from rtp.send_rows import PACKET_BYTES, PACKETS_A_FRAME
+from rtp.telephone_event import TelephoneEvent
 
 __all__ = [
     "CLOCK_RATE",
