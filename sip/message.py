@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from .cseq import CSeq
 from .error import SipError
-from .headers import Headers
+from .headers import Headers, canonical_name
 from .name_addr import NameAddr
 from .via import Via
 
@@ -114,6 +114,6 @@ class Message(ABC):
         return None if value is None else value.partition(";")[0].strip().lower()
 
     def __bytes__(self) -> bytes:
-        assert "Content-Length" not in self.headers
+        assert "content-length" not in [canonical_name(name) for name, _ in self.headers.items]
         head = f"{self.start_line}\r\n{self.headers}Content-Length: {len(self.body)}\r\n\r\n"
         return head.encode("utf-8", "surrogateescape") + self.body

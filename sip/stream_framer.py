@@ -21,17 +21,25 @@ class StreamFramer:
         self._max_message = max_message
         self._buffer = bytearray()
         self._searched = 0  # no empty line begins before
+        self._total = 0  # the length of the message that has begun; 0: its head is not whole yet
         self._outbox = b""
         self.keepalives = 0
 
     def receive_data(self, data: bytes) -> list[bytes]:
-        """Bytes came in; return the messages that are whole now."""
+        """Bytes came in; return the messages that are whole now.
+
+        What is wrong behind them is raised when it is alone: by the next call.
+        """
         self._buffer += data
-        messages = []
-        while (message := self._next_message()) is not None:
-            messages.append(message)
-        if len(self._buffer) > self._max_message:
-            raise MessageTooLarge("Message Too Large")
+        messages: list[bytes] = []
+        try:
+            while (message := self._next_message()) is not None:
+                messages.append(message)
+            if len(self._buffer) > self._max_message:
+                raise MessageTooLarge("Message Too Large")
+        except SipError:
+            if not messages:
+                raise
         return messages
 
     def data_to_send(self) -> bytes:
@@ -45,20 +53,24 @@ class StreamFramer:
         return bool(self._buffer[:4].strip(_PONG))
 
     def _next_message(self) -> bytes | None:
+        if not self._total:
+            self._read_head()
+        if not self._total or len(self._buffer) < self._total:
+            return None
+        message = bytes(self._buffer[: self._total])
+        self._forget(self._total)
+        return message
+
+    def _read_head(self) -> None:
+        """Find out how long the message is, once: a body may come byte by byte."""
         self._take_keepalives()
         end = self._buffer.find(b"\r\n\r\n", self._searched)
         if end < 0:
             self._searched = max(0, len(self._buffer) - 3)
-            return None
-        total = end + 4 + self._body_length(end)
-        if total > self._max_message:
+            return
+        self._total = end + 4 + self._body_length(end)
+        if self._total > self._max_message:
             raise MessageTooLarge("Message Too Large")
-        self._searched = end
-        if len(self._buffer) < total:
-            return None
-        message = bytes(self._buffer[:total])
-        self._forget(total)
-        return message
 
     def _take_keepalives(self) -> None:
         """Answer pings; a single line end between messages is forgiven, and may be half a ping."""
@@ -81,4 +93,4 @@ class StreamFramer:
 
     def _forget(self, count: int) -> None:
         del self._buffer[:count]
-        self._searched = 0
+        self._searched = self._total = 0
