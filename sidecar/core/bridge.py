@@ -6,6 +6,7 @@ on together. Up means towards the bot, down towards the caller.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -28,10 +29,11 @@ from rtp import (
     interleave,
     mix,
 )
-from sidecar.core.message_cutter import MessageCutter, as_bytes
+from sidecar.core.message_cutter import MessageCutter, as_bytes, as_samples
 from sidecar.core.options import MixMode, StreamOptions
 from sidecar.core.playout import PlayoutBuffer
-from sidecar.core.websocket_frames import masked_binary_frames
+from sidecar.core.playout_rows import PlayoutRows
+from sidecar.core.websocket_frames import SERVER_HEADER_BYTES, count_binary_frames, masked_binary_frames
 
 PHASES = 4
 """Rows take turns within the 20 ms, so that packets do not leave in one burst."""
@@ -62,9 +64,10 @@ class _UplinkKey:
 class _Uplink:
     """What the rows of one uplink format share: from frames at the wire's rate to WebSocket frames."""
 
-    def __init__(self, key: _UplinkKey, rows: int) -> None:
+    def __init__(self, key: _UplinkKey, rows: int, *, number: int) -> None:
         channels = 2 if key.mix is MixMode.STEREO else 1
         self.key = key
+        self.number = number
         self.mix = key.mix
         self.calls = 0
         self._resamplers = [Resampler(CLOCK_RATE, key.rate, rows=rows) for _ in range(channels)]
@@ -85,13 +88,40 @@ class _Uplink:
         return self._cutter.take_rest(row)
 
 
+class _Downlink:
+    """What the rows share whose bots talk at one rate: from what was said to frames at the wire's rate."""
+
+    def __init__(self, rate: int, rows: int) -> None:
+        self.rate = rate
+        self.playouts = PlayoutRows(frame_samples=frame_samples(rate), rows=rows)
+        self._resampler = Resampler(rate, CLOCK_RATE, rows=rows)
+
+    def open(self, row: int, *, preroll_ms: int, playout_seconds: float) -> None:
+        self._resampler.reset(row)
+        self.playouts.open(row, preroll_ms=preroll_ms, capacity_bytes=int(2 * self.rate * playout_seconds))
+
+    def frames(self, data: Bytes, lengths: NDArray[np.int64]) -> Iterator[tuple[slice | NDArray[np.int64], Pcm]]:
+        """Cut WebSocket frames of 20 ms out of rows that are nothing else: the first of each, then the second, ..."""
+        size = self.playouts.frame_bytes
+        counts = count_binary_frames(data, lengths, size)
+        for number in range(int(counts.max(initial=0))):
+            at = number * (SERVER_HEADER_BYTES + size) + SERVER_HEADER_BYTES
+            chosen = counts > number
+            where = slice(None) if chosen.all() else np.flatnonzero(chosen)
+            yield where, as_samples(data[where, at : at + size])
+
+    def play(self, rows: Rows, *, now: float) -> tuple[Pcm, NDArray[np.bool_]]:
+        """Take the next frame of each row, int16[n, 160], silence where there is none; and where there is one."""
+        pcm, plays = self.playouts.read(rows, now=now)
+        return self._resampler.process(rows, pcm), plays
+
+
 @dataclass(slots=True)
 class _Call:
     """What is not worth a column."""
 
     uplink: _Uplink
-    downlink: Resampler
-    playout: PlayoutBuffer
+    downlink: _Downlink
     caller: JitterBuffer | None  # only where the two voices are paired
 
 
@@ -107,7 +137,11 @@ class Bridge:
         self._tick = 0
         self._calls: dict[int, _Call] = {}
         self._uplinks: dict[_UplinkKey, _Uplink] = {}
-        self._downlinks: dict[int, Resampler] = {}
+        self._downlinks: dict[int, _Downlink] = {}
+        self._numbers = itertools.count()
+        self._uplink_number = np.zeros(rows, np.int64)
+        self._playback_rate = np.zeros(rows, np.int64)
+        self._messages_sent = np.zeros(rows, np.int64)
         self._on_grid: list[Rows] = [np.empty(0, np.int64) for _ in range(PHASES)]
         self._sends = np.zeros(rows, np.bool_)
         self._draining: set[int] = set()
@@ -120,22 +154,18 @@ class Bridge:
         """Join `row` of the plane to a bot."""
         key = _UplinkKey(options.mix, options.rate, options.buffer_size)
         if key not in self._uplinks:
-            self._uplinks[key] = _Uplink(key, self._rows)
+            self._uplinks[key] = _Uplink(key, self._rows, number=next(self._numbers))
         rate = options.playback_rate
         if rate not in self._downlinks:
-            self._downlinks[rate] = Resampler(rate, CLOCK_RATE, rows=self._rows)
+            self._downlinks[rate] = _Downlink(rate, self._rows)
         uplink, downlink = self._uplinks[key], self._downlinks[rate]
         uplink.calls += 1
         uplink.reset(row)
-        downlink.reset(row)
-        playout = PlayoutBuffer(
-            frame_bytes=2 * frame_samples(rate),
-            preroll=options.preroll / 1000,
-            preroll_bytes=2 * rate * options.preroll // 1000,
-            capacity_bytes=int(2 * rate * playout_seconds),
-        )
+        downlink.open(row, preroll_ms=options.preroll, playout_seconds=playout_seconds)
+        self._uplink_number[row], self._playback_rate[row] = uplink.number, rate
+        self._messages_sent[row] = 0
         paired = options.mix in (MixMode.MIXED, MixMode.STEREO)
-        self._calls[row] = _Call(uplink, downlink, playout, JitterBuffer() if paired else None)
+        self._calls[row] = _Call(uplink, downlink, JitterBuffer() if paired else None)
 
     def start(self, row: int, *, sends: bool = True) -> None:
         """Begin the grid of `row`: from now on, a frame every 20 ms, and, if it `sends`, a packet to the caller."""
@@ -147,6 +177,7 @@ class Bridge:
     def close(self, row: int) -> Messages | None:
         """Part `row` from its bot; return the last, shorter message, if there is one."""
         call = self._calls.pop(row)
+        call.downlink.playouts.close(row)
         call.uplink.calls -= 1
         if not call.uplink.calls:  # formats are many, and each has room for every row
             del self._uplinks[call.uplink.key]
@@ -158,8 +189,12 @@ class Bridge:
         return self._framed(np.array([row]), rest[None, :]) if len(rest) else None
 
     def playout(self, row: int) -> PlayoutBuffer:
-        """Return the playout buffer of `row`, to write to."""
-        return self._calls[row].playout
+        """Return the playout buffer of `row`, until the next tick, or until frames are played."""
+        return self._calls[row].downlink.playouts.buffer(row)
+
+    def messages_sent(self, row: int) -> int:
+        """Return how many messages of `row` there were."""
+        return int(self._messages_sent[row])
 
     def jitter_buffer(self, row: int) -> JitterBuffer | None:
         """Return the jitter buffer of `row`, where its mix needs one."""
@@ -167,10 +202,9 @@ class Bridge:
 
     def drain(self, row: int) -> None:
         """Ask to be told, by `take_drained`, when all that is queued for `row` has been played."""
-        if row in self._on_grid[row % PHASES] or self._calls[row].playout.queued_bytes:
-            self._draining.add(
-                row
-            )  # the grid may be yet to begin: a bot can speak and leave before the call is answered
+        # The grid may be yet to begin: a bot can speak and leave before the call is answered.
+        if row in self._on_grid[row % PHASES] or self._calls[row].downlink.playouts.has_audio(row):
+            self._draining.add(row)
         else:
             self._drained.append(row)
 
@@ -228,13 +262,14 @@ class Bridge:
 
     def _by_uplink(self, rows: Rows) -> Iterator[tuple[_Uplink, slice | NDArray[np.bool_]]]:
         """Split rows by their format; most often they all have the same."""
-        uplinks = [self._calls[row].uplink for row in rows.tolist()]
-        formats = set(uplinks)
-        if len(formats) == 1:
-            yield uplinks[0], slice(None)
-            return
-        for uplink in formats:
-            yield uplink, np.array([one is uplink for one in uplinks])
+        numbers = self._uplink_number[rows]
+        for uplink in list(self._uplinks.values()):
+            chosen = numbers == uplink.number
+            if chosen.all():
+                yield uplink, slice(None)
+                return
+            if chosen.any():
+                yield uplink, chosen
 
     def _messages(self, uplink: _Uplink, rows: Rows, voices: list[Pcm]) -> Iterator[Messages]:
         rows, pcm = uplink.messages(rows, voices)
@@ -242,10 +277,33 @@ class Bridge:
             yield self._framed(rows, pcm)
 
     def _framed(self, rows: Rows, pcm: Pcm) -> Messages:
+        self._messages_sent[rows] += 1
         masks = np.frombuffer(self._random_bytes(4 * len(rows)), np.uint32)
         return Messages(rows, masked_binary_frames(as_bytes(pcm), masks))
 
     # --- down
+
+    def play(self, row: int, audio: bytes, *, now: float) -> None:
+        """Queue audio of a bot, of any length."""
+        self._calls[row].downlink.playouts.write(row, audio, now=now)
+
+    def play_frames(self, rows: Rows, data: Bytes, lengths: NDArray[np.int64], *, now: float) -> NDArray[np.bool_]:
+        """Queue what was read from some bots, uint8[n, m] of which `lengths` bytes each, where that is plainly frames.
+
+        Return where it is: whole WebSocket frames of 20 ms of audio. All else is for `BotConnection`, and so is
+        whatever comes for a row that is negative.
+        """
+        rates = np.where(rows < 0, 0, self._playback_rate[rows])
+        played = np.zeros(len(rows), np.bool_)
+        for rate, downlink in self._downlinks.items():
+            of_rate = rates == rate
+            if not of_rate.any():
+                continue
+            frames = downlink.frames(data, np.where(of_rate, lengths, 0))
+            for chosen, pcm in frames:
+                downlink.playouts.write_frames(rows[chosen], pcm, now=now)
+                played[chosen] = True
+        return played
 
     def ticks_due(self, *, now: float) -> int:
         """Return how often `tick` is to be called now: once every 5 ms, for a quarter of the rows."""
@@ -281,24 +339,21 @@ class Bridge:
 
     def _play(self, rows: Rows, *, now: float) -> Pcm:
         """Take the next frame to play of each row, silence where there is none: int16[n, 160]."""
-        pcm = np.empty((len(rows), frame_samples(CLOCK_RATE)), np.int16)
-        calls = [self._calls[row] for row in rows.tolist()]
+        rates = self._playback_rate[rows]
+        pcm, plays = np.empty((len(rows), frame_samples(CLOCK_RATE)), np.int16), np.empty(len(rows), np.bool_)
         for rate, downlink in self._downlinks.items():
-            chosen = [at for at, call in enumerate(calls) if call.downlink is downlink]
-            if not chosen:
-                continue
-            silence = bytes(2 * frame_samples(rate))
-            taken = []
-            for at in chosen:
-                frame = calls[at].playout.read(now=now)
-                taken.append(silence if frame is None else frame)
-                if frame is None and self._draining:
-                    self._note_drained(int(rows[at]))
-            played = np.frombuffer(b"".join(taken), "<i2").astype(np.int16, copy=False)
-            pcm[chosen] = downlink.process(rows[chosen], played.reshape(len(chosen), -1))
+            chosen = rates == rate
+            if chosen.all():
+                pcm, plays = downlink.play(rows, now=now)
+                break
+            if chosen.any():
+                pcm[chosen], plays[chosen] = downlink.play(rows[chosen], now=now)
+        if self._draining:
+            for row in rows[~plays].tolist():
+                self._note_drained(row)
         return pcm
 
     def _note_drained(self, row: int) -> None:
-        if row in self._draining and not self._calls[row].playout.queued_bytes:
+        if row in self._draining and not self._calls[row].downlink.playouts.has_audio(row):
             self._draining.discard(row)
             self._drained.append(row)
