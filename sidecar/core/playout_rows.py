@@ -1,8 +1,8 @@
 """The playout buffers of many calls at once: what their bots said and they have not heard yet.
 
-Bots that talk in frames of 20 ms have them in a ring of a few frames a row, written and read for all rows together. What
-is not plainly the next frame goes to the row's own `PlayoutBuffer`, and from there back into the ring as soon as it can. What is
-played is the same as if all had gone there.
+Bots that talk in frames of 20 ms have them in a ring of a few frames a row, written and read for all rows together.
+What is not plainly the next frame goes to the row's own `PlayoutBuffer`, and from there back into the ring as soon as
+it can. What is played is the same as if all had gone there.
 """
 
 from __future__ import annotations
