@@ -1,7 +1,7 @@
 # What is slow has a target of its own; `make ci` is what every change must pass.
 BIN := .venv/bin
 
-.PHONY: ci format lint types imports test coverage fuzz simulate bench
+.PHONY: ci format lint types imports test coverage fuzz simulate bench fuzz-guided
 
 ci: lint types imports test coverage
 
@@ -25,7 +25,14 @@ imports: .venv/installed-dev
 	$(BIN)/lint-imports
 
 fuzz: .venv/installed-dev
-	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -q tests/unit/sip/test_agent_fuzz.py tests/unit/sip/test_parser.py
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -q tests/unit/sip/test_agent_fuzz.py tests/unit/sip/test_parser.py tests/fuzz
+
+FUZZ_SECONDS := 60
+fuzz-guided: .venv/installed-dev  # for FUZZ_SECONDS each; what it finds stays here as crash-HASH
+	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
+	for target in parser description framer digest agent; do \
+	  $(BIN)/python -m tests.fuzz.guided $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
 
 simulate: .venv/installed-dev
 	SIP_SEEDS=1000 $(BIN)/python -m pytest -q tests/simulation

@@ -7,7 +7,7 @@ to that call's `ReceiveStream`, one at a time; its frames are the same as if all
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from random import Random
 from typing import NamedTuple
@@ -26,6 +26,10 @@ FRAME_SAMPLES = frame_samples(CLOCK_RATE)
 PACKET_BYTES = HEADER_BYTES + FRAME_SAMPLES
 
 Bytes = NDArray[np.uint8]
+
+STILL_HEARD = 2.0
+"""Seconds for which a call that moved is heard from where it was, until it is heard from where it is: the other side
+moves once it has our answer."""
 
 _MOST_ROUNDS = 100  # packets of one call in a batch: 2 s
 
@@ -60,6 +64,8 @@ class MediaPlane:
         self._routes = Routes()
         self._free = list(range(rows - 1, -1, -1))
         self._streams: dict[int, ReceiveStream] = {}
+        self._addresses: dict[int, tuple[int, ...]] = {}
+        self._moved: dict[int, float] = {}  # until when these rows are heard from where they were
         self._waiting: set[int] = set()  # rows whose stream has a deadline
         self._with_frames: set[int] = set()  # rows whose stream has audio to give
         self._codec = np.zeros(rows, np.uint8)
@@ -89,9 +95,9 @@ class MediaPlane:
         return len(self._streams)
 
     def open(
-        self, *, codec: Codec, payload_type: int, send_payload_type: int, destination: int, sources: list[int]
+        self, *, codec: Codec, payload_type: int, send_payload_type: int, destination: int | None, sources: list[int]
     ) -> int | None:
-        """Take a row for a call; addresses are keys (`address_key`).
+        """Take a row for a call; addresses are keys (`address_key`). Without `destination`, `change` gives one later.
 
         Return None when all rows are taken, or when `destination` is already the address of another call: a call
         must never hear, or be heard by, another's bot.
@@ -99,24 +105,61 @@ class MediaPlane:
         if not self._free:
             return None
         row = self._free[-1]
-        if not self._routes.add(destination, row):
+        if destination is not None and not self._routes.add(destination, row):
             return None
         self._free.pop()
-        for source in sources:
-            self._routes.add(source, row)
         self._streams[row] = ReceiveStream(codec, payload_type)
-        self._codec[row] = codec
-        self._payload_type[row] = payload_type
+        self._set(row, codec, payload_type, send_payload_type, destination, sources)
         self._fast[row] = False
         self._fast_received[row] = 0
-        self._destination[row] = destination
-        self._send_payload_type[row] = send_payload_type
         self._send_ssrc[row] = self.random.getrandbits(32)
         self._send_sequence[row] = self.random.getrandbits(16)
         self._send_timestamp[row] = self.random.getrandbits(32)
-        self._marker[row] = 0x80
         self._sent[row] = 0
         return row
+
+    def change(
+        self,
+        row: int,
+        *,
+        codec: Codec,
+        payload_type: int,
+        send_payload_type: int,
+        destination: int,
+        sources: list[int],
+        now: float,
+    ) -> bool:
+        """Let the call in `row` go on with another codec, or elsewhere; `now` in seconds.
+
+        False, and all is as before, if `destination` is the address of another call. What is received stays in order
+        across the change, what is sent keeps its SSRC, and its next packet begins a talkspurt (RFC 3551, section 4.1).
+        """
+        if not self._routes.add(destination, row):
+            return False
+        self._routes.remove_row(row, but=(*self._addresses[row], destination))  # moved twice: nothing adds up
+        self._moved[row] = now + STILL_HEARD
+        self._load(row)
+        self._streams[row].change(codec, payload_type)
+        self._set(row, codec, payload_type, send_payload_type, destination, sources)
+        return True
+
+    def _set(
+        self,
+        row: int,
+        codec: Codec,
+        payload_type: int,
+        send_payload_type: int,
+        destination: int | None,
+        sources: list[int],
+    ) -> None:
+        for source in sources:
+            self._routes.add(source, row)
+        self._addresses[row] = (*sources,) if destination is None else (destination, *sources)
+        self._codec[row] = codec
+        self._payload_type[row] = payload_type
+        self._destination[row] = destination or 0
+        self._send_payload_type[row] = send_payload_type
+        self._marker[row] = 0x80
 
     def close(self, row: int) -> ReceiveCounters:
         """Give the row back; return what happened to the packets of the call."""
@@ -124,6 +167,7 @@ class MediaPlane:
         del self._streams[row]
         self._waiting.discard(row)
         self._with_frames.discard(row)
+        self._moved.pop(row, None)
         self._fast[row] = False
         self._routes.remove_row(row)
         self._free.append(row)
@@ -148,6 +192,8 @@ class MediaPlane:
         A datagram that fills its whole row did not fit, and is dropped.
         """
         rows = self._routes.find(sources)
+        if self._moved:
+            self._note_arrivals(sources)
         known = rows != NOBODY
         fits = lengths < data.shape[1]
         if not (known & fits).all():
@@ -168,12 +214,22 @@ class MediaPlane:
             if at is not None and at <= now:
                 self._streams[row].handle_timeout(now=now)
                 self._store(row)
+        self._leave([row for row, until in self._moved.items() if until <= now])
         yield from self._slow_frames()
 
     def next_timeout(self) -> float | None:
         """Return when a gap is to be concealed next."""
         deadlines = (self._streams[row].next_timeout() for row in self._waiting)
         return min((at for at in deadlines if at is not None), default=None)
+
+    def _note_arrivals(self, sources: AddressKeys) -> None:
+        """Where a call is heard from its new place, it has left the old one; what came from there before counts."""
+        self._leave([row for row in self._moved if np.isin(sources, self._addresses[row]).any()])
+
+    def _leave(self, rows: Iterable[int]) -> None:
+        for row in rows:
+            del self._moved[row]
+            self._routes.remove_row(row, but=self._addresses[row])
 
     def _rounds(self, rows: Rows) -> Iterator[NDArray[np.int64] | None]:
         """Split a batch so that no row comes twice in a round; None stands for the whole batch.

@@ -62,6 +62,8 @@ class ReceiveStream:
     ssrc: int | None = None
     expected_sequence: int = 0
     last_payload: bytes = b""
+    _last_codec: Codec = Codec.PCMU  # of that payload
+    _former: tuple[Codec, int] | None = None  # what was agreed on before: its packets may still be on their way
     _waiting: dict[int, tuple[RtpPacket, float]] = field(default_factory=dict)
     _restart_at: int | None = None
     _heard_until: float = -math.inf  # time up to which there is audio, real or concealed
@@ -93,12 +95,18 @@ class ReceiveStream:
             self._waiting[packet.sequence_number] = (packet, now)
             self._play_in_order()
 
+    def change(self, codec: Codec, payload_type: int) -> None:
+        """Go on with another codec; packets of the one before are still understood."""
+        if (codec, payload_type) != (self.codec, self.payload_type):
+            self._former = self.codec, self.payload_type
+            self.codec, self.payload_type = codec, payload_type
+
     def skip(self, *, packets: int, expected_sequence: int, last_payload: bytes, now: float) -> None:
         """Take note of packets in order that were decoded elsewhere: the newest was `last_payload`, at `now`."""
         self._heard_until = max(self._heard_until, now)
         self.counters.received += packets
         self.expected_sequence = expected_sequence
-        self.last_payload = last_payload
+        self.last_payload, self._last_codec = last_payload, self.codec
         self._concealed_run = 0
 
     def handle_timeout(self, *, now: float) -> None:
@@ -164,17 +172,23 @@ class ReceiveStream:
 
     def _play(self, packet: RtpPacket, *, arrival: float) -> None:
         self.expected_sequence = next_sequence_number(packet.sequence_number)
-        if packet.payload_type != self.payload_type or not 0 < len(packet.payload) <= LONGEST_PAYLOAD:
+        codec = self._codec_of(packet.payload_type)
+        if codec is None or not 0 < len(packet.payload) <= LONGEST_PAYLOAD:
             self.counters.ignored += 1
             return
-        self.last_payload = packet.payload
+        self.last_payload, self._last_codec = packet.payload, codec
         self._heard_until = max(self._heard_until, arrival)
         self._concealed_run = 0
-        self._emit(decode_one(packet.payload, self.codec))
+        self._emit(decode_one(packet.payload, codec))
+
+    def _codec_of(self, payload_type: int) -> Codec | None:
+        if payload_type == self.payload_type:
+            return self.codec
+        return self._former[0] if self._former is not None and payload_type == self._former[1] else None
 
     def _conceal(self, missing: int, *, until: float) -> None:
         """Fill the time of `missing` packets, each as long as the last one, as far as time has passed `until` then."""
-        last = decode_one(self.last_payload, self.codec)
+        last = decode_one(self.last_payload, self._last_codec)
         self.counters.lost += missing
         for _ in range(missing):
             self._lost.append(self.expected_sequence)

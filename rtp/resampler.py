@@ -1,62 +1,20 @@
-"""Streaming conversion between sample rates: a polyphase filter as a matrix product, for many calls at once.
+"""Streaming conversion between sample rates: a polyphase filter as small matrix products, for many calls at once.
 
-The arithmetic is exact. Samples are integers, the coefficients are integers too (scaled by 2**20), and every sum of
-their products fits the 53 bits of a float64: so no order of summation can change a result, and one call alone, a
-thousand calls in a batch, and every machine's matrix product give the same samples (docs/adr/0005).
+The arithmetic is exact. Samples are integers, the coefficients are integers too (scaled by a power of two), and every
+sum of their products fits the 53 bits of a float64: so no order of summation can change a result, and one call alone,
+a thousand calls in a batch, and every machine's matrix product give the same samples (docs/adr/0005, docs/adr/0016).
 """
 
 from __future__ import annotations
-
-import math
-from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from rtp.pcm import FRAMES_PER_SECOND, Pcm, Rows, frame_samples
+from rtp.pcm import Pcm, Rows, frame_samples
+from rtp.resampling_filter import ResamplingFilter, design
 
-_TAPS = 32  # input samples a phase, at the lower of the two rates
-_KAISER_BETA = 6.5  # stop band 66 dB down or more
-_SCALE = float(1 << 20)
-_MOST_OUTPUTS_A_BLOCK = 64  # larger blocks multiply by more zeros, smaller ones cost more per call
-
-
-@dataclass(frozen=True, slots=True)
-class _Filter:
-    """One block of the conversion: `window` input samples (history first) give `matrix.shape[1]` outputs."""
-
-    history: int  # input samples kept from the frame before
-    block: int  # new input samples a block
-    matrix: NDArray[np.float64]
-
-
-@cache
-def _design(rate_in: int, rate_out: int) -> _Filter:
-    """Design the windowed-sinc low-pass for the lower of two Nyquist rates, and lay its phases out as a matrix."""
-    common = math.gcd(rate_in, rate_out)
-    up, down = rate_out // common, rate_in // common
-    taps = _TAPS * rate_in // min(rate_in, rate_out)
-    length = taps * up
-    position = np.arange(length) - length / 2
-    window = np.i0(_KAISER_BETA * np.sqrt(1 - (2 * position / length) ** 2)) / np.i0(_KAISER_BETA)
-    prototype = np.sinc(position * min(rate_in, rate_out) / (rate_in * up)) * window
-    phases = prototype.reshape(taps, up).T  # phases[p, i] weighs the input i samples ago
-    phases = np.rint(phases / phases.sum(axis=1, keepdims=True) * _SCALE)
-    phases[:, taps // 2] += _SCALE - phases.sum(axis=1)  # direct current passes unchanged, in every phase
-
-    blocks = [
-        size
-        for size in range(down, frame_samples(rate_in) + 1, down)
-        if frame_samples(rate_in) % size == 0 and size * up // down <= _MOST_OUTPUTS_A_BLOCK
-    ]
-    block = max(blocks, default=down)
-    matrix = np.zeros((taps - 1 + block, block * up // down))
-    for output in range(matrix.shape[1]):
-        newest, phase = divmod(output * down, up)
-        matrix[newest : newest + taps, output] = phases[phase, ::-1]
-    return _Filter(taps - 1, block, matrix)
+_ROWS_AT_ONCE = 128  # what they need stays in the cache, and is taken from the system once
 
 
 class Resampler:
@@ -69,36 +27,82 @@ class Resampler:
         assert rate_in % 8000 == rate_out % 8000 == 0, "rates are multiples of 8000 Hz"
         self.rate_in = rate_in
         self.rate_out = rate_out
-        self._filter = _design(rate_in, rate_out) if rate_in != rate_out else None
-        self._history = np.zeros((rows, self._filter.history if self._filter else 0))
+        self._filter = design(rate_in, rate_out) if rate_in != rate_out else None
+        self._doubles = rate_out == 2 * rate_in
+        self._halves = rate_in == 2 * rate_out
+        if self._filter is not None:
+            at_once = min(rows, _ROWS_AT_ONCE)
+            samples = frame_samples(rate_in)
+            self._history = np.zeros((rows, self._filter.history), np.int16)
+            self._signal = np.empty((at_once, self._filter.history + samples), np.int16)
+            blocks = (samples // 2 if self._halves else samples) // self._filter.block
+            self._product = _Product(self._filter, blocks, at_once)
 
     @property
     def delay_ms(self) -> float:
         """How much later the audio comes out, in ms: half the filter."""
-        return (self._filter.history + 1) / 2 * 1000 / self.rate_in if self._filter else 0.0
+        return self._filter.delay * 1000 / self.rate_in if self._filter else 0.0
 
     def reset(self, row: int) -> None:
         """Forget the past of `row`: a new call begins in it."""
-        self._history[row] = 0.0
+        if self._filter is not None:
+            self._history[row] = 0
 
     def process(self, rows: Rows, pcm: Pcm) -> Pcm:
         """Convert one frame of each row: int16[n, rate_in / 50] to int16[n, rate_out / 50]."""
         if self._filter is None:
             return pcm
-        history, block, matrix = self._filter.history, self._filter.block, self._filter.matrix
-        count, samples = len(rows), pcm.shape[1]
-        signal = np.empty((count, history + samples))
+        out = np.empty((len(rows), frame_samples(self.rate_out)), np.int16)
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            some = slice(start, start + _ROWS_AT_ONCE)
+            self._convert(self._filter, rows[some], pcm[some], out[some])
+        return out
+
+    def _convert(self, filter: ResamplingFilter, rows: Rows, pcm: Pcm, out: Pcm) -> None:
+        count, samples = pcm.shape
+        history = filter.history
+        signal = self._signal[:count]
         signal[:, :history] = self._history[rows]
         signal[:, history:] = pcm
         self._history[rows] = signal[:, samples:]
-        blocks = samples // block
-        windows = as_strided(
-            signal,
-            (count, blocks, matrix.shape[0]),
-            (signal.strides[0], block * signal.strides[1], signal.strides[1]),
-        )
-        output = windows.reshape(count * blocks, -1) @ matrix
-        output *= 1 / _SCALE
-        np.rint(output, out=output)
-        np.clip(output, -32768, 32767, out=output)
-        return output.astype(np.int16).reshape(count, self.rate_out // FRAMES_PER_SECOND)
+        if self._doubles:
+            out[:, 0::2] = signal[:, history // 2 : history // 2 + samples]
+            _saturate(self._product.of(signal[:, 1:]), out[:, 1::2])
+        elif self._halves:
+            product = self._product.of(signal[:, 1:-1:2])
+            product += signal[:, history // 2 : history // 2 + samples : 2] * 0.5
+            _saturate(product, out)
+        else:
+            _saturate(self._product.of(signal), out)
+
+
+class _Product:
+    """The product of a filter's matrix and every window of each row. Windows overlap; none is copied."""
+
+    def __init__(self, filter: ResamplingFilter, blocks: int, rows: int) -> None:
+        window, outputs = filter.matrix.shape
+        self._matrix = filter.matrix
+        self._input = np.empty((rows, window + (blocks - 1) * filter.block))
+        self._output = np.empty((rows, blocks * outputs))
+        self._windows = _blocks(self._input, blocks, window, filter.block)
+        self._products = _blocks(self._output, blocks, outputs, outputs)
+
+    def of(self, signal: Pcm) -> NDArray[np.float64]:
+        """Return float64[n, outputs] of int16[n, inputs]; it is overwritten next time."""
+        count = len(signal)
+        self._input[:count] = signal
+        np.matmul(self._windows[:, :count], self._matrix, out=self._products[:, :count])
+        return self._output[:count]
+
+
+def _blocks(array: NDArray[np.float64], blocks: int, width: int, step: int) -> NDArray[np.float64]:
+    """View float64[n, samples] as float64[blocks, n, width], where each block begins `step` samples after the last."""
+    rows, columns = array.strides
+    return as_strided(array, (blocks, len(array), width), (step * columns, rows, columns))
+
+
+def _saturate(samples: NDArray[np.float64], out: Pcm) -> None:
+    """Round into int16; what is beyond its range stays at its ends."""
+    np.rint(samples, out=samples)
+    np.clip(samples, -32768, 32767, out=samples)
+    out[:] = samples

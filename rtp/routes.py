@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from ipaddress import IPv4Address
 
 import numpy as np
@@ -50,9 +51,9 @@ class Routes:
         self._rows = np.insert(self._rows, at, row)
         return True
 
-    def remove_row(self, row: int) -> None:
-        """Forget all addresses of `row`."""
-        keep = self._rows != row
+    def remove_row(self, row: int, *, but: Collection[int] = ()) -> None:
+        """Forget all addresses of `row`, or all `but` those."""
+        keep = (self._rows != row) | np.isin(self._keys, np.array(list(but), np.uint64))
         self._keys, self._rows = self._keys[keep], self._rows[keep]
 
     def find(self, sources: AddressKeys) -> Rows:

@@ -1,4 +1,4 @@
-"""Arithmetic of 16-bit sequence numbers: all wrap-around is here."""
+"""Arithmetic of 16-bit sequence numbers and 32-bit timestamps: all wrap-around is here."""
 
 from __future__ import annotations
 
@@ -15,3 +15,9 @@ def sequence_delta(later: int, earlier: int) -> int:
     """Return how far `later` is ahead of `earlier`, -32768..32767, the short way around."""
     half = SEQUENCE_MODULUS // 2
     return (later - earlier + half) % SEQUENCE_MODULUS - half
+
+
+def timestamp_delta(later: int, earlier: int) -> int:
+    """Return how far `later` is ahead of `earlier`, in timestamp units, the short way around."""
+    half = TIMESTAMP_MODULUS // 2
+    return (later - earlier + half) % TIMESTAMP_MODULUS - half

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import ip_address
 from random import SystemRandom
 
 import structlog
 
-from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.call_control import CallControl
 from sidecar.core.events import StreamEvent
 from sidecar.core.link import FromWorker, ToWorker
-from sidecar.io.agent_driver import AgentDriver
 from sidecar.io.datagrams import open_datagrams
 from sidecar.io.link import InProcessLink
 from sidecar.io.media_worker import MediaWorker, WorkerSettings
-from sidecar.io.network import own_address
+from sidecar.io.network import OwnAddresses, bound_pair, bound_socket, own_address
 from sidecar.io.signals import stop_signal
-from sidecar.settings import Settings
-from sip import Address, Timers, UserAgent
+from sidecar.io.sip_connection import ConnectionLimits
+from sidecar.io.sip_driver import SipDriver
+from sidecar.io.sip_streams import SipStreams
+from sidecar.settings import Settings, SipSettings
+from sip import Address, SipUri, UserAgent
 
 log = structlog.get_logger("sidecar")
 
@@ -35,11 +37,13 @@ _GOODBYE_SECONDS = 2.0
 class Sidecar:
     """A running sidecar."""
 
-    sip_address: Address
+    sip_address: Address  # of UDP and TCP
+    tls_port: int  # 0: none
     rtp_port: int
     agent: UserAgent
     control: CallControl
     worker: MediaWorker
+    streams: SipStreams
 
     @property
     def idle(self) -> bool:
@@ -54,25 +58,17 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     Raise OSError if a port is taken.
     """
     loop = asyncio.get_running_loop()
-    sip_socket = _bound_socket(settings.sip.host, settings.sip.port)
-    try:
+    with ExitStack() as unused:
+        sip_sockets = _bind_sip(settings.sip, unused)
         datagrams = open_datagrams(settings.rtp.host, settings.rtp.port, portable=settings.rtp.portable)
-    except OSError:
-        sip_socket.close()
-        raise
+        unused.pop_all()
     link = InProcessLink()
     worker = MediaWorker(
         _worker_settings(settings), datagrams=datagrams, random=SystemRandom(), to_control=link.to_control
     )
-    sip_address = (settings.sip.advertised or own_address(settings.sip.host), sip_socket.getsockname()[1])
-    agent = UserAgent(
-        contact=sip_address,
-        random=SystemRandom(),
-        timers=Timers(t1=settings.sip.t1, t2=settings.sip.t2, t4=settings.sip.t4),
-        max_calls=settings.sip.max_calls,
-    )
+    agent = _user_agent(settings.sip, sip_sockets)
     control = _call_control(settings, agent)
-    driver = AgentDriver(control, partial(_on_event, link))
+    driver = _sip_driver(settings.sip, control, partial(_on_event, link))
     ready = asyncio.Event()
 
     def on_message(message: FromWorker) -> None:
@@ -83,10 +79,21 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     link.on_worker, link.on_control = worker.handle, on_message
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(worker.run())
-        transport, _ = await loop.create_datagram_endpoint(lambda: driver, sock=sip_socket)
+        transport, _ = await loop.create_datagram_endpoint(lambda: driver, sock=sip_sockets.udp)
+        driver.streams.listen(sip_sockets.tcp)
+        if sip_sockets.tls is not None:
+            driver.streams.listen(sip_sockets.tls, tls=settings.sip.tls_server())
         try:
             await ready.wait()
-            yield Sidecar(sip_address, datagrams.port, agent, control, worker)
+            yield Sidecar(
+                (own_address(settings.sip.host), _port(sip_sockets.udp)),
+                _port(sip_sockets.tls),
+                datagrams.port,
+                agent,
+                control,
+                worker,
+                driver.streams,
+            )
         finally:
             control.hang_up_all(now=loop.time())
             driver.drain()
@@ -101,7 +108,8 @@ async def serve(settings: Settings) -> None:
     stopped = stop_signal()
     async with running_sidecar(settings) as sidecar:
         host, port = sidecar.sip_address
-        log.info("ready", sip=f"sip:{host}:{port}", rtp_port=sidecar.rtp_port)
+        tls = {"tls_port": sidecar.tls_port} if sidecar.tls_port else {}
+        log.info("ready", sip=str(SipUri(host, port)), **tls, rtp_port=sidecar.rtp_port)
         await stopped.wait()
         log.info("stopping", calls=sidecar.control.calls)
 
@@ -112,29 +120,66 @@ async def _until_over(agent: UserAgent, control: CallControl) -> None:
 
 
 def _on_event(link: InProcessLink, event: StreamEvent | ToWorker) -> None:
-    if isinstance(event, StreamEvent):
-        log.info(event.kind, stream=event.stream, call=event.call, sequence=event.sequence, body=event.body)
-    else:
+    if not isinstance(event, StreamEvent):
         link.to_worker(event)
+    elif not event.quiet:
+        log.info(event.kind, stream=event.stream, call=event.call, sequence=event.sequence, body=event.body)
 
 
-def _bound_socket(host: str, port: int) -> socket.socket:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    try:
-        sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SIP_RECEIVE_BUFFER)
-        sock.bind((host, port))
-    except OSError:
-        sock.close()
-        raise
-    return sock
+@dataclass(frozen=True, slots=True)
+class _SipSockets:
+    udp: socket.socket
+    tcp: socket.socket
+    tls: socket.socket | None
+
+
+def _bind_sip(settings: SipSettings, unused: ExitStack) -> _SipSockets:
+    """Bind all that is listened on; what `unused` is left with is closed."""
+    udp, tcp = bound_pair(settings.host, settings.port)
+    unused.enter_context(udp)
+    unused.enter_context(tcp)
+    udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SIP_RECEIVE_BUFFER)
+    if settings.tls_certificate is None:
+        return _SipSockets(udp, tcp, None)
+    tls = bound_socket(settings.host, settings.tls_port, socket.SOCK_STREAM)
+    return _SipSockets(udp, tcp, unused.enter_context(tls))
+
+
+def _port(sock: socket.socket | None) -> int:
+    return 0 if sock is None else int(sock.getsockname()[1])
+
+
+def _user_agent(settings: SipSettings, sockets: _SipSockets) -> UserAgent:
+    return UserAgent(
+        contact=(settings.host, _port(sockets.udp)),
+        stream_contacts={"TLS": (settings.host, _port(sockets.tls))} if sockets.tls else None,
+        advertised=OwnAddresses(settings.host, settings.advertised),
+        random=SystemRandom(),
+        timers=settings.timers(),
+        credentials=settings.credentials(),
+        admission=settings.admission(),
+        max_calls=settings.max_calls,
+    )
+
+
+def _sip_driver(
+    settings: SipSettings, control: CallControl, on_event: Callable[[StreamEvent | ToWorker], None]
+) -> SipDriver[StreamEvent | ToWorker]:
+    return SipDriver(
+        control,
+        on_event,
+        allows=control.allows,
+        limits=ConnectionLimits(connections=settings.max_connections, of_one_host=settings.max_connections_per_host),
+        tls=settings.tls_client,
+        local_host=None if ip_address(settings.host).is_unspecified else settings.host,
+    )
 
 
 def _worker_settings(settings: Settings) -> WorkerSettings:
     return WorkerSettings(
         capacity=settings.sip.max_calls,
         connect_timeout=settings.bot.connect_timeout,
-        bot_hosts=BotHosts(settings.bot.allow),
+        bot_hosts=settings.bot.hosts(),
         portable=settings.rtp.portable,
     )
 
@@ -143,9 +188,9 @@ def _call_control(settings: Settings, agent: UserAgent) -> CallControl:
     return CallControl(
         agent,
         random=SystemRandom(),
-        media_address=settings.rtp.advertised or own_address(settings.rtp.host),
+        media_address=OwnAddresses(settings.rtp.host, settings.rtp.advertised),
         profiles={name: profile.profile() for name, profile in settings.profiles.items()},
         default_profile=settings.stream.profile(),
-        bot_hosts=BotHosts(settings.bot.allow),
+        bot_hosts=settings.bot.hosts(),
         allow=settings.sip.allow,
     )

@@ -271,10 +271,24 @@ def _fail(text: str, *, code: int = _FAILED) -> NoReturn:
 
 def _taken_ports(settings: Settings) -> str:
     """Name the ports that could not be had: the system's error does not."""
-    from sidecar.io.network import why_not
+    from socket import SOCK_DGRAM, SOCK_STREAM
 
-    ports = (("SIP", settings.sip.host, settings.sip.port), ("RTP", settings.rtp.host, settings.rtp.port))
-    return ", ".join(f"{name} on {host}:{port}: {why}" for name, host, port in ports if (why := why_not(host, port)))
+    from sidecar.io.network import why_not
+    from sip.grammar import format_host_port
+
+    sip, rtp = settings.sip, settings.rtp
+    ports = [
+        ("SIP", sip.host, sip.port, SOCK_DGRAM),
+        ("SIP over TCP", sip.host, sip.port, SOCK_STREAM),
+        ("RTP", rtp.host, rtp.port, SOCK_DGRAM),
+    ]
+    if sip.tls_certificate is not None:
+        ports.append(("SIP over TLS", sip.host, sip.tls_port, SOCK_STREAM))
+    return ", ".join(
+        f"{name} on {format_host_port(host, port)}: {why}"
+        for name, host, port, kind in ports
+        if (why := why_not(host, port, kind))
+    )
 
 
 def _tell(result: CallResult, recording: str | None, *, as_json: bool) -> None:

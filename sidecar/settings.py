@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
+from collections.abc import Callable, Mapping
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
+from ssl import SSLContext
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -25,7 +26,12 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
+from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.options import OptionError, Profile, resolve_options
+from sidecar.io.network import AUTO
+from sidecar.io.sip_tls import TlsError, client_context, server_context
+from sidecar.secret import Secret
+from sip import Admission, Credentials, Timers
 
 _MOST_CALLS = 4096  # in each 5 ms a quarter of them is sent to, in one batch of datagrams
 _PRIVATE = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7", "fe80::/10")
@@ -45,21 +51,48 @@ def _option_text(value: Any) -> Any:
 
 
 def _ipv4(value: str) -> str:
-    """Refuse what is no IPv4 address: names are not looked up, and nothing here speaks IPv6 yet."""
+    """Refuse what is no IPv4 address: names are not looked up, and media does not speak IPv6 yet."""
     try:
         return str(IPv4Address(value))
     except ValueError:
         raise ValueError(f"{value!r} is not an IPv4 address, such as 127.0.0.1") from None
 
 
-def _ipv4_of_one(value: str) -> str:
-    if IPv4Address(_ipv4(value)).is_unspecified:
+def _ip(value: str) -> str:
+    """Refuse what is no IP address; one with a zone is none that others could send to."""
+    try:
+        address = ip_address(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is not an IP address, such as 127.0.0.1 or ::1") from None
+    if address.version == 6 and (address.scope_id or address.ipv4_mapped):
+        raise ValueError(f"{value!r} has a zone, or is an IPv4 address in disguise")
+    return str(address)
+
+
+def _of_one(value: str) -> str:
+    if value != AUTO and ip_address(value).is_unspecified:
         raise ValueError(f"{value} is where to listen; others cannot send to it")
     return value
 
 
-ListenAddress = Annotated[str, AfterValidator(_ipv4)]
-AdvertisedAddress = Annotated[str, AfterValidator(_ipv4_of_one)]
+def _auto_or(check: Callable[[str], str]) -> AfterValidator:
+    return AfterValidator(lambda value: value if value == AUTO else check(value))
+
+
+SipAddress = Annotated[str, AfterValidator(_ip)]
+MediaAddress = Annotated[str, AfterValidator(_ipv4)]
+AdvertisedSipAddress = Annotated[str, _auto_or(_ip), AfterValidator(_of_one)]
+AdvertisedMediaAddress = Annotated[str, _auto_or(_ipv4), AfterValidator(_of_one)]
+
+
+def _bot_host(value: str) -> str:
+    """Refuse a network that is none: taken for a name, it would allow nothing."""
+    if "/" in value:
+        ip_network(value)
+    return value
+
+
+BotHost = Annotated[str, AfterValidator(_bot_host)]
 OptionText = Annotated[str, BeforeValidator(_option_text)]
 
 
@@ -67,25 +100,90 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class AuthSettings(_Section):
+    """Who may call, by digest authentication; without users, nobody is asked for a password."""
+
+    realm: str = Field("audio-stream-sidecar", pattern="^[ -~]+$")
+    users: dict[str, Secret] = {}  # the password of each
+
+
 class SipSettings(_Section):
     """The SIP endpoint."""
 
-    host: ListenAddress = "127.0.0.1"
-    port: int = Field(5070, ge=0, le=65535)  # 0: any free port
-    advertised: AdvertisedAddress | None = None  # the address in Contact; None: the one we listen on
+    host: SipAddress = "127.0.0.1"
+    port: int = Field(5070, ge=0, le=65535)  # of UDP and TCP; 0: any free port
+    advertised: AdvertisedSipAddress = AUTO  # the address in Contact and Via; auto: the one that the peer reaches
+    tls_port: int = Field(5071, ge=0, le=65535)
+    tls_certificate: Path | None = None  # of ours, PEM; None: TLS is not listened for
+    tls_key: Path | None = None  # None: it is in the same file
+    tls_client_ca: Path | None = (
+        None  # who must have signed the certificates of those who connect; None: they need none
+    )
+    tls_ca: Path | None = None  # who must have signed those of whom we connect to; None: one the system trusts
+    max_connections: int = Field(1024, ge=1, le=65535)  # of TCP and TLS
+    max_connections_per_host: int = Field(256, ge=1, le=65535)
     allow: tuple[IPv4Network | IPv6Network, ...] = tuple(ip_network(net) for net in _PRIVATE)
     max_calls: int = Field(2000, ge=1, le=_MOST_CALLS)
     t1: float = Field(0.5, gt=0, le=4)  # seconds; RFC 3261, table 4: the round trip
     t2: float = Field(4.0, gt=0, le=32)  # the longest interval between two retransmissions
     t4: float = Field(5.0, gt=0, le=32)  # how long a datagram stays in the network
+    session_expires: int = Field(1800, ge=0, le=86400)  # seconds until a call must be refreshed (RFC 4028); 0: never
+    min_se: int = Field(90, ge=1, le=86400)  # the shortest that we take from others
+    requests_per_second: float = Field(0, ge=0)  # of each source; more are dropped; 0: without limit
+    invites_per_second: float = Field(0, ge=0)  # new calls of all sources; more get 503; 0: without limit
+    auth: AuthSettings = AuthSettings()
+
+    @model_validator(mode="after")
+    def _session_lasts_as_long_as_we_take(self) -> Self:
+        if 0 < self.session_expires < self.min_se:
+            raise ValueError(f"session_expires is {self.session_expires}, and min_se {self.min_se}: it cannot be less")
+        return self
+
+    def timers(self) -> Timers:
+        """Return the times of the SIP core."""
+        return Timers(t1=self.t1, t2=self.t2, t4=self.t4, session_expires=self.session_expires, min_se=self.min_se)
+
+    def admission(self) -> Admission:
+        """Return how much is let in."""
+        return Admission(invites_per_second=self.invites_per_second, requests_per_second=self.requests_per_second)
+
+    def credentials(self) -> Credentials | None:
+        """Return who may call; None: everybody who is allowed to send."""
+        passwords = {user: secret.get_secret_value() for user, secret in self.auth.users.items()}
+        return Credentials(self.auth.realm, passwords) if passwords else None
+
+    @model_validator(mode="after")
+    def _tls_files_can_be_used(self) -> Self:
+        for field in ("tls_key", "tls_client_ca"):
+            if getattr(self, field) is not None and self.tls_certificate is None:
+                raise ValueError(f"{field} is of no use without tls_certificate")
+        if self.tls_certificate is not None and self.tls_port == self.port != 0:
+            raise ValueError(f"port and tls_port are both {self.port}: each needs one of its own")
+        try:
+            self.tls_server()
+            if self.tls_ca is not None:
+                self.tls_client()
+        except TlsError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    def tls_server(self) -> SSLContext | None:
+        """Return what accepts TLS, if it is configured; raise `TlsError` if its files cannot be used."""
+        if self.tls_certificate is None:
+            return None
+        return server_context(self.tls_certificate, self.tls_key, self.tls_client_ca)
+
+    def tls_client(self) -> SSLContext:
+        """Return what opens TLS; raise `TlsError` if its files cannot be used."""
+        return client_context(self.tls_ca, self.tls_certificate, self.tls_key)
 
 
 class RtpSettings(_Section):
     """The media of all calls, on one UDP port."""
 
-    host: ListenAddress = "127.0.0.1"
+    host: MediaAddress = "127.0.0.1"
     port: int = Field(40000, ge=0, le=65534)
-    advertised: AdvertisedAddress | None = None  # the address in SDP
+    advertised: AdvertisedMediaAddress = AUTO  # the address in SDP
     portable: bool = False  # use no system call that only Linux has
 
 
@@ -93,7 +191,12 @@ class BotSettings(_Section):
     """The WebSocket side."""
 
     connect_timeout: float = Field(5.0, gt=0, le=60)  # seconds
-    allow: tuple[str, ...] = ()  # hosts, `*` stands for anything; empty: all but link-local addresses
+    allow: tuple[BotHost, ...] = ()  # names, `*` stands for anything, and networks; empty: all but link-local addresses
+    strict: bool = False  # nothing but what is listed, and private addresses by network alone
+
+    def hosts(self) -> BotHosts:
+        """Return it as the core knows it."""
+        return BotHosts(self.allow, self.strict)
 
 
 class ProfileSettings(BaseModel):
@@ -122,7 +225,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
-        hosts = {IPv4Address(self.sip.host), IPv4Address(self.rtp.host)}
+        hosts = {ip_address(self.sip.host), ip_address(self.rtp.host)}
         overlap = len(hosts) == 1 or any(host.is_unspecified for host in hosts)
         if overlap and self.sip.port == self.rtp.port != 0:
             raise ValueError(f"sip.port and rtp.port are both {self.sip.port}: each needs one of its own")

@@ -36,6 +36,7 @@ from .origin import Origin
 from .parameters import Parameters
 from .parser import parse_message
 from .reason import ReasonHeader
+from .reliable_provisional import supports_100rel
 from .request import Request
 from .response import Response
 from .session_description import SessionDescription
@@ -95,4 +96,5 @@ __all__ = [
     "answer_offer",
     "make_offer",
     "parse_message",
+    "supports_100rel",
 ]

@@ -67,6 +67,12 @@ class Call(ABC):
         return self.has_ended and not self._transactions and not self.deadlines.keys() - {Deadline.LINGER}
 
     @property
+    def is_open(self) -> bool:
+        """Whether the call is up, or something is still to be sent, or to be answered by the other side."""
+        waits = any(not (each.was_answered or each.is_terminated) for each in self._transactions)
+        return waits or not self.has_ended or bool(self.deadlines.keys() - {Deadline.LINGER})
+
+    @property
     @abstractmethod
     def is_early(self) -> bool:
         """Whether the INVITE has no final response yet."""
@@ -75,7 +81,8 @@ class Call(ABC):
     def contact_header(self) -> tuple[str, str]:
         """The Contact of our requests."""
         assert self.dialog is not None, "there is nobody to ask yet"
-        return self.endpoint.contact_header(transport_of(self.dialog.destination))
+        destination = self.dialog.destination
+        return self.endpoint.contact_header(transport_of(destination), destination[0])
 
     @property
     def is_live(self) -> bool:
@@ -103,8 +110,15 @@ class Call(ABC):
         """A deadline passed that belongs to no part."""
 
     @abstractmethod
-    def early_offer_error(self) -> SipError:
-        """Return why an offer cannot be taken before the call is answered. See RFC 3261, section 14.2."""
+    def early_offer_error(self, dialog: Dialog, method: str) -> SipError | None:
+        """Return why an offer cannot be taken before the call is answered, if it cannot.
+
+        See RFC 3261, section 14.2, and RFC 3311, section 5.2.
+        """
+
+    def go_on(self, *, now: float) -> None:
+        """Do what waited until their offer was answered."""
+        self.outgoing_offer.flush(now=now)
 
     def receive_request(
         self, dialog: Dialog, request: Request, transaction: AnyServerTransaction, *, now: float
@@ -155,7 +169,7 @@ class Call(ABC):
             self.receive_own_response(transaction, response, now=now)
             return
         part.receive_response(transaction, response, now=now)
-        if response.status == 481 and self.is_live and transaction.request.method != "PRACK":
+        if response.status == 481 and self.is_live and transaction.request.method not in ("PRACK", "CANCEL"):
             self.end_broken(EndCause.GONE, 481, now=now)  # RFC 3261, 12.2.1.2
 
     def handle_end(self, transaction: AnyClientTransaction, *, now: float) -> None:

@@ -11,7 +11,7 @@ from .event import CallEnded, CallRef, EndCause
 from .server_call import ServerCall
 from .transaction_layer import TransactionLayer
 from .uri import SipUri
-from .via import Address, transport_of
+from .via import Address
 
 _Headers = Sequence[tuple[str, str]]
 
@@ -80,9 +80,7 @@ class CallCommands:
         if self._calls.live_calls > self._max_calls:
             self._calls.tell(CallEnded(ref, EndCause.OVERLOADED, 503, None))
             return ref
-        request = self._endpoint.invite(
-            target, transport=transport_of(destination), from_uri=from_uri, headers=headers, body=body
-        )
+        request = self._endpoint.invite(target, destination=destination, from_uri=from_uri, headers=headers, body=body)
         call = ClientCall(ref, request, destination=destination, endpoint=self._endpoint, layer=self._layer, now=now)
         self._calls.add(call)
         self._calls.settle(call)

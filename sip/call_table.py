@@ -26,8 +26,10 @@ class CallTable:
         """Whether no call, dialog or deadline is left."""
         return not (self._calls or self._calls_by_dialog or len(self._queue))
 
-    def __len__(self) -> int:
-        return len(self._calls)
+    @property
+    def open_calls(self) -> int:
+        """The number of calls that are up, or of which an answer is still waited for."""
+        return sum(call.is_open for call in self._calls.values())
 
     @property
     def live_calls(self) -> int:

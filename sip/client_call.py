@@ -63,8 +63,13 @@ class ClientCall(Call):
         """Whether the INVITE has no final response yet."""
         return self.state in (State.CALLING, State.PROCEEDING)
 
-    def early_offer_error(self) -> SipError:
-        """Return why an offer cannot be taken before the call is answered: ours is under way (14.2)."""
+    def early_offer_error(self, dialog: Dialog, method: str) -> SipError | None:
+        """Return why an offer cannot be taken before the call is answered: ours is under way (14.2).
+
+        With forks it is not known whose session is meant to change.
+        """
+        if method != "INVITE" and self._provisional.has_answer(dialog) and len(self.dialogs) == 1:
+            return None
         return RequestPending("Request Pending")
 
     def take_implied_ack(self, *, now: float) -> None:
@@ -161,6 +166,8 @@ class ClientCall(Call):
             dialog = self._note_early_dialog(response)
             if not self._provisional.receive(dialog, response, now=now):
                 return
+            if dialog is not None and self._provisional.has_answer(dialog):
+                self.their_description = self.their_description or response.body
             self.deadlines[Deadline.ANSWER] = now + self.endpoint.timers.c
             self.events.append(CallProgress(self.ref, response))
 
@@ -207,7 +214,8 @@ class ClientCall(Call):
             return
         self.state = State.CONFIRMED
         self.take_peer_abilities(response)
-        self.their_description = response.body
+        if not self._provisional.has_answer(dialog):  # else what the 2xx says again is ignored (13.2.1)
+            self.their_description = response.body
         self.session_timer.take_response(response, now=now)
         if response.body and not self._invite.request.body:
             self._acks[dialog.key] = None
@@ -235,7 +243,8 @@ class ClientCall(Call):
         self._invites += 1
         self.dialogs.clear()
         self.state = State.CALLING
-        request = self._first.sent_again(self._invites, via=self.endpoint.new_via(self._first.via.transport))
+        via = self.endpoint.new_via(self._first.via.transport, self._invite.destination[0])
+        request = self._first.sent_again(self._invites, via=via)
         request = request.with_headers(self.session_timer.request_headers())
         self.deadlines[Deadline.ANSWER] = now + self.endpoint.timers.c
         self._invite = self.send(request, self._invite.destination, now=now)

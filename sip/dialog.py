@@ -27,7 +27,9 @@ class Dialog:
         *,
         call_id: str,
         local: str,
+        local_tag: str,
         remote: str,
+        remote_tag: str,
         local_cseq: int,
         remote_cseq: int | None,
         route_set: Sequence[str],
@@ -37,8 +39,8 @@ class Dialog:
         self.call_id = call_id
         self.local = local  # From of our requests
         self.remote = remote  # To of our requests
-        self.local_tag = NameAddr.parse(local).tag or ""
-        self.remote_tag = NameAddr.parse(remote).tag or ""
+        self.local_tag = local_tag
+        self.remote_tag = remote_tag
         self.local_cseq = local_cseq
         self.remote_cseq = remote_cseq
         self.route_set = tuple(NameAddr.parse(route) for route in route_set)
@@ -56,7 +58,9 @@ class Dialog:
         return cls(
             call_id=request.call_id,
             local=f"{request.headers.get('To')};tag={local_tag}",
+            local_tag=local_tag,
             remote=request.headers.get("From") or "",
+            remote_tag=request.from_.tag or "",
             local_cseq=0,
             remote_cseq=request.cseq.number,
             route_set=request.headers.get_list("Record-Route"),
@@ -67,15 +71,19 @@ class Dialog:
     @classmethod
     def of_client(cls, request: Request, response: Response, *, destination: Address) -> Dialog:
         """Make the dialog of a 2xx to our INVITE. See RFC 3261, section 12.1.2."""
-        contact = response.contact
+        target: SipUri | None = None
+        with contextlib.suppress(SipError):  # whoever does not say where they are gets an ACK all the same
+            target = None if response.contact is None else _sip_uri(response.contact)
         return cls(
             call_id=request.call_id,
             local=request.headers.get("From") or "",
+            local_tag=request.from_.tag or "",
             remote=response.headers.get("To") or "",
+            remote_tag=response.to.tag or "",
             local_cseq=request.cseq.number,
             remote_cseq=None,
             route_set=response.headers.get_list("Record-Route")[::-1],
-            remote_target=SipUri.parse(request.uri) if contact is None else _sip_uri(contact),
+            remote_target=target or SipUri.parse(request.uri),
             fallback=destination,
         )
 
@@ -140,7 +148,8 @@ class Dialog:
         if routes and "lr" not in self._next_hop.parameters:  # a strict router wants to be the target
             uri = replace(self._next_hop, headers="")
             routes = [*routes[1:], f"<{self.remote_target}>"]
-        items = [("Via", str(endpoint.new_via(transport_of(self.destination)))), ("Max-Forwards", "70")]
+        via = endpoint.new_via(transport_of(self.destination), self.destination[0])
+        items = [("Via", str(via)), ("Max-Forwards", "70")]
         items.extend(("Route", route) for route in routes)
         items.extend([("From", self.local), ("To", self.remote), ("Call-ID", self.call_id)])
         items.extend([("CSeq", f"{cseq} {method}"), ("User-Agent", endpoint.name)])

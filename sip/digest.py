@@ -5,7 +5,7 @@ import hmac
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 from .error import SipError, Unauthorized
@@ -23,7 +23,7 @@ class Credentials:
     """Who may call, and under which name we ask for passwords."""
 
     realm: str
-    passwords: Mapping[str, str]  # of each user
+    passwords: Mapping[str, str] = field(repr=False)  # of each user
 
 
 def parse_authorization(value: str) -> dict[str, str]:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -11,7 +11,7 @@ from .request import Request
 from .response import Response
 from .timers import Timers
 from .uri import SipUri
-from .via import MAGIC_COOKIE, Address, Via
+from .via import MAGIC_COOKIE, Address, Via, transport_of
 
 ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, PRACK, NOTIFY"
 SUPPORTED = "timer, 100rel"
@@ -28,15 +28,17 @@ class Endpoint:
     random: Random
     timers: Timers
     stream_contacts: Mapping[str, Address] = field(default_factory=dict)  # of "TCP" and "TLS", where they differ
+    advertised: Callable[[str], str] | None = None  # our host as the host of a peer reaches it; None: the one above
 
-    def contact_of(self, transport: str) -> Address:
-        """Return the address that we are reached at by a transport."""
-        return self.stream_contacts.get(transport, self.contact)
+    def contact_of(self, transport: str, peer: str) -> Address:
+        """Return the address that the host `peer` reaches us at by a transport."""
+        host, port = self.stream_contacts.get(transport, self.contact)
+        return host if self.advertised is None else self.advertised(peer), port
 
-    def contact_header(self, transport: str) -> tuple[str, str]:
-        """Return the Contact that in-dialog requests come back to."""
+    def contact_header(self, transport: str, peer: str) -> tuple[str, str]:
+        """Return the Contact that in-dialog requests of the host `peer` come back to."""
         parameters = NO_PARAMETERS if transport == "UDP" else Parameters((("transport", transport.lower()),))
-        host, port = self.contact_of(transport)
+        host, port = self.contact_of(transport, peer)
         return "Contact", f"<{SipUri(host, port, parameters=parameters)}>"
 
     @property
@@ -52,30 +54,31 @@ class Endpoint:
         """Make a Call-ID. See RFC 3261, section 8.1.1.4."""
         return f"{self.random.getrandbits(128):032x}"
 
-    def new_via(self, transport: str) -> Via:
-        """Make the Via of a new transaction. See RFC 3261, section 8.1.1.7."""
+    def new_via(self, transport: str, peer: str) -> Via:
+        """Make the Via of a new transaction with the host `peer`. See RFC 3261, section 8.1.1.7."""
         branch = f"{MAGIC_COOKIE}{self.random.getrandbits(96):024x}"
-        host, port = self.contact_of(transport)
+        host, port = self.contact_of(transport, peer)
         return Via(host, port, Parameters((("branch", branch), ("rport", None))), transport)
 
     def invite(
         self,
         target: SipUri,
         *,
-        transport: str,
+        destination: Address,
         from_uri: SipUri,
         headers: Sequence[tuple[str, str]],
         body: bytes,
     ) -> Request:
         """Build an INVITE out of dialog. See RFC 3261, section 8.1.1."""
+        transport, peer = transport_of(destination), destination[0]
         items = [
-            ("Via", str(self.new_via(transport))),
+            ("Via", str(self.new_via(transport, peer))),
             ("Max-Forwards", "70"),
             ("From", f"<{from_uri}>;tag={self.new_tag()}"),
             ("To", f"<{target}>"),
             ("Call-ID", self.new_call_id()),
             ("CSeq", "1 INVITE"),
-            self.contact_header(transport),
+            self.contact_header(transport, peer),
             ("Allow", ALLOW),
             ("Supported", SUPPORTED if body else SUPPORTED_LATE_OFFER),
             ("Accept", ACCEPT),
@@ -99,7 +102,7 @@ class Endpoint:
         """Build a response that says who we are and, where RFC 3261, table 3, asks for it, what we can."""
         ours: list[tuple[str, str]] = []
         if request.method in ("INVITE", "UPDATE") and 100 < status < 300:
-            ours.append(self.contact_header(request.via.transport))
+            ours.append(self.contact_header(request.via.transport, request.via.response_address()[0]))
         if request.method == "INVITE" and 100 < status < 300:
             ours.append(("X-FS-Support", "send_info"))  # FreeSWITCH sends INFO only to those who say so
         if request.method in ("INVITE", "UPDATE", "OPTIONS") and 200 <= status < 300:

@@ -70,7 +70,7 @@ class OfferReceived:
 
 @dataclass(frozen=True, slots=True)
 class OfferWithdrawn:
-    """Their re-INVITE was cancelled; the session stays as it is."""
+    """Their re-INVITE was cancelled, or waited for the owner too long; the session stays as it is."""
 
     call: CallRef
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 from .error import SipError
@@ -24,7 +25,9 @@ def is_token(text: str) -> bool:
 def split_outside_quotes(text: str, separator: str) -> tuple[str, ...]:
     """Split at each separator that is neither in a quoted string nor in angle brackets."""
     if '"' not in text and "<" not in text:
-        return tuple(part for each in text.split(separator) if (part := each.strip()))
+        if separator not in text:
+            return (whole,) if (whole := text.strip()) else ()
+        return tuple([part for each in text.split(separator) if (part := each.strip())])
     parts = []
     start = 0
     inside = ""
@@ -81,6 +84,7 @@ def format_host_port(host: str, port: int | None) -> str:
     return bracketed if port is None else f"{bracketed}:{port}"
 
 
+@lru_cache(maxsize=1024)
 def is_ip_literal(host: str) -> bool:
     """Tell whether `host` is an IPv4 or IPv6 address and needs no look-up."""
     try:

@@ -18,11 +18,15 @@ _ANSWER_WITHIN = 4.0  # seconds: an UPDATE must be answered before it is sent fo
 
 
 class IncomingOffer:
-    """A re-INVITE or UPDATE of theirs, until it is answered. See RFC 3261, section 14.2, and RFC 3311."""
+    """A re-INVITE, UPDATE or PRACK of theirs with an offer, until it is answered.
+
+    See RFC 3261, section 14.2, RFC 3311, and RFC 3262, section 5.
+    """
 
     def __init__(self, call: Call) -> None:
         self._call = call
         self._transaction: AnyServerTransaction | None = None
+        self._dialog: Dialog | None = None
 
     @property
     def is_pending(self) -> bool:
@@ -37,12 +41,12 @@ class IncomingOffer:
         if request.method == "UPDATE" and not request.body:
             self._refresh(dialog, request, transaction, now)
             return
-        self._check_turn()
+        self._check_turn(dialog, request.method)
         call.take_peer_abilities(request)
         if request.method == "INVITE":
             call.respond_to(transaction, 100, now=now)
             call.take_implied_ack(now=now)
-        self._transaction = transaction
+        self._transaction, self._dialog = transaction, dialog
         transaction.owner = call.ref
         if request.body and request.body == call.their_description and call.our_description:
             self.accept(call.our_description, now=now)  # nothing changes: RFC 3264, section 8
@@ -53,19 +57,21 @@ class IncomingOffer:
     def accept(self, body: bytes, *, headers: Sequence[tuple[str, str]] = (), now: float) -> None:
         """Answer with a session description; with our offer, if they made none."""
         call, transaction = self._call, self._transaction
-        if transaction is None or call.dialog is None:
+        if transaction is None or self._dialog is None:
             return
         request = transaction.request
         Headers(tuple(headers))  # what cannot be sent is refused before anything happens
         self._done()
-        call.dialog.refresh_target(request)
         call.our_description = body
         call.their_description = request.body
-        timer = call.session_timer.answer(request, now=now)
+        timer: Sequence[tuple[str, str]] = ()
+        if request.method != "PRACK":
+            self._dialog.refresh_target(request)
+            timer = () if call.is_early else call.session_timer.answer(request, now=now)
         response = call.respond_to(transaction, 200, headers=(*timer, *headers), body=body, now=now)
         if request.method == "INVITE":
             call.success.start(response, transaction.destination, wants_answer=not request.body, now=now)
-        call.outgoing_offer.flush(now=now)
+        call.go_on(now=now)
 
     def refuse(self, status: int, *, headers: Sequence[tuple[str, str]] = (), now: float) -> None:
         """Leave the session as it is."""
@@ -74,7 +80,7 @@ class IncomingOffer:
             Headers(tuple(headers))
             self._done()
             call.respond_to(transaction, status, headers=headers, now=now)
-            call.outgoing_offer.flush(now=now)
+            call.go_on(now=now)
 
     def receive_cancel(self, invite: AnyServerTransaction, *, now: float) -> None:
         """They withdrew a re-INVITE; too late if it was answered. See RFC 3261, section 9.2."""
@@ -95,11 +101,13 @@ class IncomingOffer:
         """The owner has not answered in time."""
         assert self._transaction is not None
         self.refuse(488 if self._transaction.request.method == "INVITE" else 504, now=now)
+        self._call.events.append(OfferWithdrawn(self._call.ref))
 
-    def _check_turn(self) -> None:
+    def _check_turn(self, dialog: Dialog, method: str) -> None:
         call = self._call
-        if call.is_early:
-            raise call.early_offer_error()
+        error = call.early_offer_error(dialog, method) if call.is_early else None
+        if error is not None:
+            raise error
         call.raise_if_negotiating()
         if self._transaction is not None:
             wait = call.endpoint.random.randrange(11)

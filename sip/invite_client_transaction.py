@@ -37,6 +37,11 @@ class InviteClientTransaction(ClientTransaction):
         """Whether the transaction is over and can be forgotten."""
         return self.state is State.TERMINATED
 
+    @property
+    def is_proceeding(self) -> bool:
+        """Whether there is a provisional response, and no final one."""
+        return self.state is State.PROCEEDING
+
     def receive_response(self, response: Response, *, now: float) -> bool:
         """Take a response; return whether the call should see it: not if it is a retransmission."""
         if self.state in (State.CALLING, State.PROCEEDING):

@@ -5,13 +5,54 @@ from functools import lru_cache
 
 from .cseq import CSeq
 from .error import SipError
-from .headers import Headers
+from .headers import Headers, canonical_name
 from .name_addr import NameAddr
 from .via import Via
 
-# One message is looked at many times on its way, and the values are immutable.
+# The same values come in message after message, and are immutable.
 _parse_via = lru_cache(maxsize=256)(Via.parse)
 _parse_name_addr = lru_cache(maxsize=256)(NameAddr.parse)
+_parse_cseq = lru_cache(maxsize=256)(CSeq.parse)
+
+
+def _required(headers: Headers, name: str) -> str:
+    value = headers.get(name)
+    if not value:
+        raise SipError(f"Missing {name}")
+    return value
+
+
+def _read_vias(headers: Headers) -> tuple[Via, ...]:
+    return tuple([_parse_via(value) for value in headers.get_list("Via")])
+
+
+def read_via(headers: Headers) -> Via:
+    """Read the nearest hop."""
+    values = headers.get_list("Via")
+    if not values:
+        raise SipError("Missing Via")
+    return _parse_via(values[0])
+
+
+def _read_from(headers: Headers) -> NameAddr:
+    return _parse_name_addr(_required(headers, "From"))
+
+
+def _read_to(headers: Headers) -> NameAddr:
+    return _parse_name_addr(_required(headers, "To"))
+
+
+def _read_call_id(headers: Headers) -> str:
+    return _required(headers, "Call-ID")
+
+
+def _read_cseq(headers: Headers) -> CSeq:
+    return _parse_cseq(_required(headers, "CSeq"))
+
+
+def _read_contact(headers: Headers) -> NameAddr | None:
+    values = headers.get_list("Contact")
+    return _parse_name_addr(values[0]) if values else None
 
 
 class Message(ABC):
@@ -34,41 +75,37 @@ class Message(ABC):
     @property
     def vias(self) -> tuple[Via, ...]:
         """All hops, the nearest first."""
-        return tuple(_parse_via(value) for value in self.headers.get_list("Via"))
+        return self.headers.read(_read_vias)
 
     @property
     def via(self) -> Via:
         """The nearest hop."""
-        values = self.headers.get_list("Via")
-        if not values:
-            raise SipError("Missing Via")
-        return _parse_via(values[0])
+        return self.headers.read(read_via)
 
     @property
     def from_(self) -> NameAddr:
         """The From header."""
-        return _parse_name_addr(self._required("From"))
+        return self.headers.read(_read_from)
 
     @property
     def to(self) -> NameAddr:
         """The To header."""
-        return _parse_name_addr(self._required("To"))
+        return self.headers.read(_read_to)
 
     @property
     def call_id(self) -> str:
         """The Call-ID header."""
-        return self._required("Call-ID")
+        return self.headers.read(_read_call_id)
 
     @property
     def cseq(self) -> CSeq:
         """The CSeq header."""
-        return CSeq.parse(self._required("CSeq"))
+        return self.headers.read(_read_cseq)
 
     @property
     def contact(self) -> NameAddr | None:
         """The first Contact, if there is one."""
-        values = self.headers.get_list("Contact")
-        return _parse_name_addr(values[0]) if values else None
+        return self.headers.read(_read_contact)
 
     @property
     def content_type(self) -> str | None:
@@ -76,13 +113,7 @@ class Message(ABC):
         value = self.headers.get("Content-Type")
         return None if value is None else value.partition(";")[0].strip().lower()
 
-    def _required(self, name: str) -> str:
-        value = self.headers.get(name)
-        if not value:
-            raise SipError(f"Missing {name}")
-        return value
-
     def __bytes__(self) -> bytes:
-        assert "Content-Length" not in self.headers
+        assert "content-length" not in [canonical_name(name) for name, _ in self.headers.items]
         head = f"{self.start_line}\r\n{self.headers}Content-Length: {len(self.body)}\r\n\r\n"
         return head.encode("utf-8", "surrogateescape") + self.body

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from random import Random
 
 from .codec import STATIC_PAYLOAD_TYPES, Codec
@@ -284,9 +285,14 @@ def _negotiated(
 
 
 def _remote_address(session: SessionDescription, media: MediaDescription) -> str | None:
-    """Return where to send; None without address, or with a host name, which nobody here can look up."""
+    """Return where to send; None without address, or with a host name, which nobody here can look up.
+
+    A group of many (multicast) is not where a call is sent to.
+    """
     address = media.connection_address or session.connection_address
-    return address if address is not None and is_ip_literal(address) else None
+    if address is None or not is_ip_literal(address) or ip_address(address).is_multicast:
+        return None
+    return address
 
 
 def _direction(session: SessionDescription, media: MediaDescription) -> Direction:

@@ -8,6 +8,7 @@ from .call_part import CallPart
 from .deadline import Deadline
 from .endpoint import ACCEPT
 from .event import EndCause, OfferAnswered, OfferRefused
+from .invite_client_transaction import InviteClientTransaction
 from .response import Response
 from .via import Address
 
@@ -38,6 +39,7 @@ class OutgoingOffer(CallPart):
         self._offer: _Offer | None = None
         self._transaction: AnyClientTransaction | None = None
         self._ack: tuple[AnyClientTransaction, bytes, Address] | None = None
+        self._cancels = False  # the re-INVITE that is under way
 
     @property
     def is_pending(self) -> bool:
@@ -82,10 +84,20 @@ class OutgoingOffer(CallPart):
     def handle_deadline(self, deadline: Deadline, *, now: float) -> None:
         """Offer again after glare; or give up on a re-INVITE that was never finally answered."""
         del self._call.deadlines[deadline]
+        invite = self._transaction
         if deadline is Deadline.GLARE:
             self.flush(now=now)
+        elif isinstance(invite, InviteClientTransaction) and invite.is_proceeding and not self._cancels:
+            self._cancel(invite, now)
         else:
             self._call.end_broken(EndCause.GONE, 408, now=now)
+
+    def _cancel(self, invite: AnyClientTransaction, now: float) -> None:
+        """Give up a re-INVITE, and not the call; only one that was heard of may be. See RFC 3261, section 9.1."""
+        self._cancels = True
+        cancel = invite.request.on_same_hop("CANCEL", to=invite.request.headers.get("To") or "")
+        self._call.send(cancel, invite.destination, self, now=now)
+        self._call.deadlines[Deadline.REOFFER] = now + self._call.endpoint.timers.transaction
 
     def _send(self, now: float) -> None:
         call, offer = self._call, self._offer
@@ -158,5 +170,6 @@ class OutgoingOffer(CallPart):
         assert offer is not None
         self._offer = None
         self._transaction = None
+        self._cancels = False
         self._call.deadlines.pop(Deadline.REOFFER, None)
         return offer

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from .error import MessageTooLarge, SipError, VersionNotSupported
 from .grammar import TOKEN
-from .headers import Headers, check_field, parse_line
+from .headers import Headers, canonical_name, parse_line
 from .request import Request
 from .response import Response
 
@@ -15,11 +15,10 @@ MAX_MESSAGE = 65_535  # bytes
 MAX_LINE = 16_384  # bytes, once unfolded
 MAX_HEADERS = 256
 
-_END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _REQUEST_LINE = re.compile(rf"({TOKEN}) +([^\x00-\x20\x7f]+) +SIP/([0-9]{{1,4}}\.[0-9]{{1,4}}) *", re.IGNORECASE)
 _MALFORMED_REQUEST_LINE = re.compile(rf"({TOKEN}) +(.+?) +SIP/2\.0 *", re.IGNORECASE)
 _STATUS_LINE = re.compile(r"SIP/2\.0 +([1-6][0-9]{2})(?: ([^\x00\r]*))?", re.IGNORECASE)
-_SINGLETONS = ("From", "To", "Call-ID", "CSeq", "Max-Forwards")  # a second one is an attempt at confusion
+_SINGLETONS = {name.lower(): name for name in ("From", "To", "Call-ID", "CSeq", "Max-Forwards")}
 
 _MANDATORY: dict[str, Callable[[Request | Response], object]] = {
     "Via": lambda message: (message.via, message.vias),
@@ -35,11 +34,10 @@ def parse_message(data: bytes) -> Request | Response:
     if len(data) > MAX_MESSAGE:
         raise MessageTooLarge("Message Too Large")
     data = data.lstrip(b"\r\n")  # RFC 3261, 7.5
-    end = _END_OF_HEAD.search(data)
-    head, rest = (data, b"") if end is None else (data[: end.start()], data[end.end() :])
+    head, rest = _split_head(data)
     first, *lines = _unfold(head.decode("utf-8", "surrogateescape"))
-    headers, body, fault = _parse_headers([line for line in lines if line], rest)
-    if end is None:  # it was cut on its way; what has come is enough to say so
+    headers, body, fault = _parse_headers([line for line in lines if line], rest or b"")
+    if rest is None:  # it was cut on its way; what has come is enough to say so
         fault = SipError("No Empty Line After The Headers")
     status_line = _STATUS_LINE.fullmatch(first)
     if status_line is not None:
@@ -74,8 +72,19 @@ def _parse_request(first: str, headers: Headers, body: bytes, fault: SipError | 
     return request
 
 
+def _split_head(data: bytes) -> tuple[bytes, bytes | None]:
+    """Split at the first empty line, whose ends may be bare line feeds; without one there is no second part."""
+    end, length = data.find(b"\n\r\n"), 3
+    bare = data.find(b"\n\n", 0, len(data) if end < 0 else end)
+    if bare >= 0:
+        end, length = bare, 2
+    return (data, None) if end < 0 else (data[:end], data[end + length :])
+
+
 def _unfold(head: str) -> list[str]:
     """Join folded lines with a single space each (7.3.1)."""
+    if "\n " not in head and "\n\t" not in head:
+        return head.removesuffix("\r").replace("\r\n", "\n").split("\n")
     lines: list[list[str]] = []
     for line in head.split("\n"):
         line = line.removesuffix("\r")
@@ -88,8 +97,8 @@ def _unfold(head: str) -> list[str]:
 
 def _parse_headers(lines: list[str], rest: bytes) -> tuple[Headers, bytes, SipError | None]:
     """Read what can be read, and keep the first fault: a bad request is answered by its good headers."""
-    items = []
-    lengths = []
+    items: list[tuple[str, str]] = []
+    lengths: list[tuple[str, str]] = []
     fault: SipError | None = None
     if len(lines) > MAX_HEADERS:
         fault = MessageTooLarge("Too Many Headers")
@@ -98,17 +107,13 @@ def _parse_headers(lines: list[str], rest: bytes) -> tuple[Headers, bytes, SipEr
             if len(line) > MAX_LINE:
                 raise MessageTooLarge("Header Too Long")
             item = parse_line(line)
-            check_field(*item)
+            kept = lengths if canonical_name(item[0]) == "content-length" else items
+            kept.append(item)
         except SipError as error:
             fault = fault or error
-            continue
-        if item[0].lower() in ("content-length", "l"):
-            lengths.append(item[1])
-        else:
-            items.append(item)
     body = rest
     try:
-        body = _cut_body(lengths, rest)
+        body = _cut_body([value for _, value in lengths], rest)
     except SipError as error:
         fault = fault or error
     return Headers.of_checked(tuple(items)), body, fault
@@ -130,13 +135,14 @@ def _cut_body(lengths: list[str], rest: bytes) -> bytes:
 
 def _check(message: Request | Response) -> None:
     """Refuse what lacks a mandatory header or repeats one, or has one that cannot be read (8.1.1)."""
-    for name in _SINGLETONS:
-        if len(message.headers.get_all(name)) > 1:
-            raise SipError(f"Repeated {name}")
+    headers = message.headers
+    for key in headers.repeated:
+        if key in _SINGLETONS:  # a second one is an attempt at confusion
+            raise SipError(f"Repeated {_SINGLETONS[key]}")
     for name, read in _MANDATORY.items():
-        if not message.headers.get(name):
-            raise SipError(f"Missing {name}")
         try:
             read(message)
         except SipError as error:
+            if not headers.get(name):
+                raise
             raise SipError(f"Malformed {name}: {error.detail}") from None

@@ -19,6 +19,11 @@ class ProvisionalAcknowledgement(CallPart):
     def __init__(self, call: Call) -> None:
         super().__init__(call)
         self._sequences: dict[DialogKey, int] = {}  # the last RSeq of each early dialog
+        self._answered: set[DialogKey] = set()
+
+    def has_answer(self, dialog: Dialog) -> bool:
+        """Whether our offer was answered in that dialog by a reliable response (section 5)."""
+        return dialog.key in self._answered
 
     def receive(self, dialog: Dialog | None, response: Response, *, now: float) -> bool:
         """Acknowledge what wants it; return whether the response is news, and in its order."""
@@ -31,6 +36,8 @@ class ProvisionalAcknowledgement(CallPart):
             return False  # a retransmission, whose PRACK has timers of its own; or one that is ahead
         self._sequences[dialog.key] = sequence
         call = self._call
+        if response.body:
+            self._answered.add(dialog.key)
         rack = ("RAck", f"{sequence} {response.cseq}")
         prack = dialog.request("PRACK", endpoint=call.endpoint, headers=[rack])
         call.send(prack, dialog.destination, self, now=now)

@@ -49,6 +49,12 @@ class ReliableProvisional:
         self._holds_description = False
         self._wants_answer = False
         self._interval = 0.0
+        self.has_settled = False  # whether the exchange of the INVITE is complete (RFC 3262, section 5)
+
+    @property
+    def offers(self) -> bool:
+        """Whether an offer of ours waits for the answer in its PRACK."""
+        return self._data is not None and self._wants_answer
 
     @property
     def holds_answer_back(self) -> bool:
@@ -76,6 +82,7 @@ class ReliableProvisional:
             raise NoSuchCall("No Such Reliable Response")
         self._data = None
         wanted_answer = self._wants_answer
+        self.has_settled |= wanted_answer and bool(request.body)
         self._call.deadlines.pop(Deadline.PROVISIONAL, None)
         self._call.deadlines.pop(Deadline.PRACK, None)
         if self._waiting:
@@ -95,6 +102,7 @@ class ReliableProvisional:
         self._data = bytes(response)
         self._holds_description = bool(response.body)
         self._wants_answer = bool(response.body) and self._call.makes_offer
+        self.has_settled |= bool(response.body) and not self._wants_answer
         self._interval = self._call.endpoint.timers.t1
         self._call.deadlines[Deadline.PROVISIONAL] = now + self._interval
         self._call.deadlines[Deadline.PRACK] = now + self._call.endpoint.timers.transaction

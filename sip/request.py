@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from .headers import Headers
-from .message import Message
+from .message import Message, read_via
 from .via import Address, Via
 
 
@@ -19,10 +19,10 @@ class Request(Message):
 
     def with_source(self, source: Address) -> Request:
         """Return a copy whose nearest Via says where it came from. See RFC 3261, section 18.2.1."""
-        vias = [str(self.via.with_source(source)), *self.headers.get_list("Via")[1:]]
-        rest = self.headers.remove("Via")
-        new = Headers(tuple([("Via", via) for via in vias]))
-        return replace(self, headers=Headers.of_checked((*new, *rest)))
+        via = self.via.with_source(source)
+        headers = self.headers.put_first("Via", [str(via), *self.headers.get_list("Via")[1:]])
+        headers.know(read_via, via)
+        return Request(self.method, self.uri, headers, self.body)
 
     def on_same_hop(self, method: str, *, to: str, headers: Sequence[tuple[str, str]] = ()) -> Request:
         """Build the CANCEL of this INVITE, or the ACK of its refusal. See RFC 3261, 9.1 and 17.1.1.3."""

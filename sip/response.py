@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from .error import SipError
 from .headers import Headers
 from .message import Message
-from .name_addr import NameAddr
 from .reason_phrase import REASON_PHRASES
 from .request import Request
 
@@ -38,7 +37,7 @@ class Response(Message):
         copied = [("Via", via) for via in request.headers.get_list("Via")]
         for name in ("From", "To", "Call-ID", "CSeq"):
             value = request.headers.get(name)
-            if name == "To" and value is not None and to_tag is not None and not _has_tag(value):
+            if name == "To" and value is not None and to_tag is not None and not _has_tag(request):
                 value = f"{value};tag={to_tag}"
             if value is not None:  # it may be what was wrong with the request
                 copied.append((name, value))
@@ -47,7 +46,7 @@ class Response(Message):
             copied.append(("Timestamp", timestamp))
         if 100 < status < 300:
             copied.extend(("Record-Route", value) for value in request.headers.get_all("Record-Route"))
-        all_headers = Headers(tuple(copied)).add(headers)
+        all_headers = Headers.of_checked(tuple(copied)).add(headers)
         if body and "Content-Type" not in all_headers:
             all_headers = all_headers.add([("Content-Type", "application/sdp")])
         if reason is None:
@@ -60,8 +59,8 @@ class Response(Message):
         return f"SIP/2.0 {self.status:03} {self.reason}"
 
 
-def _has_tag(to: str) -> bool:
+def _has_tag(request: Request) -> bool:
     try:
-        return NameAddr.parse(to).tag is not None
+        return request.to.tag is not None
     except SipError:
         return True  # it is sent back as it came

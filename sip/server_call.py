@@ -7,7 +7,7 @@ from .call import Call
 from .deadline import Deadline
 from .dialog import Dialog
 from .endpoint import Endpoint
-from .error import NotAcceptable, OutOfOrder, SipError
+from .error import OutOfOrder, RequestPending, SipError
 from .event import CallConfirmed, CallReceived, CallRef, EndCause, OfferAnswered
 from .reliable_provisional import ReliableProvisional, requires_100rel, supports_100rel
 from .request import Request
@@ -80,8 +80,12 @@ class ServerCall(Call):
         """Whether the first offer is ours, because the INVITE had none, and is not answered yet."""
         return not self.their_description
 
-    def early_offer_error(self) -> SipError:
-        """Return why an offer cannot be taken before the call is answered. See RFC 3261, section 14.2."""
+    def early_offer_error(self, dialog: Dialog, method: str) -> SipError | None:
+        """Return why an offer cannot be taken before the call is answered: one of the INVITE is not."""
+        if self._reliable.offers:
+            return RequestPending("Request Pending")
+        if method != "INVITE" and self._reliable.has_settled:
+            return None
         wait = self.endpoint.random.randrange(11)
         return OutOfOrder("The Call Is Not Answered Yet", headers=[("Retry-After", str(wait))])
 
@@ -127,7 +131,7 @@ class ServerCall(Call):
         """Accept the call; the 200 is sent until its ACK comes. See RFC 3261, section 13.3.1.4."""
         assert self.state is State.EARLY, "there is one final response"
         request = self._invite.request
-        if self._reliable.holds_answer_back:
+        if self._reliable.holds_answer_back or self.incoming_offer.is_pending:
             self._answer = body, headers
             return
         self._reliable.stop()
@@ -195,16 +199,23 @@ class ServerCall(Call):
     def receive_prack(self, request: Request, transaction: AnyServerTransaction, *, now: float) -> None:
         """Take a PRACK, and send what waited for it. See RFC 3262, section 3."""
         answers = self._reliable.receive_prack(request, now=now)
-        if answers and request.body:
-            self.their_description = request.body
-            self.events.append(OfferAnswered(self.ref, request.body))
-        elif request.body:  # an offer before the call is answered; the PRACK counts all the same
-            self.layer.respond(transaction, self.endpoint.refusal(request, NotAcceptable("Too Early")), now=now)
-        if not request.body or answers:
+        try:
+            if request.body and not answers:  # a new offer; the PRACK counts whatever becomes of it
+                self.incoming_offer.receive(self._dialog, request, transaction, now=now)
+                return
+            if request.body:
+                self.their_description = request.body
+                self.events.append(OfferAnswered(self.ref, request.body))
             self.respond_to(transaction, 200, now=now)
+        finally:
+            self.go_on(now=now)
+
+    def go_on(self, *, now: float) -> None:
+        """Do what waited for a PRACK, or for their offer to be answered: our own answer, before all else."""
         if self._answer is not None and self.state is State.EARLY:
             body, headers = self._answer
             self.answer(body, headers=headers, now=now)
+        super().go_on(now=now)
 
     def receive_own_response(self, transaction: AnyClientTransaction, response: Response, *, now: float) -> None:
         """A response to our BYE came, and whatever it says, the call is over."""

@@ -21,6 +21,7 @@ class StreamFramer:
         self._max_message = max_message
         self._buffer = bytearray()
         self._searched = 0  # no empty line begins before
+        self._total = 0  # the length of the message that has begun; 0: its head is not whole yet
         self._outbox = b""
         self.keepalives = 0
 
@@ -39,21 +40,30 @@ class StreamFramer:
         data, self._outbox = self._outbox, b""
         return data
 
+    @property
+    def is_amid_message(self) -> bool:
+        """Whether a message has begun and is not whole; line ends between messages do not count."""
+        return bool(self._buffer[:4].strip(_PONG))
+
     def _next_message(self) -> bytes | None:
+        if not self._total:
+            self._read_head()
+        if not self._total or len(self._buffer) < self._total:
+            return None
+        message = bytes(self._buffer[: self._total])
+        self._forget(self._total)
+        return message
+
+    def _read_head(self) -> None:
+        """Find out how long the message is, once: a body may come byte by byte."""
         self._take_keepalives()
         end = self._buffer.find(b"\r\n\r\n", self._searched)
         if end < 0:
             self._searched = max(0, len(self._buffer) - 3)
-            return None
-        total = end + 4 + self._body_length(end)
-        if total > self._max_message:
+            return
+        self._total = end + 4 + self._body_length(end)
+        if self._total > self._max_message:
             raise MessageTooLarge("Message Too Large")
-        self._searched = end
-        if len(self._buffer) < total:
-            return None
-        message = bytes(self._buffer[:total])
-        self._forget(total)
-        return message
 
     def _take_keepalives(self) -> None:
         """Answer pings; a single line end between messages is forgiven, and may be half a ping."""
@@ -76,4 +86,4 @@ class StreamFramer:
 
     def _forget(self, count: int) -> None:
         del self._buffer[:count]
-        self._searched = 0
+        self._searched = self._total = 0

@@ -5,6 +5,7 @@ from enum import Enum
 
 from .request import Request
 from .timers import Timers
+from .transaction_key import TransactionKey, client_key, origin_key, server_key
 from .via import Address, StreamAddress
 
 
@@ -29,6 +30,7 @@ class Transaction(ABC):
     """What the four transactions have in common: a request, deadlines, an outbox. See RFC 3261, 17."""
 
     owner = 0  # the number of the call that it belongs to; 0: none
+    key: TransactionKey
 
     def __init__(self, request: Request, *, destination: Address, timers: Timers) -> None:
         self.request = request
@@ -66,12 +68,18 @@ class ServerTransaction(Transaction):
 
     def __init__(self, request: Request, *, timers: Timers, source: Address | None = None) -> None:
         super().__init__(request, destination=request.via.response_address(source), timers=timers)
+        self.key = server_key(request)
+        self.origin = origin_key(request)
 
 
 class ClientTransaction(Transaction):
     """A transaction whose request is ours."""
 
     was_answered = False  # by a final response
+
+    def __init__(self, request: Request, *, destination: Address, timers: Timers) -> None:
+        super().__init__(request, destination=destination, timers=timers)
+        self.key = client_key(request)
 
     @abstractmethod
     def abandon(self) -> None:

@@ -19,7 +19,7 @@ def server_key(request: Request, *, method: str | None = None) -> TransactionKey
     via = request.via
     branch = via.branch or ""
     sent_by = (via.host.lower(), DEFAULT_PORT if via.port is None else via.port)
-    if has_unique_branch(request):
+    if _is_unique(branch):
         return (branch, *sent_by, method)
     return (branch, *sent_by, method, request.call_id, request.cseq.number, request.from_.tag or "")
 
@@ -36,5 +36,8 @@ def origin_key(request: Request) -> TransactionKey:
 
 def has_unique_branch(request: Request) -> bool:
     """Tell whether the request is of RFC 3261, and not of RFC 2543. See RFC 3261, section 8.1.1.7."""
-    branch = (request.via.branch or "").lower()
-    return branch.startswith(MAGIC_COOKIE.lower()) and len(branch) > len(MAGIC_COOKIE)
+    return _is_unique(request.via.branch or "")
+
+
+def _is_unique(branch: str) -> bool:
+    return branch[: len(MAGIC_COOKIE)].lower() == MAGIC_COOKIE.lower() and len(branch) > len(MAGIC_COOKIE)

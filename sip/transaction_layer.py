@@ -70,8 +70,8 @@ class TransactionLayer:
             transaction = InviteServerTransaction(request, timers=self._timers, source=source)
         else:
             transaction = NonInviteServerTransaction(request, timers=self._timers, source=source)
-        self._servers[server_key(request)] = transaction
-        self._origins.setdefault(origin_key(request), transaction)
+        self._servers[transaction.key] = transaction
+        self._origins.setdefault(transaction.origin, transaction)
         return transaction
 
     def respond(self, transaction: AnyServerTransaction, response: Response, *, now: float) -> None:
@@ -91,7 +91,7 @@ class TransactionLayer:
         else:
             transaction = NonInviteClientTransaction(request, destination=destination, timers=self._timers, now=now)
         transaction.owner = owner
-        self._clients[client_key(request)] = transaction
+        self._clients[transaction.key] = transaction
         self._settle(transaction)
         return transaction
 
@@ -147,9 +147,8 @@ class TransactionLayer:
         if not transaction.is_terminated:
             return
         if isinstance(transaction, InviteServerTransaction | NonInviteServerTransaction):
-            self._servers.pop(server_key(transaction.request), None)
-            origin = origin_key(transaction.request)
-            if self._origins.get(origin) is transaction:
-                del self._origins[origin]
+            self._servers.pop(transaction.key, None)
+            if self._origins.get(transaction.origin) is transaction:
+                del self._origins[transaction.origin]
         else:
-            self._clients.pop(client_key(transaction.request), None)
+            self._clients.pop(transaction.key, None)

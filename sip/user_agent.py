@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from .admission import Admission, Gate
@@ -40,9 +40,10 @@ class UserAgent(CallCommands):
         credentials: Credentials | None = None,
         admission: Admission = Admission(),  # noqa: B008  frozen
         stream_contacts: Mapping[str, Address] | None = None,
+        advertised: Callable[[str], str] | None = None,
     ) -> None:
         super().__init__(
-            endpoint=Endpoint(contact, name, random, timers, stream_contacts or {}),
+            endpoint=Endpoint(contact, name, random, timers, stream_contacts or {}, advertised),
             layer=TransactionLayer(timers=timers, max_transactions=max_transactions),
             max_calls=max_calls,
         )
@@ -57,8 +58,8 @@ class UserAgent(CallCommands):
 
     @property
     def open_calls(self) -> int:
-        """The number of calls of which something is still to be sent or answered: a BYE, say, on its way."""
-        return len(self._calls)
+        """The number of calls that are up, or of which an answer is still waited for: to a BYE, say."""
+        return self._calls.open_calls
 
     @property
     def idle(self) -> bool:
@@ -147,6 +148,8 @@ class UserAgent(CallCommands):
             raise ServiceUnavailable("Not accepting calls", headers=_LATER)
         elif request.method == "INVITE":
             self._receive_invite(transaction, source, now)
+        elif self.calls >= self._max_calls:  # OPTIONS asks what an INVITE would be told: RFC 3261, section 11.2
+            raise ServiceUnavailable("Too many calls", headers=_LATER)
         else:
             response = self._endpoint.response(request, 200, to_tag=self._endpoint.new_tag())
             self._layer.respond(transaction, response, now=now)

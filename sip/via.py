@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from .error import SipError
 from .grammar import HOST, TOKEN, format_host_port, parse_host_port
@@ -90,7 +90,7 @@ class Via:
         parameters = self.parameters.replace("received", source[0])
         if "rport" in parameters:
             parameters = parameters.replace("rport", str(source[1]))
-        return replace(self, parameters=parameters)
+        return Via(self.host, self.port, parameters, self.transport, self.version)
 
     def response_address(self, source: Address | None = None) -> Address:
         """Return where the response goes. See RFC 3261, section 18.2.2, and RFC 3581, section 4.

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import shutil
 
 import pytest
 import uvloop
+from hypothesis import settings
 
 DEBIAN_PACKAGE = {"baresip": "baresip-core", "sipp": "sip-tester", "sox": "sox", "tshark": "tshark"}
 LONGEST_TEST_SECONDS = 60.0
+
+# How long an example of a property test takes says more about the machine than the code.
+settings.register_profile("patient", deadline=None)
+settings.register_profile("long", deadline=None, max_examples=10_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "patient"))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -12,13 +12,15 @@ from dataclasses import dataclass
 
 from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
-from websockets.exceptions import InvalidHandshake
+from websockets.exceptions import InvalidHandshake, NegotiationError
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
 
 from sidecar.core.bot_uri import parse_bot_uri
 from sidecar.core.errors import ErrorCode
+from sidecar.core.websocket_frames import unmasked_payload
 
 MAX_TEXT_BYTES = 16 << 20
 """Of one text message: several minutes of base64 audio."""
@@ -31,6 +33,9 @@ _MAX_RESPONSE_BYTES = 64 << 10
 _MAX_REASON_BYTES = 123  # of a close frame: RFC 6455, section 5.5
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])[ \r]")
 _FINAL_BINARY = 0x80 | Opcode.BINARY
+
+# No message of ours refers to one before it, so that any may be dropped; little memory, since PCM hardly shrinks.
+_DEFLATE = ClientPerMessageDeflateFactory(client_no_context_takeover=True, compress_settings={"memLevel": 5})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +72,10 @@ ConnectionEvent = Opened | TextReceived | Closed | Failed
 class BotConnection:
     """A WebSocket client (RFC 6455): bytes in, bytes, events and audio out."""
 
-    def __init__(self, url: str, *, headers: Mapping[str, str]) -> None:
-        self._uri = parse_bot_uri(url)
-        self._protocol = ClientProtocol(self._uri, max_size=MAX_TEXT_BYTES)
+    def __init__(self, url: str, *, headers: Mapping[str, str], deflate: bool = False) -> None:
+        self.uri = parse_bot_uri(url)
+        extensions = [_DEFLATE] if deflate else None
+        self._protocol = ClientProtocol(self.uri, extensions=extensions, max_size=MAX_TEXT_BYTES)
         self._headers = headers
         self._events: list[ConnectionEvent] = []
         self._audio: list[bytes] = []
@@ -83,24 +89,19 @@ class BotConnection:
         self._library_used = False  # since `data_to_send`: asking it each time costs as much as reading a frame
 
     @property
-    def host(self) -> str:
-        """Where to connect to."""
-        return self._uri.host
-
-    @property
-    def port(self) -> int:
-        """Where to connect to."""
-        return self._uri.port
-
-    @property
     def secure(self) -> bool:
         """Whether TLS goes below."""
-        return self._uri.secure
+        return self.uri.secure
 
     @property
     def is_open(self) -> bool:
         """Whether audio may be sent now."""
         return self._protocol.state is State.OPEN
+
+    @property
+    def deflates(self) -> bool:
+        """Whether both sides have agreed to compress messages."""
+        return bool(self._protocol.extensions)
 
     @property
     def is_over(self) -> bool:
@@ -168,12 +169,16 @@ class BotConnection:
 
     # --- what goes out
 
-    def connect(self) -> None:
-        """Begin the handshake."""
+    def connect(self, *, authorization: str | None = None) -> None:
+        """Begin the handshake; `authorization` goes before what the URL or the headers say of it."""
         self._library_used = True
         request: Request = self._protocol.connect()
         headers = Headers(request.headers)
-        for name, value in self._headers.items():
+        extra = dict(self._headers)
+        if authorization is not None:
+            extra = {name: value for name, value in extra.items() if name.lower() != "authorization"}
+            extra["Authorization"] = authorization
+        for name, value in extra.items():
             headers.pop(name, None)  # to set a header is to add one
             headers[name] = value
         self._protocol.send_request(Request(request.path, headers))
@@ -183,6 +188,12 @@ class BotConnection:
         if self.is_open:
             self._library_used = True
             self._protocol.send_text(text.encode())
+
+    def deflated(self, frame: memoryview) -> bytes:
+        """Return a binary frame of ours as the library frames the same message, compressed."""
+        assert not self._library_used, "what was framed before must go first"
+        self._protocol.send_binary(unmasked_payload(frame))
+        return b"".join(self._protocol.data_to_send())
 
     def close(self, code: int, reason: str) -> None:
         """Say goodbye, if there is a connection to end."""
@@ -212,7 +223,11 @@ class BotConnection:
         response, rest, self._head = self._head[:end], self._head[end:], b""
         status = _STATUS_LINE.match(response)
         if status is not None and status[1] != b"101":  # the library would wait for the body
-            self._end(Failed(ErrorCode.CONNECT_FAILED, f"the bot refused: HTTP {status[1].decode()}"))
+            said = f"HTTP {status[1].decode()}"
+            if said.startswith("HTTP 3"):  # to follow would be to let the bot choose whom the caller is heard by
+                self._end(Failed(ErrorCode.NOT_SUPPORTED, f"the bot redirects, which is not followed: {said}"))
+            else:
+                self._end(Failed(ErrorCode.CONNECT_FAILED, f"the bot refused: {said}"))
             return b""
         self._give_to_library(response)
         return rest
@@ -283,6 +298,10 @@ class BotConnection:
 
 
 def _explain(failure: Exception) -> tuple[ErrorCode, str]:
+    if isinstance(failure, NegotiationError):
+        return ErrorCode.NOT_SUPPORTED, f"the bot wants what was not offered: {failure}"
     if isinstance(failure, InvalidHandshake):
         return ErrorCode.INVALID_HEADER, f"the bot's handshake is wrong: {failure}"
+    if str(failure) == "incorrect masking":
+        return ErrorCode.SERVER_MASKED, "the bot masks its frames, which only clients do"
     return ErrorCode.PROTOCOL, f"the bot broke the protocol: {failure}"

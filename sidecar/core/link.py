@@ -26,8 +26,15 @@ class OpenStream(msgspec.Struct, frozen=True, tag=True):
     """Take a row, and connect to the bot."""
 
     stream: str
-    leg: MediaLeg
+    leg: MediaLeg | None  # None: `ChangeLeg` says it later, before there is media
     options: StreamOptions
+
+
+class ChangeLeg(msgspec.Struct, frozen=True, tag=True):
+    """The telephone side is another from now on; `LegChanged` or `LegRefused` answers each, in order."""
+
+    stream: str
+    leg: MediaLeg
 
 
 class StartMedia(msgspec.Struct, frozen=True, tag=True):
@@ -45,7 +52,7 @@ class CloseStream(msgspec.Struct, frozen=True, tag=True):
     reason: str = ""
 
 
-ToWorker = OpenStream | StartMedia | CloseStream
+ToWorker = OpenStream | ChangeLeg | StartMedia | CloseStream
 
 
 class WorkerReady(msgspec.Struct, frozen=True, tag=True):
@@ -56,6 +63,19 @@ class WorkerReady(msgspec.Struct, frozen=True, tag=True):
 
 class StreamRefused(msgspec.Struct, frozen=True, tag=True):
     """The worker has no row for the stream, or its address belongs to another call."""
+
+    stream: str
+    reason: str
+
+
+class LegChanged(msgspec.Struct, frozen=True, tag=True):
+    """The stream has its new leg."""
+
+    stream: str
+
+
+class LegRefused(msgspec.Struct, frozen=True, tag=True):
+    """The address of the new leg belongs to another call; the stream keeps the leg it has."""
 
     stream: str
     reason: str
@@ -122,5 +142,14 @@ class StreamEnded(msgspec.Struct, frozen=True, tag=True):
 
 
 FromWorker = (
-    WorkerReady | StreamRefused | BotConnected | BotFailed | BotClosed | BotText | PlaybackDrained | StreamEnded
+    WorkerReady
+    | StreamRefused
+    | LegChanged
+    | LegRefused
+    | BotConnected
+    | BotFailed
+    | BotClosed
+    | BotText
+    | PlaybackDrained
+    | StreamEnded
 )

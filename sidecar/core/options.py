@@ -6,26 +6,26 @@ A field of `StreamOptions` is an option. Its name in capitals behind `X-STREAM_`
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import Enum
-from typing import Any, TypeVar
-
-import msgspec
+from typing import Any
 
 from rtp import FRAME_MS
+from sidecar.core import option_values as values
+from sidecar.core.authorization import secret_source
+from sidecar.core.bot_hosts import BotHosts
+from sidecar.core.bot_loss import BotLoss, parse_bot_loss
 from sidecar.core.bot_uri import parse_bot_uri
+from sidecar.core.call_facts import CallFacts
+from sidecar.core.url_template import expand_url
 
-_E = TypeVar("_E", bound=Enum)
 _HEADER_PREFIX = "x_stream_"
-_LATER = frozenset(
-    "dialect message_deflate heart_beat suppress_log auth tls_ca_file tls_cert_file tls_key_file "
-    "tls_disable_hostname_validation no_reconnect reconnect_max replay on_bot_lost on_bot_close playback barge_in "
-    "inject playback_max events call id track".split()
+_LATER = frozenset(  # read and checked, but not obeyed yet
+    "dialect heart_beat no_reconnect reconnect_max replay on_bot_lost on_bot_close playback barge_in inject "
+    "playback_max events call id track".split()
 )
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_HANDSHAKE_HEADERS = re.compile(r"host|upgrade|connection|content-length|transfer-encoding|sec-websocket-.*", re.I)
+_CREDENTIALS = ("auth", "tls_cert_file", "tls_key_file", "extra_headers")
 
 
 class MixMode(Enum):
@@ -45,6 +45,57 @@ class AnswerMode(Enum):
     EARLY = "early"  # 183 at once, 200 when the bot says so
 
 
+class Dialect(Enum):
+    """The WebSocket protocol that is spoken."""
+
+    MOD_AUDIO_STREAM = "mod_audio_stream"
+    TWILIO = "twilio"
+    VONAGE = "vonage"
+    JAMBONZ = "jambonz"
+    EXOTEL = "exotel"
+
+
+class AfterClose(Enum):
+    """What becomes of the call when the bot has closed."""
+
+    HANGUP = "hangup"
+    KEEP = "keep"
+
+
+class BargeIn(Enum):
+    """What the caller's speech does to playback."""
+
+    OFF = "off"
+    CLEAR = "clear"
+    DUCK = "duck"
+
+
+class Inject(Enum):
+    """Who hears the bot, on a stream attached to a live call."""
+
+    CALLER = "caller"
+    CALLEE = "callee"
+    BOTH = "both"
+    NONE = "none"
+
+
+class EventKind(Enum):
+    """What the bot is told unasked."""
+
+    DTMF = "dtmf"
+    VAD = "vad"
+    PLAYBACK = "playback"
+    STATS = "stats"
+    CALL = "call"
+
+
+class Track(Enum):
+    """Whose voice a leg carries."""
+
+    CALLER = "caller"
+    CALLEE = "callee"
+
+
 class OptionError(Exception):
     """An option cannot be taken as it was given."""
 
@@ -55,95 +106,45 @@ class OptionError(Exception):
         self.sip_status = sip_status
 
 
-def _url(text: str) -> str:
-    if not re.match(r"wss?://[^/?#\s]", text, re.I):
-        raise ValueError("not a ws:// or wss:// URL")
-    if re.search(r"[\x00-\x20\x7f]", text) or "#" in text:
-        raise ValueError("a URL has no spaces, control characters or fragment")
-    parse_bot_uri(text)
-    return text
-
-
-def _rate(text: str) -> int:
-    match = re.fullmatch(r"(\d{1,5})(k?)", text.strip(), re.I)
-    rate = int(match[1]) * (1000 if match[2] else 1) if match else 0
-    if rate not in range(8000, 48001, 8000):
-        raise ValueError("not a multiple of 8000 Hz up to 48000, such as 16k or 16000")
-    return rate
-
-
-def _buffer_size(text: str) -> int:
-    size = _whole_number(text)
-    if not FRAME_MS <= size <= 1000:
-        raise ValueError(f"not {FRAME_MS} to 1000 ms")
-    return size if size % FRAME_MS == 0 else FRAME_MS
-
-
-def _preroll(text: str) -> int:
-    size = _whole_number(text)
-    if size > 1000:
-        raise ValueError("more than 1000 ms")
-    return size
-
-
-def _whole_number(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", text.strip()):
-        raise ValueError("not a whole number")
-    return int(text)
-
-
-def _metadata(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("not UTF-8 text") from None
-    return text
-
-
-def _extra_headers(text: str) -> dict[str, str]:
-    try:
-        headers = msgspec.json.decode(text, type=dict[str, str])
-    except (msgspec.MsgspecError, UnicodeEncodeError):
-        raise ValueError("not a JSON object of strings") from None
-    for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name) or not re.fullmatch(r"[\t\x20-\x7e\x80-\xff]*", value):
-            raise ValueError(f"{name!r} is no valid HTTP header")
-        if _HANDSHAKE_HEADERS.fullmatch(name):
-            raise ValueError(f"{name!r} belongs to the handshake itself")
-    return headers
-
-
-def _one_of(kind: type[_E]) -> Callable[[str], _E]:
-    def parse(text: str) -> _E:
-        try:
-            return kind(text.strip().lower())
-        except ValueError:
-            raise ValueError(f"not one of {', '.join(member.value for member in kind)}") from None
-
-    return parse
-
-
-_mix = _one_of(MixMode)
-_answer = _one_of(AnswerMode)
-
-
 def _option(parse: Callable[[str], Any], **default: Any) -> Any:
     return field(metadata={"parse": parse}, **default)
 
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
-    """How one call is streamed."""
+    """How one call is streamed. What may hold a secret is left out of its repr."""
 
-    url: str = _option(_url)
-    mix: MixMode = _option(_mix, default=MixMode.MONO)
-    rate: int = _option(_rate, default=8000)  # Hz
-    sample_rate: int | None = _option(_rate, default=None)  # Hz, of the bot's audio; None: as `rate`
-    metadata: str | None = _option(_metadata, default=None)
-    buffer_size: int = _option(_buffer_size, default=FRAME_MS)  # ms
-    extra_headers: dict[str, str] = _option(_extra_headers, default_factory=dict)
-    answer: AnswerMode = _option(_answer, default=AnswerMode.CONNECTED)
-    preroll: int = _option(_preroll, default=60)  # ms
+    url: str = _option(values.url, repr=False)
+    mix: MixMode = _option(values.one_of(MixMode), default=MixMode.MONO)
+    rate: int = _option(values.rate, default=8000)  # Hz
+    sample_rate: int | None = _option(values.rate, default=None)  # Hz, of the bot's audio; None: as `rate`
+    metadata: str | None = _option(values.utf_8, default=None)
+    dialect: Dialect = _option(values.one_of(Dialect), default=Dialect.MOD_AUDIO_STREAM)
+    buffer_size: int = _option(values.buffer_size, default=FRAME_MS)  # ms
+    message_deflate: bool = _option(values.switch, default=True)  # True DISABLES it, as in mod_audio_stream
+    heart_beat: int = _option(values.number(0, 3600, "s"), default=20)  # s; 0: none
+    suppress_log: bool = _option(values.switch, default=False)
+    extra_headers: dict[str, str] = _option(values.extra_headers, default_factory=dict, repr=False)
+    auth: str | None = _option(values.auth, default=None, repr=False)
+    tls_ca_file: str = _option(values.ca_file, default="SYSTEM")  # or NONE, or a path
+    tls_cert_file: str | None = _option(values.path, default=None)
+    tls_key_file: str | None = _option(values.path, default=None)
+    tls_disable_hostname_validation: bool = _option(values.switch, default=False)
+    no_reconnect: bool = _option(values.switch, default=False)
+    reconnect_max: int = _option(values.number(0, 3600, "s"), default=30)  # s
+    replay: int = _option(values.number(0, 10_000, "ms"), default=2000)  # ms
+    on_bot_lost: BotLoss = _option(parse_bot_loss, default=BotLoss(), repr=False)
+    on_bot_close: AfterClose = _option(values.one_of(AfterClose), default=AfterClose.HANGUP)
+    answer: AnswerMode = _option(values.one_of(AnswerMode), default=AnswerMode.CONNECTED)
+    playback: bool = _option(values.switch, default=True)
+    barge_in: BargeIn = _option(values.one_of(BargeIn), default=BargeIn.OFF)
+    inject: Inject = _option(values.one_of(Inject), default=Inject.CALLER)
+    preroll: int = _option(values.number(0, 1000, "ms"), default=60)  # ms
+    playback_max: int = _option(values.number(1, 3600, "s"), default=600)  # s
+    events: frozenset[EventKind] = _option(values.some_of(EventKind), default=frozenset())
+    call: str | None = _option(values.name, default=None)
+    id: str | None = _option(values.name, default=None)
+    track: Track = _option(values.one_of(Track), default=Track.CALLER)
 
     @property
     def playback_rate(self) -> int:
@@ -172,29 +173,81 @@ def options_from_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     return found
 
 
-def resolve_options(given: Mapping[str, str], profiles: Sequence[Profile]) -> tuple[StreamOptions, list[str]]:
+def resolve_options(
+    given: Mapping[str, str],
+    profiles: Sequence[Profile],
+    *,
+    facts: CallFacts | None = None,
+    hosts: BotHosts | None = None,
+) -> tuple[StreamOptions, list[str]]:
     """Return the options of a call and warnings: what the call gave goes first, then the profiles in their order.
 
-    Raise `OptionError` for a value that is not valid, for one that is locked (403), and for a missing URL.
+    `facts` fill the templates of the profiles' URL; `hosts` tells which bots the profiles' credentials may go to when
+    the call has chosen the URL. Raise `OptionError` for a value that is not valid, for what a call may not set (403),
+    and for a missing URL.
     """
-    for name in given:
+    for name, text in given.items():
         if any(name in profile.locked for profile in profiles):
             raise OptionError(name, "locked by the profile", sip_status=403)
+        _check_given(name, text, given)
     merged: dict[str, str] = {}
-    for layer in (*(profile.options for profile in reversed(profiles)), given):
-        merged.update(layer)
-    values, warnings = {}, []
-    for name, text in merged.items():
-        parse = _PARSERS.get(name)
-        if parse is None:
-            warnings.append(f"{name}: {'not supported yet' if name in _LATER else 'no such option'}, ignored")
+    for profile in reversed(profiles):
+        merged.update(profile.options)
+    warnings = _withhold_credentials(merged, given, hosts or BotHosts()) if "url" in given else []
+    if "url" in merged and "url" not in given:
+        merged["url"] = _parsed("url", merged["url"], lambda text: expand_url(text, facts or CallFacts()))
+    parsed = {}
+    for name, text in {**merged, **given}.items():
+        if name not in _PARSERS:
+            warnings.append(f"{name}: no such option, ignored")
             continue
-        try:
-            values[name] = parse(text)
-        except ValueError as error:
-            raise OptionError(name, str(error)) from None
-    if "url" not in values:
+        parsed[name] = _parsed(name, text, _PARSERS[name])
+        if name in _LATER:
+            warnings.append(f"{name}: not supported yet, ignored")
+        elif name == "buffer_size" and int(text) % FRAME_MS:
+            warnings.append(f"buffer_size: not a multiple of {FRAME_MS} ms, {FRAME_MS} is used")
+    if "url" not in parsed:
         raise OptionError("url", "missing")
-    if int(merged.get("buffer_size", FRAME_MS)) % FRAME_MS:
-        warnings.append(f"buffer_size: not a multiple of {FRAME_MS} ms, {FRAME_MS} is used")
-    return StreamOptions(**values), warnings
+    options = StreamOptions(**parsed)
+    return options, warnings + _tls_warnings(options)
+
+
+def _parsed(name: str, text: str, parse: Callable[[str], Any]) -> Any:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise OptionError(name, str(error)) from None
+
+
+def _check_given(name: str, text: str, given: Mapping[str, str]) -> None:
+    """Refuse what only profiles may say: a call must not read files and variables of ours, nor expose their bots."""
+    reads = (name == "auth" and secret_source(text) is not None) or name in ("tls_cert_file", "tls_key_file")
+    if reads or (name == "tls_ca_file" and text.strip().upper() not in ("SYSTEM", "NONE")):
+        raise OptionError(name, "only a profile may name files and variables", sip_status=403)
+    if _weakens(name, text) and "url" not in given:
+        raise OptionError(name, "a call may weaken TLS for a URL of its own only", sip_status=403)
+
+
+def _withhold_credentials(merged: dict[str, str], given: Mapping[str, str], hosts: BotHosts) -> list[str]:
+    """Take the profiles' credentials away from a bot that is the caller's choice; return warnings."""
+    trusted = given["url"][:6].lower() == "wss://" and not any(_weakens(*each) for each in given.items())
+    if trusted and hosts.lists(_parsed("url", given["url"], parse_bot_uri).host):
+        return []
+    withheld = [name for name in _CREDENTIALS if merged.pop(name, None) is not None and name not in given]
+    return [f"{name}: kept back, since the call has chosen the URL" for name in withheld]
+
+
+def _weakens(name: str, text: str) -> bool:
+    if name == "tls_disable_hostname_validation":
+        return text.strip().lower() in ("true", "1", "yes", "on")
+    return name == "tls_ca_file" and text.strip().upper() == "NONE"
+
+
+def _tls_warnings(options: StreamOptions) -> list[str]:
+    if options.tls_key_file is not None and options.tls_cert_file is None:
+        raise OptionError("tls_key_file", "there is no tls_cert_file for it")
+    if options.tls_ca_file == "NONE":
+        return ["tls_ca_file: NONE, so anybody may be the bot"]
+    if options.tls_disable_hostname_validation:
+        return ["tls_disable_hostname_validation: whoever has a certificate may be the bot"]
+    return []

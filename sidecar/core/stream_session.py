@@ -1,13 +1,54 @@
-"""What control knows of one call: how far its two sides have come."""
+"""One call and its stream: what happens on either side, and what it makes the other side do."""
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any, assert_never
 
-from sidecar.core.link import MediaLeg
-from sidecar.core.options import StreamOptions
-from sip import CallRef, Negotiated, Origin
+import msgspec
+
+from sidecar.core.cause import RETRY_AFTER, Cause, cause_of_close, reason_headers
+from sidecar.core.errors import ErrorCode
+from sidecar.core.events import StreamEvent, error_body
+from sidecar.core.link import (
+    BotClosed,
+    BotConnected,
+    BotFailed,
+    BotText,
+    ChangeLeg,
+    CloseStream,
+    LegChanged,
+    LegRefused,
+    MediaLeg,
+    OpenStream,
+    PlaybackDrained,
+    StartMedia,
+    StreamEnded,
+    StreamRefused,
+    ToWorker,
+)
+from sidecar.core.media_negotiation import MediaNegotiation, Terms
+from sidecar.core.options import AnswerMode, StreamOptions
+from sip import CallReceived, EndCause, SipError, SipUri, UserAgent, supports_100rel
+
+_MOST_CHANGES = 8  # that a worker has yet to answer: a caller may withdraw one offer and make the next
+
+Outbox = deque[StreamEvent | ToWorker]
+
+StreamMessage = (
+    StreamRefused
+    | LegChanged
+    | LegRefused
+    | BotConnected
+    | BotFailed
+    | BotClosed
+    | BotText
+    | PlaybackDrained
+    | StreamEnded
+)
+"""What a worker says of one stream."""
 
 
 class BotState(Enum):
@@ -18,21 +59,289 @@ class BotState(Enum):
     GONE = "gone"
 
 
+class _BotMessage(msgspec.Struct):
+    """All that is read of a bot's message here."""
+
+    type: str = ""
+
+
 @dataclass(slots=True)
+class _LegChange:
+    """Terms that hold once the worker has agreed."""
+
+    terms: Terms
+    answers_offer: bool  # their offer waits for it; otherwise it was their answer
+    is_withdrawn: bool = False
+
+
 class StreamSession:
     """One call and its stream. It ends when both the SIP call and the worker's stream have."""
 
-    stream: str
-    call: CallRef
-    call_id: str
-    options: StreamOptions
-    media: Negotiated
-    origin: Origin
-    leg: MediaLeg
-    bot: BotState = BotState.CONNECTING
-    answered: bool = False
-    media_started: bool = False
-    call_over: bool = False
-    stream_over: bool = False
-    closing: bool = False  # the worker has been told to close the stream
-    events: int = 0
+    def __init__(
+        self,
+        stream: str,
+        received: CallReceived,
+        options: StreamOptions,
+        negotiation: MediaNegotiation,
+        *,
+        agent: UserAgent,
+        outbox: Outbox,
+    ) -> None:
+        self.stream = stream
+        self.call = received.call
+        self._call_id = received.request.call_id
+        self._options = options
+        self._negotiation = negotiation
+        self._is_late_offer = negotiation.terms is None  # the INVITE had none: the offer is ours
+        self._takes_reliable = supports_100rel(received.request)
+        self._agent = agent
+        self._outbox = outbox
+        self._bot = BotState.CONNECTING
+        self._close = 1000, ""  # how the bot has closed
+        self._answered = False
+        self._confirmed = False  # by an ACK
+        self._media_is_due = False
+        self._leg = None if negotiation.terms is None else negotiation.terms.leg  # that the worker has
+        self._changes: deque[_LegChange] = deque()  # that it has yet to answer
+        self._call_over = self._stream_over = False
+        self._closing = False  # the worker has been told to close the stream
+        self._events = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come of either side."""
+        return self._call_over and self._stream_over
+
+    def start(self, body: dict[str, Any], *, now: float) -> None:
+        """Let the worker open the stream; `body` is that of the event."""
+        self.emit("start", body)
+        self._outbox.append(OpenStream(self.stream, self._leg, self._options))
+        if self._options.answer is AnswerMode.IMMEDIATE:
+            self._answer(now=now)
+        elif self._options.answer is AnswerMode.EARLY:
+            self._ring_with_media(now=now)
+
+    def give_up(self, why: str, *, now: float) -> None:
+        """End the call because its bot cannot be had: 503 where it is not answered, so that a dialplan can go on."""
+        if self._answered:
+            self._hang_up(Cause.TEMPORARY_FAILURE, why, now=now)
+        else:
+            self._refuse(503, Cause.TEMPORARY_FAILURE, why, now=now)
+
+    def transfer(self, to: str, *, now: float) -> None:
+        """Ask the caller's side to call the SIP URI `to` instead (RFC 3515); events `transfer` say how that goes.
+
+        Raise ValueError if that is no such URI, or if the call is not up.
+        """
+        target = SipUri.parse(to)
+        if not self._confirmed:
+            raise ValueError("the call is not answered yet")
+        self._agent.transfer(self.call, str(target), now=now)
+
+    def emit(self, kind: str, body: dict[str, Any] | str) -> None:
+        """Tell the outside."""
+        self._events += 1
+        quiet = kind == "json" and self._options.suppress_log
+        self._outbox.append(StreamEvent(kind, self.stream, self._call_id, self._events, body, quiet))
+
+    # --- what the caller's side does
+
+    def confirmed(self, body: bytes, *, now: float) -> None:
+        """The ACK came, with the answer if the offer was in our 200."""
+        self._confirmed = True
+        if self._negotiation.terms is None and not self._changes:
+            self.offer_answered(body, now=now)
+
+    def receive_offer(self, offer: bytes, *, now: float) -> None:
+        """Let the caller hold, resume, move, or change the codec (RFC 3264, section 8); raise `SipError` if it cannot.
+
+        Without an offer, make one. Where the worker has to agree, the answer waits for it.
+        """
+        if len(self._changes) >= _MOST_CHANGES:
+            self._agent.refuse_offer(self.call, 500, headers=[("Retry-After", "1")], now=now)
+        elif not offer:
+            self._agent.accept_offer(self.call, self._negotiation.offer(), now=now)
+        else:
+            self._change(_LegChange(self._negotiation.answer(offer), answers_offer=True), now=now)
+
+    def offer_withdrawn(self) -> None:
+        """Their offer was cancelled, or refused because the worker took too long."""
+        for change in self._changes:
+            change.is_withdrawn |= change.answers_offer
+
+    def offer_answered(self, answer: bytes, *, now: float) -> None:
+        """The answer to our offer came; without one that we can follow, there is no call."""
+        try:
+            terms = self._negotiation.read_answer(answer)
+        except SipError as error:
+            if self._answered:
+                self._hang_up(Cause.INCOMPATIBLE_DESTINATION, str(error), now=now)
+            else:
+                self._refuse(488, Cause.INCOMPATIBLE_DESTINATION, str(error), now=now)
+            return
+        self._change(_LegChange(terms, answers_offer=False), now=now)
+
+    def receive_digit(self, digit: str, duration_ms: int) -> None:
+        """A digit came in an INFO."""
+        self.emit("dtmf", {"digit": digit, "duration_ms": duration_ms, "source": "info"})
+
+    def transfer_progressed(self, status: int, *, is_final: bool, now: float) -> None:
+        """The other side says how our REFER goes; whoever has been transferred does not need us any more."""
+        self.emit("transfer", {"status": status, "final": is_final})
+        if is_final and 200 <= status < 300:
+            self._hang_up(Cause.NORMAL_CLEARING, "transferred", now=now)
+
+    def call_ended(self, cause: EndCause) -> None:
+        """The call is over, whoever ended it: end the stream."""
+        self._call_over = True
+        if self._bot is BotState.CONNECTED:
+            self._bot_gone(1000, cause.name.lower())
+        self._close_stream()
+
+    # --- what the worker says
+
+    def receive_message(self, message: StreamMessage, *, now: float) -> None:
+        """Take a message of the worker; once the call is over, there is news of the stream's end alone."""
+        if self._call_over and not isinstance(message, StreamEnded | StreamRefused):
+            return
+        match message:
+            case BotConnected():
+                self._bot = BotState.CONNECTED
+                self.emit("connect", {"status": "connected"})
+                if self._options.answer is AnswerMode.CONNECTED:
+                    self._answer(now=now)
+            case BotFailed(_, code, error):
+                self._bot_failed(code, error, now=now)
+            case BotClosed(_, code, reason):
+                self._close = code, reason
+                self._bot_gone(code, reason)
+                if not self._answered:
+                    self.give_up(f"the bot closed before the call was answered: {code} {reason}", now=now)
+            case PlaybackDrained():
+                cause, text = cause_of_close(*self._close)
+                self._hang_up(cause, text, now=now)
+            case BotText(_, text):
+                self._bot_said(text, now=now)
+            case LegChanged():
+                self._leg_changed(self._changes.popleft(), now=now)
+            case LegRefused(_, reason):
+                self._leg_refused(self._changes.popleft(), reason, now=now)
+            case StreamRefused(_, reason):
+                self._stream_over = True
+                self.emit("error", error_body(ErrorCode.IO, reason))
+                self.emit("stop", {})
+                self.give_up(reason, now=now)
+            case StreamEnded(_, stats):
+                self._stream_over = True
+                self.emit("stop", msgspec.to_builtins(stats))
+            case _:
+                assert_never(message)
+
+    def _bot_failed(self, code: int, error: str, *, now: float) -> None:
+        self.emit("error", error_body(code, error))
+        if self._bot is BotState.CONNECTED:
+            self._bot_gone(1006, error)
+            self.give_up(f"bot lost: {error}", now=now)
+        else:
+            self._bot = BotState.GONE
+            self.give_up(f"bot unreachable: {error}", now=now)
+
+    def _bot_gone(self, code: int, reason: str) -> None:
+        self._bot = BotState.GONE
+        body = {"status": "disconnected", "message": {"code": code, "reason": reason}}
+        self.emit("disconnect", body)
+
+    def _bot_said(self, text: str, *, now: float) -> None:
+        """A text message of the bot: `answer` is obeyed, and all are events."""
+        try:
+            kind = msgspec.json.decode(text, type=_BotMessage).type
+        except msgspec.MsgspecError:
+            kind = ""  # any text is legal: it is for whoever subscribes to the events
+        if kind == "answer":
+            self._answer(now=now)
+        self.emit("json", text)
+
+    # --- the media
+
+    def _change(self, change: _LegChange, *, now: float) -> None:
+        """Let new terms hold: at once, or, where they have another leg, when the worker agrees."""
+        leg = change.terms.leg
+        if leg is None or (leg == self._leg and not self._changes):
+            self._agree(change, now=now)
+        else:
+            self._ask(change, leg)
+
+    def _ask(self, change: _LegChange, leg: MediaLeg) -> None:
+        self._changes.append(change)
+        self._outbox.append(ChangeLeg(self.stream, leg))
+
+    def _agree(self, change: _LegChange, *, now: float) -> None:
+        self._negotiation.settle(change.terms)
+        if change.answers_offer:
+            self._agent.accept_offer(self.call, change.terms.description, now=now)
+        self._start_media()
+
+    def _leg_changed(self, change: _LegChange, *, now: float) -> None:
+        self._leg = change.terms.leg
+        if not change.is_withdrawn:
+            self._agree(change, now=now)
+        self._undo_withdrawn()
+
+    def _leg_refused(self, change: _LegChange, reason: str, *, now: float) -> None:
+        if not change.answers_offer:
+            self.give_up(reason, now=now)
+        elif not change.is_withdrawn:
+            headers = reason_headers(Cause.INCOMPATIBLE_DESTINATION, reason)
+            self._agent.refuse_offer(self.call, 488, headers=headers, now=now)
+        self._undo_withdrawn()
+
+    def _undo_withdrawn(self) -> None:
+        """Let the worker go back to the leg that holds, if it has that of an offer withdrawn since."""
+        terms = self._negotiation.terms
+        if not self._changes and terms is not None and terms.leg is not None and terms.leg != self._leg:
+            self._ask(_LegChange(terms, answers_offer=False), terms.leg)
+
+    def _start_media(self) -> None:
+        terms = self._negotiation.terms
+        if self._media_is_due and terms is not None:
+            self._outbox.append(StartMedia(self.stream, terms.sends))
+
+    # --- what is said to the caller's side
+
+    def _answer(self, *, now: float) -> None:
+        if not self._answered:
+            self._answered = True
+            self._agent.answer(self.call, self._description(), now=now)
+            self._let_media_begin()
+
+    def _ring_with_media(self, *, now: float) -> None:
+        """Send a 183, reliably if they can; where they cannot, it cannot carry our offer (RFC 3261, 13.2.1)."""
+        body = b"" if self._is_late_offer and not self._takes_reliable else self._description()
+        self._agent.respond(self.call, 183, body=body, now=now)
+        self._let_media_begin()
+
+    def _let_media_begin(self) -> None:
+        if not self._media_is_due:
+            self._media_is_due = True
+            self._start_media()
+
+    def _description(self) -> bytes:
+        """Return what our response says of the media: the answer, or the offer, which is made once."""
+        if not self._is_late_offer:
+            assert self._negotiation.terms is not None
+            return self._negotiation.terms.description
+        return b"" if self._negotiation.has_offered else self._negotiation.offer()
+
+    def _refuse(self, status: int, cause: Cause, why: str, *, now: float) -> None:
+        headers = [*reason_headers(cause, why), *(RETRY_AFTER if status == 503 else ())]
+        self._agent.respond(self.call, status, headers=headers, now=now)
+        self._close_stream()
+
+    def _hang_up(self, cause: Cause, why: str, *, now: float) -> None:
+        self._agent.hang_up(self.call, headers=reason_headers(cause, why), now=now)
+        self._close_stream()
+
+    def _close_stream(self) -> None:
+        if not self._closing and not self._stream_over:
+            self._closing = True
+            self._outbox.append(CloseStream(self.stream))

@@ -47,3 +47,11 @@ def masked_binary_frames(payloads: NDArray[np.uint8], masks: NDArray[np.uint32])
     frames[:, len(header) : start] = masks.view(np.uint8).reshape(-1, 4)
     frames[:, start:] = (payloads.view(np.uint32) ^ masks[:, None]).view(np.uint8)
     return frames
+
+
+def unmasked_payload(frame: memoryview) -> bytes:
+    """Return the payload of one whole masked frame: what `masked_binary_frames` was given."""
+    start = {126: 4, 127: 10}.get(frame[1] & 0x7F, 2) + 4
+    masked = np.frombuffer(frame, np.uint8, offset=start)
+    mask = np.frombuffer(frame, np.uint8, count=4, offset=start - 4)
+    return (masked ^ np.resize(mask, len(masked))).tobytes()

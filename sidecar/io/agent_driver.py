@@ -59,8 +59,21 @@ class AgentDriver(asyncio.DatagramProtocol, Generic[_E]):
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
         """Bytes came in."""
-        self._agent.receive_datagram(data, addr[:2], now=self._loop.time())
+        self.receive(data, addr[:2])
+
+    def receive(self, data: bytes, addr: Address) -> None:
+        """Give the agent what came in, and do what follows."""
+        self._agent.receive_datagram(data, addr, now=self._loop.time())
         self.drain()
+
+    def send(self, data: bytes, addr: Address) -> None:
+        """Send one datagram; what cannot be sent is counted."""
+        if self._transport is None:
+            return
+        try:
+            self._transport.sendto(data, addr)
+        except ValueError:  # an address of the other family
+            self.send_errors += 1
 
     def error_received(self, exc: Exception) -> None:
         """An earlier datagram came to nothing (ICMP); the agent's own timers take care of it."""
@@ -82,12 +95,7 @@ class AgentDriver(asyncio.DatagramProtocol, Generic[_E]):
 
     def _send(self) -> None:
         for data, addr in self._agent.datagrams_to_send():
-            if self._transport is None:
-                return
-            try:
-                self._transport.sendto(data, addr)
-            except ValueError:  # an address of the other family
-                self.send_errors += 1
+            self.send(data, addr)
 
     def _arm(self) -> None:
         if self._timer is not None:

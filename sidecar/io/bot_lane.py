@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Iterable
@@ -15,11 +14,12 @@ from sidecar.core.bot_connection import BotConnection
 from sidecar.core.errors import ErrorCode
 from sidecar.core.outbox import Outbox
 from sidecar.io.readiness import Readiness
+from sidecar.io.stream_error import StreamError
 
 log = structlog.get_logger(__name__)
 
-_SEND_BUFFER = 64 << 10
-"""Bytes in the kernel for a bot that does not read: little, since the outbox knows what to drop and it does not."""
+_WRITE_BUFFER = 64 << 10
+"""Bytes that wait in the event loop for TLS: little, since the outbox knows what to drop and it does not."""
 
 _MOST_WAITING = 64
 """Control and text frames for a bot that does not read."""
@@ -42,8 +42,8 @@ class BotLane:
         self._ready = False  # audio may go
         self._closed = False
 
-    async def open(self, address: tuple[str, int]) -> None:
-        """Connect to `address` and begin the handshake; raise OSError if it cannot be reached."""
+    async def open(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
+        """Take a connected socket over, and begin the handshake; raise OSError if TLS cannot be had."""
         raise NotImplementedError
 
     def _write(self, data: bytes | memoryview) -> int:
@@ -152,9 +152,9 @@ class SocketLane(BotLane):
         assert self._socket is not None
         return self._socket.fileno()
 
-    async def open(self, address: tuple[str, int]) -> None:
-        self._socket = await _connected_socket(address)
-        self.read_into = self._socket.recv_into
+    async def open(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
+        self._socket = sock
+        self.read_into = sock.recv_into
         self._readiness.add_to_batch(self)
         self.outbox.put_ahead(b"".join(self.connection.data_to_send()))
         self.pump()
@@ -212,21 +212,23 @@ class SocketLane(BotLane):
 class TlsLane(BotLane, asyncio.Protocol):
     """A TLS connection that the event loop runs."""
 
-    def __init__(self, connection: BotConnection, outbox: Outbox, context: ssl.SSLContext) -> None:
+    def __init__(self, connection: BotConnection, outbox: Outbox) -> None:
         super().__init__(connection, outbox)
-        self._context = context
         self._transport: asyncio.Transport | None = None
         self._paused = False
+        self._heard = False  # anything at all
 
-    async def open(self, address: tuple[str, int]) -> None:
-        sock = await _connected_socket(address)
+    async def open(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
         try:
             await asyncio.get_running_loop().create_connection(
                 lambda: self,
                 sock=sock,
-                ssl=self._context,
-                server_hostname=self.connection.host,
+                ssl=context,
+                server_hostname=self.connection.uri.host,
             )
+        except ConnectionError:
+            sock.close()
+            raise StreamError(ErrorCode.SSL_HANDSHAKE_FAILED, "TLS handshake failed: connection lost") from None
         except BaseException:
             sock.close()
             raise
@@ -235,17 +237,18 @@ class TlsLane(BotLane, asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's does not inherit from it
-        self._transport.set_write_buffer_limits(high=_SEND_BUFFER)
+        self._transport.set_write_buffer_limits(high=_WRITE_BUFFER)
 
     def data_received(self, data: bytes) -> None:
+        self._heard = True
         self._received(data)
 
     def eof_received(self) -> None:
-        self._received(b"")
+        self._lost(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._closed:
-            self._received(b"")
+            self._lost(exc)
 
     def pause_writing(self) -> None:
         self._paused = True
@@ -268,6 +271,15 @@ class TlsLane(BotLane, asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def _lost(self, exc: Exception | None) -> None:
+        """A bot that does not like our certificate may say so only now (RFC 8446, section 4.4.2.4), or not at all."""
+        if isinstance(exc, ssl.SSLError):
+            self.connection.fail(*explain_tls(exc))
+        elif not self._heard:
+            why = "the bot hung up on us, perhaps for want of a client certificate"
+            self.connection.fail(ErrorCode.SSL_HANDSHAKE_FAILED, why)
+        self._received(b"")
+
 
 def send_frames(lanes: Iterable[BotLane], frames: memoryview, size: int) -> None:
     """Send each lane the next `size` bytes of `frames`, one whole WebSocket frame, as `send_audio` does."""
@@ -286,16 +298,8 @@ def send_frames(lanes: Iterable[BotLane], frames: memoryview, size: int) -> None
             lane.keep_rest(frame, written)
 
 
-async def _connected_socket(address: tuple[str, int]) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with contextlib.suppress(OSError):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
-        await asyncio.get_running_loop().sock_connect(sock, address)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
+def explain_tls(error: ssl.SSLError) -> tuple[ErrorCode, str]:
+    """Say what is wrong with TLS."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return ErrorCode.SSL_ERROR, f"certificate refused: {error.verify_message}"
+    return ErrorCode.SSL_HANDSHAKE_FAILED, f"TLS handshake failed: {error.reason}"

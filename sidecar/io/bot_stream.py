@@ -16,7 +16,11 @@ from sidecar.core.bot_connection import BotConnection
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.errors import ErrorCode
 from sidecar.core.options import StreamOptions
-from sidecar.io.bot_lane import BotLane
+from sidecar.io.bot_lane import BotLane, explain_tls
+from sidecar.io.bot_route import find_routes
+from sidecar.io.secret_reader import read_authorization
+from sidecar.io.stream_error import StreamError
+from sidecar.io.tls_contexts import TlsContexts
 
 log = structlog.get_logger(__name__)
 
@@ -35,42 +39,39 @@ class BotStream:
     texts: Allowance = field(default_factory=lambda: Allowance(per_second=200.0, at_once=400))
     closed: bool = False  # the row is given back; only the goodbye of the WebSocket is still going on
 
-    async def connect(self, hosts: BotHosts, *, seconds: float) -> None:
+    async def connect(self, hosts: BotHosts, contexts: TlsContexts, *, seconds: float) -> None:
         """Look up the bot, connect, and shake hands, within `seconds`.
 
         What goes wrong is told by the connection's events.
         """
         try:
             async with asyncio.timeout(seconds):
-                self.connection.connect()
-                await self._open_lane(hosts, seconds=seconds)
+                self.connection.connect(authorization=await read_authorization(self.options.auth))
+                context = await contexts.get(self.options) if self.connection.secure else None
+                await self._open_lane(hosts, context, seconds=seconds)
                 await self.settled.wait()
         except TimeoutError:
             self.connection.fail(ErrorCode.TIMEOUT, f"no connection within {seconds:g} s")
-        except ssl.SSLCertVerificationError as error:
-            self.connection.fail(ErrorCode.SSL_ERROR, f"certificate refused: {error.verify_message}")
+        except StreamError as error:
+            self.connection.fail(error.code, str(error))
         except ssl.SSLError as error:
-            self.connection.fail(ErrorCode.SSL_HANDSHAKE_FAILED, f"TLS handshake failed: {error.reason}")
+            self.connection.fail(*explain_tls(error))
         except OSError as error:
             self.connection.fail(ErrorCode.CONNECT_FAILED, _why(error))
         except Exception:  # a mistake of ours ends this stream alone
             log.exception("connecting failed", stream=self.name)
             self.connection.fail(ErrorCode.IO, "internal error")
 
-    async def _open_lane(self, hosts: BotHosts, *, seconds: float) -> None:
-        """Try the bot's addresses one after the other, as the resolver orders them."""
-        host, port = self.connection.host, self.connection.port
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        addresses = [str(address[0]) for *_, address in found if hosts.allows_address(str(address[0]))]
-        if not addresses:
-            raise OSError(None, f"{host} has no address that is allowed")
+    async def _open_lane(self, hosts: BotHosts, context: ssl.SSLContext | None, *, seconds: float) -> None:
+        """Try the ways to the bot one after the other."""
+        routes = await find_routes(self.connection.uri, hosts)
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + seconds
-        for left in range(len(addresses), 1, -1):  # each has its share of the time
-            with contextlib.suppress(OSError, TimeoutError):
+        for left in range(len(routes), 1, -1):  # each has its share of the time
+            with contextlib.suppress(OSError, StreamError):
                 async with asyncio.timeout((give_up_at - loop.time()) / left):
-                    return await self.lane.open((addresses[-left], port))
-        return await self.lane.open((addresses[-1], port))
+                    return await self.lane.open(await routes[-left].connect(), context)
+        return await self.lane.open(await routes[-1].connect(), context)
 
 
 def _why(error: OSError) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,7 +27,11 @@ from sidecar.core.link import (
     BotConnected,
     BotFailed,
     BotText,
+    ChangeLeg,
     FromWorker,
+    LegChanged,
+    LegRefused,
+    MediaLeg,
     OpenStream,
     PlaybackDrained,
     StartMedia,
@@ -44,7 +47,9 @@ from sidecar.io.bot_inputs import MOST_READS, BotInputs
 from sidecar.io.bot_lane import NO_ROW, BotLane, SocketLane, TlsLane, send_frames
 from sidecar.io.bot_stream import BotStream
 from sidecar.io.datagrams import Datagrams
+from sidecar.io.deflating_lane import DeflatingSocketLane, DeflatingTlsLane
 from sidecar.io.readiness import open_readiness
+from sidecar.io.tls_contexts import TlsContexts
 
 log = structlog.get_logger(__name__)
 
@@ -85,7 +90,7 @@ class MediaWorker:
         self._lanes: dict[int, BotLane] = {}  # by row
         self._inputs = BotInputs()
         self._goodbyes: set[BotStream] = set()
-        self._tls = ssl.create_default_context()
+        self._tls = TlsContexts()
         self._stopping = asyncio.Event()
         self._ticker: asyncio.Handle | None = None  # none while there is no stream
 
@@ -134,25 +139,28 @@ class MediaWorker:
             return
         if isinstance(message, StartMedia):
             self._bridge.start(stream.row, sends=message.sends)
+        elif isinstance(message, ChangeLeg):
+            self._change_leg(stream, message.leg)
         else:
             self._close(stream, message.code, message.reason)
 
     def _open(self, message: OpenStream) -> None:
         leg, options = message.leg, message.options
         try:
-            connection = BotConnection(options.url, headers=options.extra_headers)
+            connection = BotConnection(options.url, headers=options.extra_headers, deflate=not options.message_deflate)
         except ValueError as error:
             self._to_control(StreamRefused(message.stream, str(error)))
             return
         row = self._plane.open(
-            codec=Codec[leg.codec],
-            payload_type=leg.payload_type,
-            send_payload_type=leg.send_payload_type,
-            destination=address_key(leg.host, leg.port),
-            sources=[address_key(host, leg.port) for host in leg.sources],
+            codec=Codec[leg.codec] if leg else Codec.PCMU,
+            payload_type=leg.payload_type if leg else 0,
+            send_payload_type=leg.send_payload_type if leg else 0,
+            destination=address_key(leg.host, leg.port) if leg else None,
+            sources=[address_key(host, leg.port) for host in leg.sources] if leg else [],
         )
         if row is None:
-            self._to_control(StreamRefused(message.stream, f"no room, or {leg.host}:{leg.port} is in another call"))
+            why = f"no room, or {leg.host}:{leg.port} is in another call" if leg else "no room"
+            self._to_control(StreamRefused(message.stream, why))
             return
         self._bridge.open(row, options, playout_seconds=self._settings.playout_seconds)
         stream = BotStream(message.stream, row, options, connection, self._lane(connection, options))
@@ -164,15 +172,30 @@ class MediaWorker:
             self._ticker = self._loop.call_soon(self._on_tick)
         stream.connecting = self._tasks.create_task(self._connect(stream))
 
+    def _change_leg(self, stream: BotStream, leg: MediaLeg) -> None:
+        done = self._plane.change(
+            stream.row,
+            codec=Codec[leg.codec],
+            payload_type=leg.payload_type,
+            send_payload_type=leg.send_payload_type,
+            destination=address_key(leg.host, leg.port),
+            sources=[address_key(host, leg.port) for host in leg.sources],
+            now=self._loop.time(),
+        )
+        self._to_control(
+            LegChanged(stream.name) if done else LegRefused(stream.name, f"{leg.host}:{leg.port} is in another call")
+        )
+
     def _lane(self, connection: BotConnection, options: StreamOptions) -> BotLane:
         channels = 2 if options.mix is MixMode.STEREO else 1
         outbox = Outbox(int(2 * channels * options.rate * self._settings.uplink_seconds))
-        if not connection.secure:
-            return SocketLane(connection, outbox, self._readiness)
-        return TlsLane(connection, outbox, self._tls)
+        plain = options.message_deflate  # the name is mod_audio_stream's: true disables it
+        if connection.secure:
+            return (TlsLane if plain else DeflatingTlsLane)(connection, outbox)
+        return (SocketLane if plain else DeflatingSocketLane)(connection, outbox, self._readiness)
 
     async def _connect(self, stream: BotStream) -> None:
-        await stream.connect(self._settings.bot_hosts, seconds=self._settings.connect_timeout)
+        await stream.connect(self._settings.bot_hosts, self._tls, seconds=self._settings.connect_timeout)
         self._after_input(stream)
 
     def _close(self, stream: BotStream, code: int, reason: str) -> None:

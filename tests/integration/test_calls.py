@@ -142,7 +142,8 @@ async def test_a_retransmitted_invite_is_one_call(start_sidecar: StartSidecar, t
 
 async def test_options_say_what_is_accepted(start_sidecar: StartSidecar, tmp_path: Path) -> None:
     async with start_sidecar() as car:
-        (await sipp.run("options", car.address, tmp_path, values={"status": "200"})).assert_all_successful()
+        values = {"status": "200", "header": "Accept", "pattern": "application/sdp"}
+        (await sipp.run("options", car.address, tmp_path, values=values)).assert_all_successful()
 
 
 async def refused(

@@ -84,15 +84,28 @@ class Bot:
     """A bot that listens and says nothing by itself; others say more in `talk` and `answer`."""
 
     def __init__(
-        self, *, port: int = 0, subprotocols: Sequence[str] | None = None, certificate: Path | None = None
+        self,
+        *,
+        port: int = 0,
+        subprotocols: Sequence[str] | None = None,
+        certificate: Path | None = None,
+        authority: Path | None = None,
+        compression: str | None = None,
     ) -> None:
-        """Listen on `port`, with TLS if there is a PEM file with a certificate and its key."""
+        """Listen on `port`, with TLS if there is a PEM file with a certificate and its key.
+
+        With an `authority`, clients must have a certificate of it.
+        """
         self.calls: list[BotCall] = []
         self._port = port
         self._subprotocols = [Subprotocol(name) for name in subprotocols] if subprotocols else None
         self._tls = None if certificate is None else ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         if self._tls is not None and certificate is not None:
             self._tls.load_cert_chain(certificate)
+            if authority is not None:
+                self._tls.verify_mode = ssl.CERT_REQUIRED
+                self._tls.load_verify_locations(authority)
+        self._compression = compression
         self._news = asyncio.Condition()
         self._connections: set[ServerConnection] = set()
         self._server: Server | None = None
@@ -112,7 +125,7 @@ class Bot:
             self._take,
             LOOPBACK,
             self._port,
-            compression=None,
+            compression=self._compression,
             max_size=LARGEST_MESSAGE,
             ping_interval=None,
             process_request=self.refuse,

@@ -48,7 +48,7 @@ class CallRig:
         self.control = CallControl(
             self.agent,
             random=Random(seed + 2),
-            media_address="127.0.0.1",
+            media_address=lambda _: "127.0.0.1",
             profiles=profiles or {},
             default_profile=default_profile or Profile(),
             bot_hosts=bot_hosts or BotHosts(),

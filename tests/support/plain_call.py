@@ -48,6 +48,11 @@ class PlainCall:
         self.stream.handle_timeout(now=now)
         return self._from_caller()
 
+    def change(self, codec: Codec, payload_type: int) -> None:
+        """Go on with another codec, both ways."""
+        self.stream.change(codec, payload_type)
+        self._codec = codec
+
     def play(self, *, now: float) -> tuple[bytes, list[bytes]]:
         """Return the payload of the next RTP packet, and the messages that what it says completes."""
         frame = self.playout.read(now=now) or bytes(self.options.playback_rate // 50 * 2)

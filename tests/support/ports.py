@@ -16,6 +16,16 @@ def some_port() -> int:
     return SystemRandom().randrange(_FIRST, _LAST, 2)
 
 
+def is_taken(port: int) -> bool:
+    """Tell whether a program has this UDP port of the loopback address."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        try:
+            udp.bind((LOOPBACK, port))
+        except OSError:
+            return True
+        return False
+
+
 def free_port() -> int:
     """Return a port of the loopback address that is free for UDP and for TCP.
 

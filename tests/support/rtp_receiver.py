@@ -36,6 +36,11 @@ class RtpReceiver(asyncio.DatagramProtocol):
         self.packets.append(TimedPacket(asyncio.get_running_loop().time(), data))
         self.sources.add(addr)
 
+    def send(self, data: bytes, addr: tuple[str, int]) -> None:
+        """Send a datagram from this port, as telephones do: they hear where they speak."""
+        assert self._transport is not None
+        self._transport.sendto(data, addr)
+
     @property
     def pcm(self) -> Pcm:
         """The G.711 audio that came in, at 8 kHz; see `pcm_of`."""

@@ -107,6 +107,10 @@ class RtpSender:
         self._sent.append(datagram)
         return [datagram]
 
+    def change(self, payload_type: int) -> None:
+        """Go on with another payload type."""
+        self._payload_type = payload_type
+
     def release_all(self) -> list[bytes]:
         """Let all arrive that was held back."""
         arrived, self._held_back = self._held_back, []

@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sidecar.app import Sidecar, running_sidecar
 from sidecar.io.readiness import EpollReadiness, LoopReadiness
 from sidecar.settings import load_settings
+from sip import SipUri
 
 QUICK_TIMERS = {"t1": 0.02, "t4": 0.1}
 """Seconds. A transaction lives for 64 T1: so a test can wait for its end."""
@@ -27,12 +28,13 @@ class SidecarUnderTest:
     @property
     def address(self) -> str:
         """Where it takes calls, as host:port."""
-        host, port = self.sidecar.sip_address
-        return f"{host}:{port}"
+        return str(SipUri(*self.sidecar.sip_address)).removeprefix("sip:")
 
-    def uri(self, user: str = "bot") -> str:
+    def uri(self, user: str = "bot", transport: Literal["udp", "tcp", "tls"] = "udp") -> str:
         """The URI of a profile."""
-        return f"sip:{user}@{self.address}"
+        host, port = self.sidecar.sip_address
+        address = SipUri(host, self.sidecar.tls_port if transport == "tls" else port, user)
+        return str(address) if transport == "udp" else f"{address};transport={transport}"
 
     async def until_no_calls(self, *, within: float = 5.0) -> None:
         """Wait until nothing is left of any call but the transactions that answer retransmissions."""
@@ -58,7 +60,7 @@ async def sidecar_under_test(*, portable: bool = False, **settings: Any) -> Asyn
     tasks, descriptors = asyncio.all_tasks(), open_descriptors()
     values = {
         **settings,
-        "sip": {"port": 0, **QUICK_TIMERS, **settings.get("sip", {})},
+        "sip": {"port": 0, "tls_port": 0, **QUICK_TIMERS, **settings.get("sip", {})},
         "rtp": {"port": 0, "portable": portable, **settings.get("rtp", {})},
     }
     async with running_sidecar(load_settings(values=values)) as sidecar:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from random import Random
+from typing import NamedTuple
 
 import numpy as np
 from hypothesis import given, settings
@@ -21,6 +22,16 @@ from tests.support.rtp_sender import ACTIONS, PLAIN, Action, RtpSender, batch_of
 CALLS = [(Codec.PCMU, 0), (Codec.PCMA, 8), (Codec.PCMU, 96), (Codec.PCMA, 97)]
 STRANGER = address_key("192.0.2.66", 6666)
 WAITS = (0.0, 0.001, 0.020, 0.050, 0.060, 0.100)
+
+
+class Change(NamedTuple):
+    """Another codec for call number `call`."""
+
+    call: int
+    codec: Codec
+    payload_type: int
+    follows: bool
+    moves: int = 0
 
 
 class TwoReceivers:
@@ -53,6 +64,23 @@ class TwoReceivers:
         assert self.plane.close(self.rows[call]) == self.alone[call].counters
         self.rows[call] = self._opened(call)
         self.alone[call] = ReceiveStream(*CALLS[call])
+        self.senders[call].change(CALLS[call][1])
+
+    def change(self, change: Change) -> None:
+        """Give a call another codec, and perhaps another address; its sender follows, or is slow to."""
+        self.sources[change.call] ^= address_key("0.0.0.0", change.moves) ^ address_key("0.0.0.0", 0)
+        assert self.plane.change(
+            self.rows[change.call],
+            codec=change.codec,
+            payload_type=change.payload_type,
+            send_payload_type=0,
+            destination=self.sources[change.call],
+            sources=[],
+            now=self.now,
+        )
+        self.alone[change.call].change(change.codec, change.payload_type)
+        if change.follows:
+            self.senders[change.call].change(change.payload_type)
 
     def deliver(self, actions: Iterable[Action]) -> None:
         """Let all that the actions make arrive in one batch."""
@@ -112,18 +140,23 @@ class TwoReceivers:
 calls = st.integers(0, len(CALLS) - 1)
 plain_actions = st.builds(Action, calls, st.just(PLAIN))
 odd_actions = st.builds(Action, calls, st.sampled_from(ACTIONS), st.integers(0, 60))
+changes = st.builds(
+    Change, calls, st.sampled_from(Codec), st.sampled_from([0, 8, 96]), st.booleans(), st.integers(0, 1)
+)
 batches = st.lists(plain_actions | plain_actions | odd_actions, max_size=16)
 
 
 @settings(max_examples=200)
-@given(st.integers(0, 1 << 32), st.lists(batches | st.sampled_from(WAITS) | calls, max_size=24))
-def test_a_row_gives_what_a_stream_alone_gives(seed: int, steps: list[list[Action] | float | int]) -> None:
+@given(st.integers(0, 1 << 32), st.lists(batches | st.sampled_from(WAITS) | calls | changes, max_size=24))
+def test_a_row_gives_what_a_stream_alone_gives(seed: int, steps: list[list[Action] | float | int | Change]) -> None:
     both = TwoReceivers(seed)
     for step in steps:
         if isinstance(step, float):
             both.wait(step)
         elif isinstance(step, int):
             both.end_call(step)
+        elif isinstance(step, Change):
+            both.change(step)
         else:
             both.deliver(step)
     both.finish()
@@ -147,6 +180,11 @@ def test_rows_give_what_streams_alone_give_in_a_long_talk() -> None:
                 both.deliver_stray(random.randbytes(172))
             if random.random() < 0.01:
                 both.end_call(random.randrange(len(CALLS)))
+            if random.random() < 0.02:
+                codec, payload_type = random.choice(CALLS)
+                both.change(
+                    Change(random.randrange(len(CALLS)), codec, payload_type, follows=random.random() < 0.5, moves=1)
+                )
         both.finish()
 
 

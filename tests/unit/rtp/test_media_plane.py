@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rtp import PACKET_BYTES, Codec, Frames, MediaPlane, Pcm, ReceiveCounters, RtpPacket, address_key
 from rtp.g711 import decode_one, encode_one
+from rtp.media_plane import STILL_HEARD
 from tests.support.rtp_sender import PLAIN, RtpSender, batch_of
 
 HERE, THERE, ELSEWHERE = (address_key("192.0.2.1", port) for port in (4000, 4002, 4004))
@@ -187,6 +188,98 @@ def test_a_refused_call_takes_no_row() -> None:
     for _ in range(5):
         assert plane.open(codec=Codec.PCMU, payload_type=0, send_payload_type=0, destination=HERE, sources=[]) is None
     opened(plane, THERE)
+
+
+def moved(plane: MediaPlane, row: int, destination: int, *, now: float = 0.0, codec: Codec = Codec.PCMA) -> bool:
+    return plane.change(
+        row,
+        codec=codec,
+        payload_type=int(codec) * 8,
+        send_payload_type=int(codec) * 8,
+        destination=destination,
+        sources=[],
+        now=now,
+    )
+
+
+def test_a_call_that_moves_is_sent_to_its_new_address_by_the_same_source() -> None:
+    plane = new_plane()
+    row = opened(plane)
+    ((first, _), (second, _)) = (*sent(plane, [row]), *sent(plane, [row]))
+    assert moved(plane, row, THERE)
+    ((packet, destination),) = sent(plane, [row])
+    assert destination == THERE
+    assert (packet.payload_type, packet.marker, second.marker) == (8, True, False)
+    assert (packet.ssrc, packet.sequence_number) == (first.ssrc, (second.sequence_number + 1) % (1 << 16))
+    assert packet.timestamp == (second.timestamp + 160) % (1 << 32)
+    assert packet.payload == encode_one(np.zeros(160, np.int16), Codec.PCMA)
+
+
+def test_a_call_that_moves_is_heard_from_where_it_was_until_it_is_heard_from_where_it_is() -> None:
+    plane = new_plane()
+    row, sender = opened(plane), RtpSender(Random(1), payload_type=0)
+    receive(plane, (sender.act(PLAIN)[0], HERE))
+    assert moved(plane, row, THERE, now=10.0)
+    assert len(heard(receive(plane, (sender.act(PLAIN)[0], HERE), now=10.0), row)) == 160  # still in the old codec
+    last = sender.act(PLAIN)[0]
+    sender.change(8)
+    first = sender.act(PLAIN)[0]
+    frames = receive(plane, (last, HERE), (first, THERE), now=10.02)
+    both = [*decode_one(last[12:], Codec.PCMU).tolist(), *decode_one(first[12:], Codec.PCMA).tolist()]
+    assert heard(frames, row).tolist() == both
+    assert plane.receive_counters(row) == ReceiveCounters(received=4)
+    assert receive(plane, (sender.act(PLAIN)[0], HERE)) == []
+    assert opened(plane, HERE) != row  # it may be another's now
+
+
+def test_a_call_that_never_arrives_is_not_heard_from_where_it_was_for_ever() -> None:
+    plane = new_plane()
+    row, sender = opened(plane), RtpSender(Random(1), payload_type=0)
+    assert moved(plane, row, THERE, now=10.0)
+    list(plane.handle_timeout(now=10.0 + STILL_HEARD - 0.001))
+    assert len(receive(plane, (sender.act(PLAIN)[0], HERE))) == 1
+    list(plane.handle_timeout(now=10.0 + STILL_HEARD))
+    assert receive(plane, (sender.act(PLAIN)[0], HERE)) == []
+
+
+def test_a_call_that_moves_twice_at_once_is_not_heard_from_where_it_was_first() -> None:
+    plane = new_plane()
+    row, sender = opened(plane), RtpSender(Random(1), payload_type=0)
+    assert moved(plane, row, THERE)
+    assert moved(plane, row, ELSEWHERE)
+    assert receive(plane, (sender.act(PLAIN)[0], HERE)) == []
+    assert len(receive(plane, (sender.act(PLAIN)[0], THERE))) == 1
+
+
+def test_no_call_can_move_to_the_address_of_another() -> None:
+    plane = new_plane()
+    row, other = opened(plane), opened(plane, THERE)
+    assert not moved(plane, row, THERE)
+    ((packet, destination),) = sent(plane, [row])
+    assert (packet.payload_type, destination) == (0, HERE)
+    datagram = RtpSender(Random(1), payload_type=0).act(PLAIN)[0]
+    assert len(heard(receive(plane, (datagram, THERE)), other)) == 160
+    plane.close(other)
+    assert moved(plane, row, THERE)
+    plane.close(row)
+    list(plane.handle_timeout(now=9.0))
+    assert opened(plane, HERE) == row
+
+
+def test_a_call_may_have_no_address_yet() -> None:
+    plane = new_plane()
+    row, other = (
+        plane.open(codec=Codec.PCMU, payload_type=0, send_payload_type=0, destination=None, sources=[])
+        for _ in range(2)
+    )
+    assert row is not None
+    assert other is not None
+    datagram = RtpSender(Random(1), payload_type=0).act(PLAIN)[0]
+    assert receive(plane, (datagram, HERE)) == []
+    assert moved(plane, row, HERE, codec=Codec.PCMU)
+    assert len(heard(receive(plane, (datagram, HERE)), row)) == 160
+    ((packet, destination),) = sent(plane, [row])
+    assert (packet.marker, destination) == (True, HERE)
 
 
 @pytest.mark.parametrize("waiting", [False, True])

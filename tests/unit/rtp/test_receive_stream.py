@@ -381,3 +381,26 @@ def test_a_flood_is_heard_up_to_a_bound() -> None:
         stream.receive(packet(number), now=0.0)
     assert len(stream.take_frames()) == MOST_FRAMES
     assert stream.counters.overrun_frames == 7
+
+
+def test_another_codec_follows_without_a_gap_and_what_is_late_is_heard_in_the_one_before() -> None:
+    stream = new_stream()
+    fed(stream, [0])
+    stream.receive(packet(2), now=0.0)
+    stream.change(Codec.PCMA, 8)
+    stream.change(Codec.PCMA, 8)  # nothing new
+    stream.receive(packet(1), now=0.0)
+    stream.receive(packet(3, payload_type=8), now=0.0)
+    stream.receive(packet(4, payload_type=96), now=0.0)
+    last = decode_one(packet(3).payload, Codec.PCMA)
+    assert taken(stream).tolist() == [*sound([0, 1, 2])[160:].tolist(), *last.tolist()]
+    assert stream.counters == ReceiveCounters(received=5, ignored=1)
+
+
+def test_what_is_missing_after_a_change_is_concealed_by_what_was_heard_before() -> None:
+    stream = new_stream()
+    heard = fed(stream, [0])
+    stream.change(Codec.PCMA, 8)
+    stream.receive(packet(2, payload_type=8), now=PTIME)
+    stream.handle_timeout(now=1.0)
+    assert taken(stream)[:160].tolist() == conceal(heard, already=0).tolist()

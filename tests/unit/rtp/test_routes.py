@@ -54,6 +54,14 @@ def test_the_largest_and_the_smallest_key_are_found() -> None:
     assert routes.find(np.array([0, 5, (1 << 64) - 1], np.uint64)).tolist() == [2, NOBODY, 1]
 
 
+def test_all_addresses_of_a_row_may_be_forgotten_but_some() -> None:
+    routes = Routes()
+    for key, row in ((1, 0), (2, 0), (3, 0), (4, 1)):
+        routes.add(key, row)
+    routes.remove_row(0, but=(2, 4))
+    assert routes.find(np.array([1, 2, 3, 4], np.uint64)).tolist() == [NOBODY, 0, NOBODY, 1]
+
+
 keys = st.sampled_from([0, 1, 2, 3, 1 << 62, 1 << 63, (1 << 63) + 1, (1 << 64) - 1])
 rows = st.integers(0, 3)
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sidecar.settings import SettingsError, load_settings
+from tests.support.certificates import write_certificate
 
 
 def test_ports_may_be_any_free_ones() -> None:
@@ -30,14 +31,16 @@ def test_addresses_stay_text() -> None:
     ("field", "value"),
     [
         ("host", "localhost"),
-        ("host", "::1"),
+        ("host", "fe80::1%eth0"),
+        ("host", "::ffff:192.0.2.1"),
+        ("host", "auto"),
         ("host", ""),
         ("host", "127.0.0.1:5060"),
         ("host", "127.1"),
         ("advertised", "sidecar.example.com"),
-        ("advertised", "2001:db8::1"),
         ("advertised", ""),
         ("advertised", "0.0.0.0"),
+        ("advertised", "::"),
         ("port", 70000),
         ("port", -1),
     ],
@@ -45,6 +48,35 @@ def test_addresses_stay_text() -> None:
 def test_what_is_no_address_or_port_is_refused_by_name(section: str, field: str, value: Any) -> None:
     with pytest.raises(SettingsError, match=rf"^{section}\.{field}: "):
         load_settings(values={section: {field: value}})
+
+
+@pytest.mark.parametrize("field", ["host", "advertised"])
+def test_sip_speaks_ipv6_and_media_does_not(field: str) -> None:
+    settings = load_settings(values={"sip": {field: "2001:DB8:0::1"}})
+    assert getattr(settings.sip, field) == "2001:db8::1"
+    with pytest.raises(SettingsError, match=rf"^rtp\.{field}: .* is not an IPv4 address"):
+        load_settings(values={"rtp": {field: "2001:db8::1"}})
+
+
+def test_files_of_tls_are_tried_at_start(tmp_path: Path) -> None:
+    certificate = write_certificate(tmp_path)
+    junk = tmp_path / "junk.pem"
+    junk.write_text("junk")
+    values: dict[str, Any] = {"tls_certificate": certificate, "tls_client_ca": certificate, "tls_ca": certificate}
+    assert load_settings(values={"sip": values}).sip.tls_server() is not None
+    missing = tmp_path / "missing.pem"
+    for wrong, why in (
+        ({"tls_certificate": missing}, "tls_certificate: .*missing.pem: No such file"),
+        ({"tls_certificate": junk}, "tls_certificate, tls_key: no certificate and its key"),
+        ({"tls_key": missing}, "tls_key: .*missing.pem: No such file"),
+        ({"tls_key": junk}, "tls_certificate, tls_key: no certificate and its key"),
+        ({"tls_client_ca": junk}, "tls_client_ca: .*junk.pem holds no certificates"),
+        ({"tls_ca": tmp_path}, "tls_ca: .*: Is a directory"),
+        ({"tls_certificate": None}, "tls_client_ca is of no use without tls_certificate"),
+        ({"port": 6000, "tls_port": 6000}, "port and tls_port are both 6000"),
+    ):
+        with pytest.raises(SettingsError, match=rf"^sip: .*{why}"):
+            load_settings(values={"sip": {**values, **wrong}})
 
 
 def test_a_name_for_an_address_is_refused_from_the_environment_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,3 +111,51 @@ def test_a_file_that_is_wrong_is_refused_in_words(text: str, tmp_path: Path) -> 
     (tmp_path / "sidecar.toml").write_text(text)
     with pytest.raises(SettingsError):
         load_settings(tmp_path / "sidecar.toml")
+
+
+def test_who_may_call_is_asked_for_a_password_only_if_there_are_users() -> None:
+    assert load_settings(values={}).sip.credentials() is None
+    settings = load_settings(values={"sip": {"auth": {"realm": "calls", "users": {"alice": "wonder land"}}}})
+    credentials = settings.sip.credentials()
+    assert credentials is not None
+    assert (credentials.realm, credentials.passwords) == ("calls", {"alice": "wonder land"})
+    assert "wonder" not in repr(settings) + str(settings) + repr(credentials) + settings.model_dump_json()
+
+
+def test_a_password_may_be_in_the_environment_or_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALICE", "from environment")
+    (tmp_path / "bob").write_text("from file\n")
+    users = {"alice": "env:ALICE", "bob": f"file:{tmp_path / 'bob'}"}
+    credentials = load_settings(values={"sip": {"auth": {"users": users}}}).sip.credentials()
+    assert credentials is not None
+    assert credentials.passwords == {"alice": "from environment", "bob": "from file"}
+
+
+@pytest.mark.parametrize("password", ["", "env:NO_SUCH_VARIABLE", "file:/no/such/file", "file:/dev/null", 12])
+def test_a_password_that_cannot_be_had_is_refused_by_name(password: Any) -> None:
+    with pytest.raises(SettingsError, match=r"^sip\.auth\.users\.alice: "):
+        load_settings(values={"sip": {"auth": {"users": {"alice": password}}}})
+
+
+def test_a_password_that_is_no_text_is_refused_and_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"sesame \xff")
+    with pytest.raises(SettingsError) as refused:
+        load_settings(values={"sip": {"auth": {"users": {"alice": f"file:{tmp_path / 'secret'}"}}}})
+    assert "sesame" not in str(refused.value)
+
+
+def test_times_and_limits_reach_the_sip_core() -> None:
+    sip = load_settings(
+        values={"sip": {"session_expires": 600, "min_se": 120, "requests_per_second": 5, "invites_per_second": 0.5}}
+    ).sip
+    assert (sip.timers().session_expires, sip.timers().min_se) == (600, 120)
+    assert (sip.admission().requests_per_second, sip.admission().invites_per_second) == (5.0, 0.5)
+
+
+@pytest.mark.parametrize(("expires", "allowed"), [(0, True), (90, True), (89, False)])
+def test_we_ask_for_no_session_that_we_would_refuse(expires: int, allowed: bool) -> None:
+    if allowed:
+        assert load_settings(values={"sip": {"session_expires": expires}}).sip.session_expires == expires
+    else:
+        with pytest.raises(SettingsError, match=r"^sip: .*session_expires is 89, and min_se 90"):
+            load_settings(values={"sip": {"session_expires": expires}})

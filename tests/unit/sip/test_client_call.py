@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from sip import (
     CallAnswered,
     CallEnded,
@@ -64,7 +66,9 @@ def test_a_call_rings_is_answered_and_is_hung_up() -> None:
     assert isinstance(bye, Request)
     assert (bye.method, bye.cseq.number) == ("BYE", 2)
     assert peer.send(response(bye, 100)) == []
+    assert peer.agent.open_calls == 1
     assert peer.send(response(bye, 200)) == peer.send(response(bye, 200)) == []
+    assert peer.agent.open_calls == 0
     assert ends(peer) == [(EndCause.LOCAL_BYE, None)]
     peer.wait(40.0)
     assert peer.agent.open_calls == 0
@@ -179,11 +183,21 @@ def test_there_is_an_end_to_forks() -> None:
 def test_an_answer_that_cannot_be_followed_is_dropped_and_the_call_ends() -> None:
     peer = Peer()
     _, sent = invite(peer)
-    assert peer.send(response(sent, 200, headers=(("Contact", "<tel:+49>"),))) == []
+    assert peer.send(response(sent, 200, headers=(("Record-Route", "nowhere"),))) == []
     assert peer.agent.counters.malformed_datagrams == 1
     peer.wait(32.0)
     assert ends(peer) == [(EndCause.TIMEOUT, 408)]
     assert peer.agent.idle
+
+
+@pytest.mark.parametrize("contact", ["<tel:+49>", "*", "<sip:[::1>"])
+def test_an_answer_with_a_contact_that_cannot_be_followed_is_acknowledged_at_the_target(contact: str) -> None:
+    peer = Peer()
+    _, sent = invite(peer)
+    (ack,) = peer.send(response(sent, 200, headers=(("Contact", contact),)))
+    assert isinstance(ack, Request)
+    assert (ack.method, ack.uri) == ("ACK", sent.uri)
+    assert [type(event) for event in peer.events()] == [CallAnswered]
 
 
 def test_a_response_with_a_second_via_was_meant_for_another() -> None:

@@ -27,6 +27,10 @@ def challenges(peer: Peer, **fields: object) -> list[dict[str, str]]:
     return [parse_authorization(value) for value in refusal.headers.get_all("WWW-Authenticate")]
 
 
+def test_passwords_are_not_shown() -> None:
+    assert "secret" not in repr(CREDENTIALS)
+
+
 def proof(challenge: dict[str, str], *, password: str = "secret", **changes: str | None) -> str:
     """Return the Authorization header that answers a challenge."""
     fields = {"username": "alice", "realm": REALM, "nonce": challenge["nonce"], "uri": URI, "nc": "00000001"}

@@ -132,6 +132,8 @@ def test_every_line_is_answered_and_those_we_do_not_take_get_port_0() -> None:
         ("m=audio 0 RTP/AVP 0\n", None),
         ("m=audio 5000 RTP/AVP 0\n", ""),
         ("m=audio 5000 RTP/AVP 0\nc=IN IP4 pbx.example\n", None),
+        ("m=audio 5000 RTP/AVP 0\nc=IN IP4 224.2.1.1/127\n", None),
+        ("m=audio 5000 RTP/AVP 0\nc=IN IP6 ff15::101\n", None),
     ],
 )
 def test_an_offer_in_which_nothing_fits_is_not_acceptable(media: str, session: str | None) -> None:

@@ -91,6 +91,7 @@ def test_an_offer_that_the_owner_leaves_alone_is_refused(method: str, status: in
     peer = Peer()
     Dialog(peer).send(method, body=HOLD)
     only_response(peer.wait(4.0), status)
+    assert [type(each) for each in peer.events()] == [OfferReceived, OfferWithdrawn]
 
 
 def test_an_offer_that_says_what_the_last_said_is_answered_as_the_last() -> None:

@@ -11,6 +11,7 @@ from sip import (
     OfferRefused,
     Request,
     Response,
+    Timers,
 )
 from tests.support.dialogs import ANSWER, Dialog, only_request, only_response
 from tests.support.sip_messages import OFFER, Peer, response
@@ -137,10 +138,35 @@ def test_a_re_invite_that_is_tried_for_ever_ends_the_call_and_is_forgotten() -> 
     dialog = Dialog(peer)
     peer.agent.reoffer(dialog.call, HELD, now=0.0)
     peer.send(response(only_request(peer.read(), "INVITE"), 100))
-    peer.wait(180.0)
+    peer.wait(180.0 + 32.0)
     assert cause(peer) is EndCause.GONE
     peer.wait(64.0)
     assert peer.agent.idle
+
+
+@pytest.mark.parametrize("status", [200, 481])
+def test_a_re_invite_that_is_tried_too_long_is_cancelled_and_the_call_goes_on(status: int) -> None:
+    peer = Peer()
+    dialog = Dialog(peer)
+    peer.agent.reoffer(dialog.call, HELD, now=0.0)
+    sent = only_request(peer.read(), "INVITE")
+    peer.send(response(sent, 100))
+    (cancel, *_) = peer.wait(180.0)
+    assert isinstance(cancel, Request)
+    assert (cancel.method, cancel.via, cancel.cseq.number) == ("CANCEL", sent.via, sent.cseq.number)
+    assert peer.send(response(cancel, status)) == []
+    only_request(peer.send(response(sent, 487)), "ACK")
+    assert peer.events() == [OfferRefused(dialog.call, 487)]
+    peer.wait(64.0)
+    assert peer.agent.calls == 1
+
+
+def test_a_re_invite_of_which_nothing_was_heard_is_not_cancelled() -> None:
+    peer = Peer(timers=Timers(c=20.0))
+    dialog = Dialog(peer)
+    peer.agent.reoffer(dialog.call, HELD, now=0.0)
+    assert "CANCEL" not in [each.method for each in peer.wait(20.0) if isinstance(each, Request)]
+    assert cause(peer) is EndCause.GONE
 
 
 def test_a_refusal_or_an_answer_after_the_end_changes_nothing() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sip import CallAnswered, CallEnded, CallProgress, CallRef, OfferAnswered, Response, SipError
+from sip import CallAnswered, CallEnded, CallProgress, CallRef, OfferAnswered, OfferReceived, Response, SipError
 from sip.reliable_provisional import parse_rack
 from tests.support.dialogs import ANSWER, only_request, only_response
 from tests.support.sip_messages import OFFER, Peer, request, response
@@ -14,6 +14,8 @@ from tests.unit.sip.test_server_call import invited
 INSISTS = ("Require: 100rel",)
 ABLE = ("Supported: 100rel",)
 RELIABLE = ("Require", "100rel")
+HOLD = OFFER + b"a=sendonly\r\n"
+HELD = ANSWER + b"a=recvonly\r\n"
 
 
 def ring(peer: Peer, call: CallRef, status: int = 183, *, body: bytes = ANSWER) -> Response:
@@ -92,11 +94,97 @@ def test_an_offer_of_ours_is_answered_in_the_prack() -> None:
     assert peer.events() == [OfferAnswered(event.call, OFFER)]
 
 
-def test_an_offer_in_a_prack_comes_too_early() -> None:
+def test_an_offer_in_a_prack_is_answered_before_the_call_is() -> None:
     peer = Peer()
     call, _ = invited(peer, headers=INSISTS)
-    assert peer.statuses(prack(ring(peer, call), body=OFFER)) == [488]
-    assert peer.wait(100.0) == []
+    assert peer.statuses(prack(ring(peer, call), body=HOLD)) == []
+    assert [type(each) for each in peer.events()] == [OfferReceived]
+    peer.agent.answer(call, HELD, now=0.0)
+    assert peer.read() == []
+    peer.agent.accept_offer(call, HELD, now=0.0)
+    answered, final = peer.read()
+    assert only_response([answered], 200).body == HELD
+    assert (answered.cseq.method, final.cseq.method) == ("PRACK", "INVITE")
+    assert "Session-Expires" not in answered.headers
+
+
+def test_an_offer_in_a_prack_is_refused_and_the_prack_counts_all_the_same() -> None:
+    peer = Peer()
+    call, _ = invited(peer, headers=INSISTS)
+    peer.send(prack(ring(peer, call), body=HOLD))
+    peer.agent.answer(call, ANSWER, now=0.0)
+    assert [each.status for each in peer.wait(4.0) if isinstance(each, Response)][:2] == [504, 200]
+    assert peer.agent.calls == 1
+
+
+def test_an_offer_in_a_prack_before_the_first_is_answered_comes_too_early() -> None:
+    peer = Peer()
+    call, _ = invited(peer, headers=INSISTS)
+    assert peer.statuses(prack(ring(peer, call, 180, body=b""), body=HOLD)) == [500]
+    assert peer.wait(31.0) == []
+
+
+def update(to: Response, body: bytes, *, cseq: int = 3) -> bytes:
+    """Offer a change before the call is answered."""
+    return request("UPDATE", cseq=cseq, branch=f"z9hG4bK-u{cseq}", to_tag=to.to.tag, body=body)
+
+
+def test_an_update_changes_a_session_that_was_agreed_before_the_answer() -> None:
+    peer = Peer()
+    call, _ = invited(peer, headers=(*INSISTS, "Session-Expires: 90", "Supported: timer"))
+    ringing = ring(peer, call)
+    peer.send(prack(ringing))
+    assert peer.send(update(ringing, HOLD)) == []
+    assert peer.statuses(update(ringing, OFFER, cseq=4)) == [500]
+    peer.agent.accept_offer(call, HELD, now=0.0)
+    answered = only_response(peer.read(), 200)
+    assert (answered.body, "Session-Expires" in answered.headers) == (HELD, False)
+    again = request("INVITE", cseq=5, branch="z9hG4bK-i5", to_tag=ringing.to.tag, body=HOLD)
+    assert peer.statuses(again) == [500]
+    peer.agent.answer(call, HELD, now=0.0)
+    only_response(peer.read(), 200)
+
+
+@pytest.mark.parametrize("body", [b"", ANSWER])
+def test_an_update_before_the_first_offer_is_answered_comes_too_early(body: bytes) -> None:
+    peer = Peer()
+    call, _ = invited(peer)  # without 100rel: what rings is not yet an answer
+    refusal = only_response(peer.send(update(ring(peer, call, body=body), HOLD)), 500)
+    assert 0 <= int(refusal.headers.get("Retry-After") or "") <= 10
+
+
+def test_an_update_that_crosses_our_offer_is_pending() -> None:
+    peer = Peer()
+    peer.send(request(headers=INSISTS))
+    (event,) = peer.events()
+    ringing = ring(peer, event.call)
+    assert peer.statuses(update(ringing, HOLD, cseq=2)) == [491]
+    assert peer.statuses(prack(ringing, body=OFFER, cseq=3)) == [200]
+    assert peer.statuses(update(ringing, HOLD, cseq=4)) == []
+
+
+def test_the_called_side_may_change_what_it_answered_reliably() -> None:
+    peer = Peer()
+    _, sent = invite(peer)
+
+    def offer(cseq: int, tag: str = "callee") -> bytes:
+        return request(
+            "UPDATE", cseq=cseq, branch=f"z9hG4bK-u{cseq}", call_id=sent.call_id, from_tag=tag,
+            to_tag=sent.from_.tag, body=HOLD,
+        )  # fmt: skip
+
+    peer.send(response(sent, 183, headers=(RELIABLE, ("RSeq", "7"))))
+    assert peer.statuses(offer(1)) == [491]
+    peer.send(response(sent, 183, headers=(RELIABLE, ("RSeq", "8")), body=OFFER))
+    assert peer.statuses(offer(2)) == []
+    event = peer.events()[-1]
+    assert isinstance(event, OfferReceived)
+    peer.agent.accept_offer(event.call, HELD, now=0.0)
+    assert only_response(peer.read(), 200).body == HELD
+    peer.send(response(sent, 180, to_tag="fork"))
+    assert peer.statuses(offer(3)) == [491]
+    peer.send(response(sent, 200, body=OFFER))  # what it says again is no news
+    assert peer.statuses(offer(4)) == [200]
 
 
 def test_there_is_an_end_to_provisional_responses_that_wait() -> None:

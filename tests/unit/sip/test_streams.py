@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sip import CallEnded, CallReceived, EndCause, Request, SipError, SipUri, StreamAddress, StreamFramer, parse_message
+from sip import (
+    CallEnded,
+    CallReceived,
+    EndCause,
+    Request,
+    SipError,
+    SipUri,
+    StreamAddress,
+    StreamFramer,
+    UserAgent,
+    parse_message,
+)
 from sip.error import MessageTooLarge
 from sip.via import Address
 from tests.support.dialogs import ANSWER
@@ -51,6 +63,23 @@ def test_a_ping_gets_a_pong_and_a_line_end_between_messages_is_forgiven() -> Non
     assert (framer.data_to_send(), framer.data_to_send(), framer.keepalives) == (b"\r\n\r\n", b"", 2)
     framer.receive_data(b"\r\n\r\n" * 1000)
     assert len(framer.data_to_send()) == 64
+
+
+@pytest.mark.parametrize(
+    ("data", "is_amid"),
+    [
+        (b"", False),
+        (b"\r\n", False),
+        (b"\r\n\r", False),
+        (b"\r\nO", True),
+        (MESSAGES[0][:-1], True),
+        (MESSAGES[0], False),
+    ],
+)
+def test_a_framer_knows_half_a_message_from_half_a_ping(data: bytes, is_amid: bool) -> None:
+    framer = StreamFramer()
+    framer.receive_data(data)
+    assert framer.is_amid_message is is_amid
 
 
 @pytest.mark.parametrize(
@@ -165,6 +194,30 @@ def test_requests_in_the_dialog_go_by_the_transport_of_the_target(contact: str, 
     peer.agent.receive_datagram(response(_parsed(bye), 200), CALLER, now=0.0)
     peer.wait(100.0)
     assert peer.agent.idle
+
+
+def test_each_peer_is_told_the_address_that_it_reaches_us_at() -> None:
+    reached_at = {"192.0.2.10": "192.0.2.20", "198.51.100.7": "198.51.100.1", "2001:db8::7": "2001:db8::1"}
+    agent = UserAgent(
+        contact=("0.0.0.0", 5070),
+        stream_contacts={"TLS": ("0.0.0.0", 5071)},
+        advertised=reached_at.__getitem__,
+        random=Random(1),
+    )
+    for destination, ours in (
+        (("192.0.2.10", 5060), "192.0.2.20:5070"),
+        (StreamAddress("2001:db8::7", 5061, transport="TLS"), "[2001:db8::1]:5071"),
+    ):
+        agent.invite(SipUri("h"), destination=destination, from_uri=SipUri("h"), body=OFFER, now=0.0)
+        invite = _parsed(agent.datagrams_to_send()[0][0])
+        assert str(invite.via).split()[1].partition(";")[0] == ours
+        assert invite.contact is not None
+        assert invite.contact.uri.startswith(f"sip:{ours}")
+    agent.receive_datagram(tcp(body=OFFER), StreamAddress("198.51.100.7", 40123, connection=7), now=0.0)
+    event = agent.next_event()
+    assert isinstance(event, CallReceived)
+    agent.answer(event.call, ANSWER, now=0.0)
+    assert b"Contact: <sip:198.51.100.1:5070;transport=tcp>" in agent.datagrams_to_send()[-1][0]
 
 
 def _parsed(data: bytes) -> Request:

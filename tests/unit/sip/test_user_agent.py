@@ -159,6 +159,7 @@ def test_there_is_an_end_to_calls() -> None:
     peer = Peer(max_calls=1)
     assert peer.statuses(request()) == [100]
     assert peer.statuses(request(branch="z9hG4bK-2", call_id="call-2")) == [503]
+    assert peer.statuses(request("OPTIONS", branch="z9hG4bK-4", call_id="call-4")) == [503]
     assert peer.statuses(request("CANCEL")) == [200, 487]
     assert peer.statuses(request(branch="z9hG4bK-3", call_id="call-3")) == [100]
 

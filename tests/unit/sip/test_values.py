@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sip import CSeq, NameAddr, Parameters, ReasonHeader, SipError, SipUri, Via
+from sip import CSeq, Headers, NameAddr, Parameters, ReasonHeader, SipError, SipUri, Via
 from sip.error import UnsupportedUriScheme
 from sip.grammar import is_ip_literal, split_outside_quotes
 
@@ -178,3 +178,11 @@ def test_a_host_name_is_no_ip_literal() -> None:
 
 def test_a_separator_of_another_kind_separates_nothing() -> None:
     assert split_outside_quotes('<sip:a>,b;"c,d;e"', ";") == ("<sip:a>,b", '"c,d;e"')
+
+
+def test_headers_are_a_value() -> None:
+    headers = Headers((("To", "a"), ("f", "b"), ("To", "c")))
+    same = Headers.of_checked(headers.items)
+    assert (headers, hash(headers), repr(headers)) == (same, hash(same), f"Headers({headers.items})")
+    assert headers != headers.remove("From")
+    assert (headers.repeated, headers.remove("To").repeated) == (["to"], ())

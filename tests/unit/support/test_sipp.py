@@ -201,9 +201,10 @@ async def test_an_invite_is_sent_twice_octet_for_octet(tmp_path: Path) -> None:
 
 
 async def test_the_server_is_asked_for_its_options(tmp_path: Path) -> None:
+    said = {"header": "Contact", "pattern": "sip:contact@"}
     async with Server(accept) as server:
-        right = await sipp.run("options", server.address, tmp_path / "right", values={"status": "200"})
-        wrong = await sipp.run("options", server.address, tmp_path / "wrong", values={"status": "503"})
+        right = await sipp.run("options", server.address, tmp_path / "right", values={"status": "200", **said})
+        wrong = await sipp.run("options", server.address, tmp_path / "wrong", values={"status": "503", **said})
     right.assert_all_successful()
     assert wrong.failures == {"UnexpectedMessage": 1}
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosed
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
@@ -74,7 +75,7 @@ def frame(opcode: Opcode, data: bytes, *, fin: bool = True, mask: bool = False) 
 def test_the_handshake_opens_the_connection() -> None:
     pair = Pair()
     connection = pair.connection
-    assert (connection.host, connection.port, connection.secure) == ("bot.example", 80, False)
+    assert (connection.uri.host, connection.uri.port, connection.secure) == ("bot.example", 80, False)
     assert not connection.is_open
     assert pair.receive(pair.answer()) == (b"", [Opened()])
     assert connection.is_open
@@ -93,7 +94,7 @@ def test_the_handshake_opens_the_connection() -> None:
 )
 def test_a_url_says_where_to_connect_to(url: str, expected: tuple[str, int, bool]) -> None:
     connection = BotConnection(url, headers={})
-    assert (connection.host, connection.port, connection.secure) == expected
+    assert (connection.uri.host, connection.uri.port, connection.secure) == expected
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,7 @@ def test_a_refusal_is_told_at_once_with_its_status(body: bytes) -> None:
     assert pair.connection.take_events() == []
 
 
-@pytest.mark.parametrize("status", ["200 OK", "301 Moved", "500 Oops", "503 Busy", "100 Continue"])
+@pytest.mark.parametrize("status", ["200 OK", "500 Oops", "503 Busy", "100 Continue"])
 def test_no_other_status_opens_the_connection(status: str) -> None:
     pair = Pair()
     _, events = pair.receive(f"HTTP/1.1 {status}\r\n\r\n".encode())
@@ -183,8 +184,6 @@ def test_no_other_status_opens_the_connection(status: str) -> None:
         (b"Connection: Upgrade", b"Connection: close"),
         (b"HTTP/1.1 101", b"HTTP/1.1 1O1"),
         (b"HTTP/1.1 101", b"ICY 101"),
-        (b"Upgrade: websocket\r\n", b"Upgrade: websocket\r\nSec-WebSocket-Protocol: chat\r\n"),
-        (b"Upgrade: websocket\r\n", b"Upgrade: websocket\r\nSec-WebSocket-Extensions: permessage-deflate\r\n"),
     ],
 )
 def test_a_wrong_handshake_is_no_connection(wrong: bytes, right: bytes) -> None:
@@ -391,6 +390,99 @@ def test_a_failure_of_the_socket_is_told_once() -> None:
     assert pair.receive(frame(Opcode.TEXT, b"too late") + frame(Opcode.BINARY, b"too late")) == (b"", [])
 
 
+# --- what goes out before the handshake, and what is agreed in it
+
+
+@pytest.mark.parametrize("headers", [{}, {"authorization": "of the headers"}])
+def test_an_authorization_goes_before_all_others(headers: dict[str, str]) -> None:
+    connection = BotConnection("ws://user:secret@bot.example", headers=headers)
+    connection.connect(authorization="Bearer x")
+    request = b"".join(connection.data_to_send()).decode()
+    assert request.lower().count("authorization:") == 1
+    assert "\r\nAuthorization: Bearer x\r\n" in request
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "308 Gone over there"])
+def test_a_redirect_is_not_followed(status: str) -> None:
+    pair = Pair()
+    _, events = pair.receive(f"HTTP/1.1 {status}\r\nLocation: ws://evil.example/\r\n\r\n".encode())
+    why = f"the bot redirects, which is not followed: HTTP {status[:3]}"
+    assert events == [Failed(ErrorCode.NOT_SUPPORTED, why)]
+
+
+@pytest.mark.parametrize("header", ["Sec-WebSocket-Extensions: permessage-deflate", "Sec-WebSocket-Protocol: chat"])
+def test_what_was_not_offered_is_not_supported(header: str) -> None:
+    pair = Pair()
+    response = pair.answer().replace(b"\r\n\r\n", f"\r\n{header}\r\n\r\n".encode())
+    _, (event,) = pair.receive(response + frame(Opcode.BINARY, b"audio"))
+    assert isinstance(event, Failed)
+    assert event.code is ErrorCode.NOT_SUPPORTED
+
+
+@pytest.mark.parametrize("kind", ["masked text", "masked audio", "much masked audio"])
+def test_a_bot_that_masks_is_told_apart(kind: str) -> None:
+    pair = Pair().opened()
+    _, (event,) = pair.receive(BREACHES[kind])
+    assert isinstance(event, Failed)
+    assert event.code is ErrorCode.SERVER_MASKED
+
+
+def deflating_pair() -> tuple[BotConnection, ServerProtocol]:
+    """Return a connection and its bot, which have agreed to compress."""
+    connection = BotConnection("ws://bot.example", headers={}, deflate=True)
+    bot = ServerProtocol(max_size=None, extensions=[ServerPerMessageDeflateFactory()])
+    connection.connect()
+    bot.receive_data(b"".join(connection.data_to_send()))
+    (request,) = bot.events_received()
+    assert isinstance(request, Request)
+    assert not connection.deflates
+    bot.send_response(bot.accept(request))
+    connection.receive_data(b"".join(bot.data_to_send()))
+    assert connection.take_events() == [Opened()]
+    assert connection.deflates
+    list(connection.data_to_send())
+    return connection, bot
+
+
+@given(st.lists(st.tuples(st.binary(max_size=200), st.booleans()), max_size=8))
+def test_a_compressed_message_needs_none_that_was_dropped(messages: list[tuple[bytes, bool]]) -> None:
+    connection, bot = deflating_pair()
+    expected = []
+    for data, dropped in [(b"the same " * 30, True), (b"the same " * 30, False), *messages]:
+        deflated = connection.deflated(memoryview(frame(Opcode.BINARY, data, mask=True)))
+        assert len(deflated) < 100 or len(data) < 210
+        if not dropped:
+            bot.receive_data(deflated)
+            expected.append(data)
+    frames = [event for event in bot.events_received() if isinstance(event, Frame)]
+    assert [bytes(each.data) for each in frames] == expected
+    assert bot.parser_exc is None
+
+
+def test_a_compressed_message_of_the_bot_is_audio_too() -> None:
+    connection, bot = deflating_pair()
+    bot.send_binary(b"la" * 500)
+    bot.send_text(b"hello " * 50)
+    data = b"".join(bot.data_to_send())
+    assert len(data) < 100
+    for at in range(len(data)):
+        connection.receive_data(data[at : at + 1])
+    assert b"".join(connection.take_audio()) == b"la" * 500
+    assert connection.take_events() == [TextReceived("hello " * 50)]
+
+
+def test_a_decompression_bomb_ends_the_connection() -> None:
+    connection, bot = deflating_pair()
+    bot.send_binary(bytes(64 << 20))
+    data = b"".join(bot.data_to_send())
+    assert len(data) < 1 << 20
+    connection.receive_data(data)
+    (event,) = connection.take_events()
+    assert isinstance(event, Failed)
+    assert event.code is ErrorCode.PROTOCOL
+    assert sum(map(len, connection.take_audio())) <= 16 << 20
+
+
 # --- what a bot must not do
 
 
@@ -422,7 +514,7 @@ def test_a_breach_of_the_protocol_ends_the_connection(data: bytes) -> None:
     assert audio in (b"", b"a")
     assert len(events) == 1
     assert isinstance(events[0], Failed)
-    assert events[0].code is ErrorCode.PROTOCOL
+    assert events[0].code in (ErrorCode.PROTOCOL, ErrorCode.SERVER_MASKED)
     assert pair.connection.is_over
     pair.to_bot()
     assert pair.bot.close_rcvd is not None

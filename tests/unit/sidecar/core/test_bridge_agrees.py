@@ -30,6 +30,7 @@ class BothCalls:
     plain: PlainCall
     sender: RtpSender
     sending: bool = False
+    changed: bool = False
     last_sent: RtpPacket | None = None
 
 
@@ -72,6 +73,24 @@ class TwoBridges:
         expected = {row: [rest]} if rest else {}
         assert messages_by_row([last] if last else []) == expected
         assert self.plane.close(row) == call.plain.stream.counters
+
+    def change(self, row: int, codec: Codec) -> None:
+        """Let a call go on with another codec, elsewhere."""
+        call, payload_type = self.calls[row], int(codec) * 8
+        call.address = address_key("192.0.2.2", self.random.randrange(1024, 65536))
+        call.changed = self.plane.change(
+            row,
+            codec=codec,
+            payload_type=payload_type,
+            send_payload_type=payload_type,
+            destination=call.address,
+            sources=[],
+            now=self.now,
+        )
+        assert call.changed
+        call.plain.change(codec, payload_type)
+        if self.random.random() < 0.7:
+            call.sender.change(payload_type)
 
     def receive(self, arriving: Iterable[tuple[int, str, int]]) -> None:
         """Let the telephones do something, all in one batch."""
@@ -133,13 +152,14 @@ class TwoBridges:
     def _compare_packet(self, call: BothCalls, packet: RtpPacket, payload: bytes) -> None:
         assert packet.payload == payload
         last, call.last_sent = call.last_sent, packet
+        marked, call.changed = call.changed, False
         if last is None:
             assert packet.marker
         else:
             elapsed = (packet.timestamp - last.timestamp) % (1 << 32)
             assert packet.sequence_number == (last.sequence_number + 1) % (1 << 16)
             assert packet.ssrc == last.ssrc
-            assert packet.marker == (elapsed != 160)
+            assert packet.marker == (marked or elapsed != 160)
             assert elapsed % 160 == 0
 
     def _compare(self, messages: Iterable[Messages], expected: dict[int, list[bytes]]) -> None:
@@ -185,6 +205,8 @@ def talk(both: TwoBridges, random: Random, *, steps: int, oddness: float) -> Non
                 both.clear(row)
             elif random.random() < 0.05:
                 both.start(row)
+            elif random.random() < oddness / 10:
+                both.change(row, random.choice(list(Codec)))
         both.say_frames({row: random.choice([1, 1, 1, 2, 3]) for row in rows if random.random() < 0.4})
         both.wait(random.choice([0.0, 0.001, 0.005, 0.005, 0.020, 0.020, 0.070]))
 

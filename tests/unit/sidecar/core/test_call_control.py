@@ -10,7 +10,10 @@ from sidecar.core.link import (
     BotConnected,
     BotFailed,
     BotText,
+    ChangeLeg,
     CloseStream,
+    LegChanged,
+    LegRefused,
     OpenStream,
     PlaybackDrained,
     StartMedia,
@@ -30,7 +33,10 @@ from sip import (
     Request,
     Response,
     SessionDescription,
+    StreamAddress,
+    parse_message,
 )
+from tests.support import sip_messages
 from tests.support.call_rig import BOT, CallRig
 
 ANY_BOT = {"X-STREAM_URL": BOT}
@@ -72,6 +78,7 @@ def test_a_call_is_answered_once_its_bot_is_connected() -> None:
     (opened,) = rig.told
     assert isinstance(opened, OpenStream)
     assert opened.options.url == BOT
+    assert opened.leg is not None
     assert (opened.leg.codec, opened.leg.host, opened.leg.port) == ("PCMU", "127.0.0.1", 30000)
     rig.worker_says(BotConnected(opened.stream))
     answered = rig.heard[-1]
@@ -137,6 +144,23 @@ def test_any_other_text_is_an_event_and_no_more(text: str) -> None:
     assert rig.events[-1].kind == "json"
     assert rig.events[-1].body == text
     assert isinstance(rig.heard[-1], CallProgress)
+
+
+@pytest.mark.parametrize("suppressed", [False, True])
+def test_what_a_bot_says_is_kept_out_of_the_log_on_request(suppressed: bool) -> None:
+    rig = CallRig()
+    rig.call({**ANY_BOT, "X-STREAM_SUPPRESS_LOG": str(suppressed)})
+    rig.worker_says(BotConnected(rig.stream))
+    rig.worker_says(BotText(rig.stream, "hello"))
+    assert [event.kind for event in rig.events if event.quiet] == (["json"] if suppressed else [])
+    assert rig.event_kinds() == ["start", "connect", "json"]
+
+
+def test_the_url_of_a_profile_may_name_facts_of_the_call() -> None:
+    rig = CallRig(profiles={"sales": Profile({"url": "ws://bot.example/{to_user}?f={from_user}&x={header:X-Foo}"})})
+    rig.call({"X-Foo": "a b"}, user="sales")
+    opened = next(message for message in rig.told if isinstance(message, OpenStream))
+    assert opened.options.url == "ws://bot.example/sales?f=caller&x=a%20b"
 
 
 def test_a_bot_that_cannot_be_reached_is_a_503_that_says_so() -> None:
@@ -318,6 +342,27 @@ def test_who_is_not_allowed_gets_no_answer_at_all() -> None:
     assert rig.agent.counters == type(rig.agent.counters)()
 
 
+def test_a_connection_that_is_lost_ends_what_waits_for_it() -> None:
+    rig = CallRig()
+    there = StreamAddress("127.0.0.1", 40123, connection=7)
+    via, contact = "Via: SIP/2.0/TCP 127.0.0.1:5060;branch=z9hG4bK-{}", "<sip:127.0.0.1;transport=tcp>"
+    headers = (f"X-STREAM_URL: {BOT}", "Allow: UPDATE", "Supported: timer", "Session-Expires: 90;refresher=uas")
+    invite = sip_messages.request(via=via.format(1), contact=contact, headers=headers, body=sip_messages.OFFER)
+    rig.control.receive_datagram(invite, there, now=0.0)
+    rig.run(0.1)
+    rig.control.receive_message(BotConnected(rig.stream), now=0.1)
+    ((final, _),) = rig.control.datagrams_to_send()
+    tag = parse_message(final).to.tag
+    rig.control.receive_datagram(sip_messages.request("ACK", via=via.format(2), to_tag=tag), there, now=0.1)
+    rig.control.handle_timeout(now=46.0)
+    ((refresh, _),) = rig.control.datagrams_to_send()
+    assert refresh.startswith(b"UPDATE ")
+    rig.control.connection_lost(there, now=46.0)
+    rig.run(0.1)
+    assert rig.event_kinds() == ["start", "connect", "disconnect"]
+    assert CloseStream(rig.stream) in rig.told
+
+
 def test_a_listener_is_not_sent_audio_that_it_did_not_ask_for() -> None:
     rig = CallRig()
     lines = (
@@ -372,13 +417,6 @@ def test_a_refused_call_leaves_a_trace() -> None:
     (event,) = rig.events
     assert (event.kind, event.stream) == ("error", "")
     assert event.body == {"status": "error", "message": {"code": 4, "error": "400: url: missing"}}
-
-
-def test_an_invite_without_an_offer_is_a_488_for_now() -> None:
-    rig = CallRig()
-    rig.call(ANY_BOT, body=b"")
-    assert refusal(rig).status == 488
-    assert "without an offer" in (refusal(rig).headers.get("Warning") or "")
 
 
 @pytest.mark.parametrize("address", ["255.255.255.255", "224.0.0.1"])
@@ -473,16 +511,66 @@ def test_a_caller_that_holds_is_sent_nothing_until_it_resumes() -> None:
     assert_nothing_is_left(rig)
 
 
-def test_another_address_or_codec_in_a_call_is_a_488_for_now_and_the_call_goes_on() -> None:
+def test_an_offer_that_cannot_be_taken_is_refused_and_the_call_goes_on() -> None:
     rig = CallRig()
     call = held_call(rig)
     told = list(rig.told)
-    for number, refused in enumerate((reoffered(rig, call, port=30002), reoffered(rig, call, "a=inactive", port=0))):
-        assert isinstance(refused, OfferRefused), number
-        assert refused.status == 488
+    refused = reoffered(rig, call, "a=inactive", port=0)
+    assert isinstance(refused, OfferRefused)
+    assert refused.status == 488
     rig.caller.reoffer(call, b"v=0\r\nnonsense", now=rig.simulation.now)
     rig.run(1.0)
     assert rig.told == told
     rig.hang_up(call)
     rig.end_stream()
     assert_nothing_is_left(rig)
+
+
+class Worker:
+    """A worker that agrees to some changes of the leg, and refuses others."""
+
+    def __init__(self, rig: CallRig) -> None:
+        self._rig = rig
+        self._read = 0
+        self.port = self.agreed = 30000
+
+    def answer(self) -> None:
+        """Answer all that was asked since."""
+        rig = self._rig
+        while self._read < len(rig.told):
+            message = rig.told[self._read]
+            self._read += 1
+            if not isinstance(message, ChangeLeg):
+                continue
+            if rig.simulation.random.random() < 0.3 and message.leg.port != self.agreed:
+                rig.worker_says(LegRefused(rig.stream, "taken"))
+            else:
+                self.port = message.leg.port
+                rig.worker_says(LegChanged(rig.stream))
+
+
+def test_all_agree_on_where_a_call_has_moved_whatever_the_network_loses() -> None:
+    moves = 0
+    for seed in range(60):
+        rig = CallRig(seed=seed, loss=0.2)
+        call = rig.call({**ANY_BOT, "X-STREAM_ANSWER": "immediate"})
+        rig.run(20.0)
+        worker = Worker(rig)
+        for version in range(2, 6):
+            port = 30000 + 2 * rig.simulation.random.randrange(3)
+            reoffered(rig, call, port=port, version=version)
+            rig.run(rig.simulation.random.choice([0.0, 2.0, 5.0]))
+            worker.answer()
+            rig.run(20.0)
+            worker.answer()  # an offer that waited too long was refused, and is undone
+            moved = isinstance(rig.heard[-1], OfferAnswered)
+            moves += moved
+            worker.agreed = port if moved else worker.agreed
+            assert isinstance(rig.heard[-1], OfferAnswered | OfferRefused), f"seed {seed}"
+            assert worker.port == worker.agreed, f"seed {seed}"
+        rig.hang_up(call)
+        rig.run(60.0)
+        rig.end_stream()
+        assert rig.control.calls == 0, f"seed {seed}"
+        assert rig.agent.idle, f"seed {seed}"
+    assert 60 < moves < 220

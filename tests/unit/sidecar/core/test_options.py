@@ -12,12 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.core.bot_connection import BotConnection
+from sidecar.core.bot_hosts import BotHosts
+from sidecar.core.bot_loss import BotLoss, LossAction
+from sidecar.core.call_facts import CallFacts
 from sidecar.core.options import (
+    AfterClose,
     AnswerMode,
+    BargeIn,
+    Dialect,
+    EventKind,
+    Inject,
     MixMode,
     OptionError,
     Profile,
     StreamOptions,
+    Track,
     options_from_headers,
     resolve_options,
 )
@@ -26,10 +35,15 @@ URL = "ws://bot.example/ws"
 
 
 def resolved(**given_options: str) -> StreamOptions:
-    """Resolve options that are in order, without a warning."""
+    """Resolve options of a call that are in order, without a warning but for what is not obeyed yet."""
     options, warnings = resolve_options({"url": URL, **given_options}, [])
-    assert warnings == []
+    assert all(warning.endswith("not supported yet, ignored") for warning in warnings)
     return options
+
+
+def of_profile(**options: str) -> StreamOptions:
+    """Resolve the options of a profile, whatever the warnings."""
+    return resolve_options({}, [Profile({"url": URL, **options})])[0]
 
 
 def refused(given_options: dict[str, str], *profiles: Profile) -> OptionError:
@@ -47,9 +61,31 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         sample_rate=None,
         metadata=None,
         buffer_size=20,
+        dialect=Dialect.MOD_AUDIO_STREAM,
+        message_deflate=True,
+        heart_beat=20,
+        suppress_log=False,
         extra_headers={},
+        auth=None,
+        tls_ca_file="SYSTEM",
+        tls_cert_file=None,
+        tls_key_file=None,
+        tls_disable_hostname_validation=False,
+        no_reconnect=False,
+        reconnect_max=30,
+        replay=2000,
+        on_bot_lost=BotLoss(LossAction.HANGUP, None),
+        on_bot_close=AfterClose.HANGUP,
         answer=AnswerMode.CONNECTED,
+        playback=True,
+        barge_in=BargeIn.OFF,
+        inject=Inject.CALLER,
         preroll=60,
+        playback_max=600,
+        events=frozenset(),
+        call=None,
+        id=None,
+        track=Track.CALLER,
     )
     assert options.playback_rate == 8000
 
@@ -85,6 +121,32 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ("answer", "early", AnswerMode.EARLY),
         ("preroll", "0", 0),
         ("preroll", "1000", 1000),
+        ("dialect", "Twilio", Dialect.TWILIO),
+        ("message_deflate", "FALSE", False),
+        ("message_deflate", "1", True),
+        ("heart_beat", "0", 0),
+        ("suppress_log", "on", True),
+        ("suppress_log", " no ", False),
+        ("auth", "basic user:p w:x", "basic user:p w:x"),
+        ("auth", "Bearer abc.def==", "Bearer abc.def=="),
+        ("tls_ca_file", "system", "SYSTEM"),
+        ("tls_disable_hostname_validation", "0", False),
+        ("no_reconnect", "yes", True),
+        ("reconnect_max", "3600", 3600),
+        ("replay", "10000", 10_000),
+        ("on_bot_lost", "Keep", BotLoss(LossAction.KEEP)),
+        ("on_bot_lost", "fallback:wss://b.example/x", BotLoss(LossAction.FALLBACK, "wss://b.example/x")),
+        ("on_bot_close", "keep", AfterClose.KEEP),
+        ("playback", "off", False),
+        ("barge_in", "duck", BargeIn.DUCK),
+        ("inject", "both", Inject.BOTH),
+        ("playback_max", "1", 1),
+        ("events", "dtmf, VAD", frozenset({EventKind.DTMF, EventKind.VAD})),
+        ("events", "all", frozenset(EventKind)),
+        ("events", "none", frozenset()),
+        ("call", " 6ba7b810-9dad-11d1-80b4-00c04fd430c8 ", "6ba7b810-9dad-11d1-80b4-00c04fd430c8"),
+        ("id", "a" * 128, "a" * 128),
+        ("track", "callee", Track.CALLEE),
     ],
 )
 def test_a_value_is_read_in_every_spelling(name: str, text: str, value: Any) -> None:
@@ -149,6 +211,40 @@ def test_a_value_is_read_in_every_spelling(name: str, text: str, value: Any) -> 
         ("preroll", "1001"),
         ("preroll", "-1"),
         ("preroll", "some"),
+        ("dialect", "klingon"),
+        ("message_deflate", ""),
+        ("message_deflate", "2"),
+        ("heart_beat", "3601"),
+        ("heart_beat", "often"),
+        ("suppress_log", "maybe"),
+        ("auth", "secret"),
+        ("auth", "bearer"),
+        ("auth", "bearer two secrets"),
+        ("auth", "bearer a\r\nX: b"),
+        ("auth", "basic secret"),
+        ("auth", "basic a:b\r\nX: c"),
+        ("auth", "basic a:\udc80secret"),
+        ("auth", "digest a:secret"),
+        ("tls_disable_hostname_validation", "perhaps"),
+        ("no_reconnect", "nope"),
+        ("reconnect_max", "3601"),
+        ("replay", "10001"),
+        ("on_bot_lost", "fallback"),
+        ("on_bot_lost", "fallback:http://b.example"),
+        ("on_bot_lost", "pray"),
+        ("on_bot_close", "fallback:ws://b.example"),
+        ("playback", "loud"),
+        ("barge_in", "on"),
+        ("inject", "all"),
+        ("playback_max", "0"),
+        ("playback_max", "3601"),
+        ("events", ""),
+        ("events", "dtmf,"),
+        ("events", "dtmf,all"),
+        ("call", "a b"),
+        ("id", "a" * 129),
+        ("id", "\u00fc"),
+        ("track", "both"),
     ],
 )
 def test_a_value_that_is_not_valid_is_refused_by_name(name: str, text: str) -> None:
@@ -157,6 +253,106 @@ def test_a_value_that_is_not_valid_is_refused_by_name(name: str, text: str) -> N
     assert error.reason
     assert str(error) == f"{name}: {error.reason}"
     assert error.sip_status == 400
+    assert "secret" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("auth", "env:"),
+        ("auth", "env:A-B"),
+        ("auth", "file:relative"),
+        ("auth", "file:/a\0b"),
+        ("tls_ca_file", "relative.pem"),
+        ("tls_ca_file", "/a\0b"),
+        ("tls_cert_file", ""),
+        ("tls_cert_file", "relative.pem"),
+        ("tls_key_file", "/there/is/no/certificate/for/it.pem"),
+    ],
+)
+def test_what_a_profile_says_wrongly_is_refused_by_name(name: str, text: str) -> None:
+    error = refused({}, Profile({"url": URL, name: text}))
+    assert (error.name, error.sip_status) == (name, 400)
+
+
+def test_a_profile_may_name_files_and_variables() -> None:
+    options = of_profile(
+        auth="env:BOT_TOKEN", tls_ca_file="/etc/ca.pem", tls_cert_file="/etc/us.pem", tls_key_file="/etc/us.key"
+    )
+    assert (options.auth, options.tls_ca_file) == ("env:BOT_TOKEN", "/etc/ca.pem")
+    assert (options.tls_cert_file, options.tls_key_file) == ("/etc/us.pem", "/etc/us.key")
+    assert of_profile(auth="FILE:/run/secret").auth == "FILE:/run/secret"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("auth", "env:PATH"),
+        ("auth", " FILE:/etc/passwd"),
+        ("tls_ca_file", "/etc/passwd"),
+        ("tls_cert_file", "/etc/us.pem"),
+        ("tls_key_file", "/etc/us.key"),
+    ],
+)
+def test_a_call_may_not_name_files_and_variables_of_ours(name: str, text: str) -> None:
+    """What is sent to a bot of the caller's choice, or only found not to be there, is told to the caller."""
+    assert refused({"url": URL, name: text}).sip_status == 403
+
+
+@pytest.mark.parametrize(("name", "text"), [("tls_ca_file", "none"), ("tls_disable_hostname_validation", "1")])
+def test_a_call_may_weaken_tls_for_a_url_of_its_own_only(name: str, text: str) -> None:
+    assert refused({name: text}, Profile({"url": URL})).sip_status == 403
+    _, warnings = resolve_options({"url": URL, name: text}, [])
+    assert [warning.partition(":")[0] for warning in warnings] == [name]
+    _, warnings = resolve_options({}, [Profile({"url": URL, name: text})])
+    assert [warning.partition(":")[0] for warning in warnings] == [name]
+
+
+SECRETS = {"auth": "bearer s3cret", "extra_headers": '{"X-Key": "s3cret"}', "tls_cert_file": "/us.pem"}
+
+
+@pytest.mark.parametrize(
+    ("given_options", "kept_back"),
+    [
+        ({}, False),
+        ({"url": "wss://bot.example/other"}, False),
+        ({"url": "WSS://bot.example"}, False),
+        ({"url": "ws://bot.example/"}, True),
+        ({"url": "wss://evil.elsewhere/"}, True),
+        ({"url": "wss://bot.example/", "tls_ca_file": "NONE"}, True),
+        ({"url": "wss://bot.example/", "tls_disable_hostname_validation": "true"}, True),
+    ],
+)
+def test_the_secrets_of_a_profile_go_to_no_bot_of_the_callers_choice(
+    given_options: dict[str, str], kept_back: bool
+) -> None:
+    """But to one that the operator has listed they do, over TLS that is worth its name."""
+    profile = Profile({"url": "wss://bot.example/", **SECRETS})
+    options, warnings = resolve_options(given_options, [profile], hosts=BotHosts(("bot.example",)))
+    held = (options.auth, options.extra_headers, options.tls_cert_file)
+    assert held == ((None, {}, None) if kept_back else ("bearer s3cret", {"X-Key": "s3cret"}, "/us.pem"))
+    assert sum("kept back" in warning for warning in warnings) == (3 if kept_back else 0)
+    assert "s3cret" not in repr(options) + repr(warnings)
+    assert refused({"url": "nonsense"}, profile).name == "url"
+
+
+def test_a_call_keeps_its_own_secrets() -> None:
+    options, warnings = resolve_options({"url": URL, "auth": "bearer mine"}, [Profile({"auth": "env:OURS"})])
+    assert (options.auth, warnings) == ("bearer mine", [])
+
+
+def test_the_url_of_a_profile_may_name_facts_of_the_call() -> None:
+    facts = CallFacts(call_id="a@b", to_user="+49 30", headers=[("X-Tenant", "acme/1")])
+    profile = Profile({"url": "wss://bot.example/{to_user}?c=${call_id}&t={header:x-tenant}"})
+    options, _ = resolve_options({}, [profile], facts=facts)
+    assert options.url == "wss://bot.example/%2B49%2030?c=a%40b&t=acme%2F1"
+    assert resolve_options({}, [profile])[0].url == "wss://bot.example/?c=&t="
+    assert refused({}, Profile({"url": "wss://bot.example/{password}"})).name == "url"
+
+
+def test_the_url_of_a_call_is_no_template() -> None:
+    options, _ = resolve_options({"url": "ws://bot.example/{call_id}"}, [], facts=CallFacts(call_id="x"))
+    assert options.url == "ws://bot.example/{call_id}"
 
 
 @pytest.mark.parametrize("name", [each.name for each in fields(StreamOptions)])
@@ -220,7 +416,7 @@ def test_a_buffer_size_that_is_no_multiple_of_20_ms_is_20_with_a_warning(text: s
 
 def test_an_option_that_is_not_known_is_ignored_with_a_warning() -> None:
     options, warnings = resolve_options({"url": URL, "heart_beat": "5", "hart_beat": "5"}, [])
-    assert options == StreamOptions(url=URL)
+    assert options == StreamOptions(url=URL, heart_beat=5)
     assert warnings == ["heart_beat: not supported yet, ignored", "hart_beat: no such option, ignored"]
 
 

@@ -8,7 +8,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from sidecar.core.websocket_frames import count_binary_frames, masked_binary_frames
+from sidecar.core.websocket_frames import count_binary_frames, masked_binary_frames, unmasked_payload
 
 
 @pytest.mark.parametrize("size", [0, 4, 124, 128, 320, 640, 65532, 65536, 96000])
@@ -24,6 +24,7 @@ def test_a_server_reads_what_was_written(size: int) -> None:
         assert server.events_received() == [Frame(Opcode.BINARY, payload.tobytes())]
         assert server.parser_exc is None
         assert mask.tobytes() in frame[:14].tobytes()
+        assert unmasked_payload(frame.data.cast("B")) == payload.tobytes()
 
 
 def test_the_same_payload_looks_different_under_each_mask() -> None:

@@ -1,0 +1,26 @@
+"""What a bot's goodbye means for the call."""
+
+from __future__ import annotations
+
+import pytest
+
+from sidecar.core.cause import Cause, cause_of_close, reason_headers, warning_headers
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1005])
+def test_a_bot_that_is_done_ends_the_call_normally(code: int) -> None:
+    assert cause_of_close(code, "bye") == (Cause.NORMAL_CLEARING, "the bot has closed")
+
+
+@pytest.mark.parametrize("code", [1002, 1003, 1008, 1009, 1011, 1012, 1013, 3000, 4999])
+def test_a_bot_that_has_failed_is_a_temporary_failure_with_its_reason(code: int) -> None:
+    assert cause_of_close(code, "oops") == (Cause.TEMPORARY_FAILURE, f"the bot has closed: {code} oops")
+    assert cause_of_close(code, "") == (Cause.TEMPORARY_FAILURE, f"the bot has closed: {code}")
+
+
+def test_headers_hold_no_more_than_they_may() -> None:
+    text = 'a "b"\\\r\nX: \u20ac' + 300 * "x"
+    assert reason_headers(Cause.TEMPORARY_FAILURE, text)[0][1].startswith("Q.850;cause=41;text=\"a 'b''''X: 'xxx")
+    (warning,) = warning_headers("192.0.2.1", text)
+    assert warning[1].startswith("399 192.0.2.1 \"a 'b''''X: 'xxx")
+    assert len(warning[1]) < 250

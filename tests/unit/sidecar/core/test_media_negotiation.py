@@ -1,0 +1,94 @@
+"""What offers and answers come to."""
+
+from __future__ import annotations
+
+import pytest
+
+from sidecar.core.link import MediaLeg
+from sidecar.core.media_negotiation import CODECS, MediaNegotiation
+from sip import MediaCapabilities, NotAcceptable, Origin, SdpError, SessionDescription, answer_offer
+
+SOURCE = "192.0.2.1"
+
+
+def negotiation(source: str = SOURCE) -> MediaNegotiation:
+    return MediaNegotiation(address="192.0.2.20", port=40000, source=source, session_id=7)
+
+
+def sdp(formats: str = "0", *, host: str = SOURCE, port: int = 4000, direction: str = "sendrecv") -> bytes:
+    head = f"v=0\r\no=- 1 1 IN IP4 {SOURCE}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n"
+    return f"{head}m=audio {port} RTP/AVP {formats}\r\na={direction}\r\n".encode()
+
+
+def leg(codec: str = "PCMU", payload_type: int = 0, port: int = 4000) -> MediaLeg:
+    return MediaLeg(codec, payload_type, payload_type, SOURCE, port, [])
+
+
+def version(description: bytes) -> int:
+    return int(SessionDescription.parse(description).lines[1][1].split()[2])
+
+
+def test_an_offer_is_answered_in_its_own_order_of_codecs() -> None:
+    ours = negotiation()
+    terms = ours.answer(sdp("8 0"))
+    assert terms.leg == leg("PCMA", 8)
+    assert terms.sends
+    assert b"m=audio 40000 RTP/AVP 8\r\n" in terms.description
+    assert ours.terms is None
+    ours.settle(terms)
+    assert ours.terms is terms
+    assert not ours.has_offered
+
+
+def test_the_version_counts_what_was_said_and_no_more() -> None:
+    ours = negotiation()
+    ours.settle(ours.answer(sdp()))
+    refused, second = ours.answer(sdp("8")), ours.answer(sdp("0", port=4002))
+    assert (version(refused.description), version(second.description)) == (2, 2)
+    ours.settle(second)
+    assert version(ours.offer()) == 3
+    assert ours.has_offered
+
+
+def test_our_offer_is_answered_by_one_codec_with_the_numbers_of_either_side() -> None:
+    ours = negotiation()
+    offer = SessionDescription.parse(ours.offer())
+    theirs = answer_offer(
+        offer,
+        capabilities=MediaCapabilities(SOURCE, 4000, CODECS[1:], telephone_event=False),
+        origin=Origin(1, 1, SOURCE),
+    )
+    terms = ours.read_answer(bytes(theirs.description))
+    assert (terms.leg, terms.sends) == (leg("PCMA", 8), True)
+
+
+@pytest.mark.parametrize("answer", [b"", b"nonsense", sdp("18"), sdp(port=0)])
+def test_an_answer_that_cannot_be_followed_is_an_error(answer: bytes) -> None:
+    ours = negotiation()
+    ours.offer()
+    with pytest.raises((SdpError, NotAcceptable)):
+        ours.read_answer(answer)
+
+
+@pytest.mark.parametrize(
+    ("host", "port"),
+    [("255.255.255.255", 4000), ("224.0.0.1", 4000), ("192.0.2.20", 40000)],
+)
+def test_media_goes_to_one_peer_and_not_to_ourselves(host: str, port: int) -> None:
+    with pytest.raises(NotAcceptable):
+        negotiation().answer(sdp(host=host, port=port))
+
+
+def test_media_may_come_from_where_the_call_came_from() -> None:
+    terms = negotiation("192.0.2.9").answer(sdp())
+    assert terms.leg is not None
+    assert terms.leg.sources == ["192.0.2.9"]
+
+
+def test_the_hold_of_old_keeps_the_address_and_takes_the_codec() -> None:
+    ours = negotiation()
+    held = ours.answer(sdp(host="0.0.0.0"))
+    assert (held.leg, held.sends) == (None, False)
+    ours.settle(ours.answer(sdp()))
+    held = ours.answer(sdp("8", host="0.0.0.0", port=9))
+    assert (held.leg, held.sends) == (leg("PCMA", 8), False)
