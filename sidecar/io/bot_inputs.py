@@ -12,7 +12,10 @@ from sidecar.io.bot_lane import SocketLane
 MOST_READS = 1024
 """Sockets in one batch."""
 
-_ROW_BYTES = 2048 + 64  # a frame at any rate; and no power of two, which caches do not like
+FRAMES_AT_ONCE = 4
+"""Of one bot that has fallen behind, or is ahead."""
+
+_ROW_BYTES = FRAMES_AT_ONCE * 1924 + 64  # 20 ms at 48 kHz; and no power of two, which caches do not like
 
 
 class BotInputs:
@@ -28,7 +31,7 @@ class BotInputs:
         lengths = []
         for lane, room in zip(lanes, self._rooms, strict=False):
             try:
-                lengths.append(lane.read_into(room))
+                lengths.append(lane.read_into(room, lane.read_bytes))
             except BlockingIOError:
                 lengths.append(-1)
             except OSError:
@@ -39,4 +42,4 @@ class BotInputs:
         """Give a lane what was read of it into row `at`, if anything was."""
         length = int(self.lengths[at])
         if length >= 0:
-            lane.take(self.data[at, :length].tobytes(), more=length == _ROW_BYTES)
+            lane.take(self.data[at, :length].tobytes(), more=length == lane.read_bytes)

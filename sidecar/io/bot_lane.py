@@ -140,12 +140,15 @@ class BotLane:
 class SocketLane(BotLane):
     """A plain TCP socket among the worker's own: read and written with the batch."""
 
-    def __init__(self, connection: BotConnection, outbox: Outbox, readiness: Readiness) -> None:
+    def __init__(
+        self, connection: BotConnection, outbox: Outbox, readiness: Readiness, *, read_bytes: int = 2048
+    ) -> None:
         super().__init__(connection, outbox)
+        self.read_bytes = read_bytes  # when it is read with others
         self._readiness = readiness
         self._socket: socket.socket | None = None
         self._waiting = False
-        self.read_into: Callable[[memoryview], int]
+        self.read_into: Callable[[memoryview, int], int]
 
     def fileno(self) -> int:
         """The file descriptor."""

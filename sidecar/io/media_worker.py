@@ -18,7 +18,7 @@ import numpy as np
 import structlog
 from websockets.frames import CloseCode
 
-from rtp import Codec, MediaPlane, PlaneCounters, address_key
+from rtp import Codec, MediaPlane, PlaneCounters, address_key, frame_samples
 from sidecar.core.bot_connection import BotConnection, Closed, ConnectionEvent, Failed, Opened, TextReceived
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.bridge import Bridge, Messages
@@ -43,7 +43,8 @@ from sidecar.core.link import (
 )
 from sidecar.core.options import MixMode, StreamOptions
 from sidecar.core.outbox import Outbox
-from sidecar.io.bot_inputs import MOST_READS, BotInputs
+from sidecar.core.websocket_frames import SERVER_HEADER_BYTES
+from sidecar.io.bot_inputs import FRAMES_AT_ONCE, MOST_READS, BotInputs
 from sidecar.io.bot_lane import NO_ROW, BotLane, SocketLane, TlsLane, send_frames
 from sidecar.io.bot_stream import BotStream
 from sidecar.io.datagrams import Datagrams
@@ -192,7 +193,9 @@ class MediaWorker:
         plain = options.message_deflate  # the name is mod_audio_stream's: true disables it
         if connection.secure:
             return (TlsLane if plain else DeflatingTlsLane)(connection, outbox)
-        return (SocketLane if plain else DeflatingSocketLane)(connection, outbox, self._readiness)
+        read_bytes = FRAMES_AT_ONCE * (SERVER_HEADER_BYTES + 2 * frame_samples(options.playback_rate))
+        kind = SocketLane if plain else DeflatingSocketLane
+        return kind(connection, outbox, self._readiness, read_bytes=read_bytes)
 
     async def _connect(self, stream: BotStream) -> None:
         await stream.connect(self._settings.bot_hosts, self._tls, seconds=self._settings.connect_timeout)
