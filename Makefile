@@ -1,7 +1,7 @@
 # What is slow has a target of its own; `make ci` is what every change must pass.
 BIN := .venv/bin
 
-.PHONY: ci format lint types imports test coverage fuzz simulate bench fuzz-guided
+.PHONY: ci format lint types imports test coverage fuzz simulate bench fuzz-guided load load-profile
 
 ci: lint types imports test coverage
 
@@ -40,6 +40,15 @@ simulate: .venv/installed-dev
 bench: .venv/installed-dev  # the table of docs/performance.md; on a machine that does nothing else
 	for calls in 1 10 100 300 500; do $(BIN)/sidecar bench --calls $$calls --seconds 20 --json; done
 	$(BIN)/sidecar bench --calls 500 --seconds 20 --mix stereo --json
+
+load: .venv/installed-dev  # 200 calls a second for a minute; on a machine that does nothing else
+	$(BIN)/python -m tests.load.sip_calls
+	$(BIN)/python -m tests.load.sip_calls --direction inactive
+	$(BIN)/python -m tests.load.sip_calls --direction inactive --answer immediate
+
+load-profile: .venv/installed-dev  # where the time of a call goes; needs the right to look into processes
+	$(BIN)/python -m pip install --quiet --editable '.[profile]'
+	$(BIN)/python -m tests.load.sip_calls --seconds 20 --rate 100 --direction inactive --profile profile.txt
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest --cov --cov-report=

@@ -171,6 +171,10 @@ def call(
         float | None, typer.Option(min=0.1, max=3600, help="How long to talk. [what is said, and 1 s]")
     ] = None,
     codec: Annotated[CodecName, typer.Option(help="The codec to offer.")] = CodecName.PCMU,
+    ca: Annotated[
+        Path | None,
+        typer.Option(metavar="PEM", help="Who must have signed the certificate, over TLS. [one the system trusts]"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Place a test call, and tell what is heard.
@@ -188,6 +192,8 @@ def call(
     target, headers, signal = _target(sip_uri), [_header(text) for text in header or ()], _signal(play)
     if record is not None:
         _check_writable(record, "--record")
+    if ca is not None:
+        _check_authority(ca)
     log_to_stderr("warning")
     plan = CallPlan(
         target=target,
@@ -195,6 +201,7 @@ def call(
         seconds=seconds or min(len(signal) / CLOCK_RATE + 1, 3600),
         headers=headers,
         codec=Codec[codec.name],
+        tls_ca=ca,
     )
     try:
         with call_progress(plan.seconds) as progress:
@@ -326,8 +333,8 @@ def _target(text: str) -> SipUri:
     except SipError as error:
         raise typer.BadParameter(str(error), param_hint="SIP-URI") from None
     transport = (target.parameters.get("transport") or "udp").lower()
-    if target.scheme != "sip" or transport != "udp":
-        raise typer.BadParameter("only sip: over UDP is supported", param_hint="SIP-URI")
+    if transport not in ("udp", "tcp", "tls"):
+        raise typer.BadParameter("only UDP, TCP and TLS are supported", param_hint="SIP-URI")
     return target
 
 
@@ -350,6 +357,15 @@ def _signal(play: Path | None) -> Pcm:
         return read_speech(play)
     except WavError as error:
         raise typer.BadParameter(str(error), param_hint="--play") from None
+
+
+def _check_authority(path: Path) -> None:
+    from sidecar.io.sip_tls import TlsError, client_context
+
+    try:
+        client_context(path)
+    except TlsError as error:
+        raise typer.BadParameter(str(error), param_hint="--ca") from None
 
 
 def _check_writable(path: Path, option: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from ssl import SSLContext
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -105,6 +105,7 @@ class AuthSettings(_Section):
 
     realm: str = Field("audio-stream-sidecar", pattern="^[ -~]+$")
     users: dict[str, Secret] = {}  # the password of each
+    algorithms: tuple[Literal["SHA-256", "MD5"], ...] = Field(("SHA-256", "MD5"), min_length=1)  # the best first
 
 
 class SipSettings(_Section):
@@ -150,7 +151,7 @@ class SipSettings(_Section):
     def credentials(self) -> Credentials | None:
         """Return who may call; None: everybody who is allowed to send."""
         passwords = {user: secret.get_secret_value() for user, secret in self.auth.users.items()}
-        return Credentials(self.auth.realm, passwords) if passwords else None
+        return Credentials(self.auth.realm, passwords, self.auth.algorithms) if passwords else None
 
     @model_validator(mode="after")
     def _tls_files_can_be_used(self) -> Self:

@@ -82,7 +82,8 @@ class Call(ABC):
         """The Contact of our requests."""
         assert self.dialog is not None, "there is nobody to ask yet"
         destination = self.dialog.destination
-        return self.endpoint.contact_header(transport_of(destination), destination[0])
+        scheme = self.dialog.remote_target.scheme
+        return self.endpoint.contact_header(transport_of(destination), destination[0], scheme=scheme)
 
     @property
     def is_live(self) -> bool:

@@ -12,7 +12,7 @@ from .error import SipError, Unauthorized
 from .grammar import is_token, quote, split_outside_quotes, take_quoted
 from .request import Request
 
-_ALGORITHMS = {"SHA-256": hashlib.sha256, "MD5": hashlib.md5}  # RFC 8760, 2.4: the one we like best first
+_ALGORITHMS = {"SHA-256": hashlib.sha256, "MD5": hashlib.md5}
 _NONCE_LIFE = 60.0  # seconds
 _NONCES_MAX = 10_000
 _COUNT = re.compile(r"[0-9a-fA-F]{8}")
@@ -24,6 +24,7 @@ class Credentials:
 
     realm: str
     passwords: Mapping[str, str] = field(repr=False)  # of each user
+    algorithms: tuple[str, ...] = ("SHA-256", "MD5")  # that we take, the one we like best first (RFC 8760, 2.4)
 
 
 def parse_authorization(value: str) -> dict[str, str]:
@@ -77,8 +78,8 @@ class DigestGuard:
     def _verify(self, fields: Mapping[str, str], request: Request, now: float) -> str:
         needed = ("username", "uri", "nonce", "nc", "cnonce", "response")
         algorithm = fields.get("algorithm", "MD5").upper()
-        known = algorithm in _ALGORITHMS and fields.get("qop", "").lower() == "auth"
-        if not known or any(name not in fields for name in needed) or fields["uri"] != request.uri:
+        known = algorithm in self._credentials.algorithms and fields.get("qop", "").lower() == "auth"
+        if not known or any(name not in fields for name in needed):  # the uri may be another: RFC 3261, section 22.4
             raise self._challenge(now)
         password = self._credentials.passwords.get(fields["username"])
         proof = digest_response(algorithm, fields, password=password or "", method=request.method)
@@ -113,7 +114,7 @@ class DigestGuard:
         realm = quote(self._credentials.realm)
         challenges = [
             ("WWW-Authenticate", f'Digest realm={realm}, nonce="{nonce}", algorithm={name}, qop="auth"{again}')
-            for name in _ALGORITHMS
+            for name in self._credentials.algorithms
         ]
         return Unauthorized("Unauthorized", headers=challenges)
 

@@ -35,10 +35,15 @@ class Endpoint:
         host, port = self.stream_contacts.get(transport, self.contact)
         return host if self.advertised is None else self.advertised(peer), port
 
-    def contact_header(self, transport: str, peer: str) -> tuple[str, str]:
-        """Return the Contact that in-dialog requests of the host `peer` come back to."""
-        parameters = NO_PARAMETERS if transport == "UDP" else Parameters((("transport", transport.lower()),))
+    def contact_header(self, transport: str, peer: str, *, scheme: str) -> tuple[str, str]:
+        """Return the Contact that in-dialog requests of the host `peer` come back to.
+
+        It is a sips URI where the peer's `scheme` is. See RFC 3261, sections 8.1.1.8 and 12.1.1.
+        """
         host, port = self.contact_of(transport, peer)
+        if scheme == "sips" and transport == "TLS":
+            return "Contact", f"<{SipUri(host, port, scheme=scheme)}>"
+        parameters = NO_PARAMETERS if transport == "UDP" else Parameters((("transport", transport.lower()),))
         return "Contact", f"<{SipUri(host, port, parameters=parameters)}>"
 
     @property
@@ -78,7 +83,7 @@ class Endpoint:
             ("To", f"<{target}>"),
             ("Call-ID", self.new_call_id()),
             ("CSeq", "1 INVITE"),
-            self.contact_header(transport, peer),
+            self.contact_header(transport, peer, scheme=target.scheme),
             ("Allow", ALLOW),
             ("Supported", SUPPORTED if body else SUPPORTED_LATE_OFFER),
             ("Accept", ACCEPT),
@@ -102,7 +107,8 @@ class Endpoint:
         """Build a response that says who we are and, where RFC 3261, table 3, asks for it, what we can."""
         ours: list[tuple[str, str]] = []
         if request.method in ("INVITE", "UPDATE") and 100 < status < 300:
-            ours.append(self.contact_header(request.via.transport, request.via.response_address()[0]))
+            peer, scheme = request.via.response_address()[0], request.uri.partition(":")[0].lower()
+            ours.append(self.contact_header(request.via.transport, peer, scheme=scheme))
         if request.method == "INVITE" and 100 < status < 300:
             ours.append(("X-FS-Support", "send_info"))  # FreeSWITCH sends INFO only to those who say so
         if request.method in ("INVITE", "UPDATE", "OPTIONS") and 200 <= status < 300:

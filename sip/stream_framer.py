@@ -26,13 +26,20 @@ class StreamFramer:
         self.keepalives = 0
 
     def receive_data(self, data: bytes) -> list[bytes]:
-        """Bytes came in; return the messages that are whole now."""
+        """Bytes came in; return the messages that are whole now.
+
+        What is wrong behind them is raised when it is alone: by the next call.
+        """
         self._buffer += data
-        messages = []
-        while (message := self._next_message()) is not None:
-            messages.append(message)
-        if len(self._buffer) > self._max_message:
-            raise MessageTooLarge("Message Too Large")
+        messages: list[bytes] = []
+        try:
+            while (message := self._next_message()) is not None:
+                messages.append(message)
+            if len(self._buffer) > self._max_message:
+                raise MessageTooLarge("Message Too Large")
+        except SipError:
+            if not messages:
+                raise
         return messages
 
     def data_to_send(self) -> bytes:

@@ -8,12 +8,17 @@ import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
+from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any, TypeVar
 
 from rtp import FRAME_MS, Codec, Pcm
 from sidecar.core.talker import Line, Recording, TalkEnded, Talker
-from sidecar.io.agent_driver import Agent, AgentDriver
+from sidecar.io.agent_driver import AgentDriver
+from sidecar.io.network import bound_socket, own_address
+from sidecar.io.sip_driver import SipAgent, SipDriver
+from sidecar.io.sip_tls import client_context
 from sip import (
     Address,
     CallAnswered,
@@ -32,14 +37,16 @@ from sip import (
     SessionDescription,
     SipError,
     SipUri,
+    StreamAddress,
     UserAgent,
     accept_answer,
     make_offer,
     parse_message,
 )
 from sip import Codec as SdpCodec
+from sip.grammar import format_host_port
 
-DEFAULT_SIP_PORT = 5060
+DEFAULT_SIP_PORT, DEFAULT_TLS_PORT = 5060, 5061
 
 _GRACE = 2.0  # seconds: how much longer than planned a call may take, for a stalled machine
 _GOODBYE = 1.0  # seconds: how long the other side has to answer our BYE or CANCEL
@@ -65,6 +72,14 @@ class CallPlan:
     codec: Codec = Codec.PCMU
     setup_timeout: float = 10.0  # seconds from the INVITE to its answer
     user: str = "caller"  # of our own address
+    tls_ca: Path | None = None  # who must have signed the other side's certificate; None: one the system trusts
+
+    @property
+    def transport(self) -> str:
+        """UDP, TCP or TLS, as the target says."""
+        if self.target.scheme == "sips":
+            return "TLS"
+        return (self.target.parameters.get("transport") or "udp").upper()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +127,20 @@ async def place_call(
     stopped = stopped or asyncio.Event()
     target = plan.target
     try:
-        found = await loop.getaddrinfo(
-            target.host, target.port or DEFAULT_SIP_PORT, family=socket.AF_INET, type=socket.SOCK_DGRAM
-        )
-        destination: Address = (str(found[0][4][0]), int(found[0][4][1]))
-        host = _address_towards(destination)
+        port = target.port or (DEFAULT_TLS_PORT if plan.transport == "TLS" else DEFAULT_SIP_PORT)
+        found = await loop.getaddrinfo(target.host, port, type=socket.SOCK_DGRAM)
+        found.sort(key=lambda each: each[0] is socket.AF_INET6)  # a name of both families is called by IPv4
+        peer = str(found[0][4][0])
     except OSError as error:
         return CallResult(503, f"{target.host}: {error.strerror or error}")
     if stopped.is_set():  # looking up a name may take long
         return _STOPPED_EARLY
-    with _bound_socket(host) as sip_socket, _bound_socket(host) as rtp_socket:
+    destination: Address = (
+        (peer, port) if plan.transport == "UDP" else StreamAddress(peer, port, transport=plan.transport)
+    )
+    sip_host = own_address("::" if ":" in peer else "0.0.0.0", peer=peer)  # noqa: S104  only asked about
+    rtp_host = own_address("0.0.0.0", peer=peer)  # noqa: S104
+    with bound_socket(sip_host, 0) as sip_socket, bound_socket(rtp_host, 0) as rtp_socket:
         caller = _Caller(plan, destination, sip_socket, rtp_socket, random or SystemRandom(), on_state, stopped)
         return await caller.run()
 
@@ -147,7 +166,7 @@ class _Caller:
         self._stopped = stopped
         self._call: CallRef | None = None  # ours; those of strangers have others
         self._hung_up = False
-        self._contact: Address = sip_socket.getsockname()
+        self._contact: Address = sip_socket.getsockname()[:2]
         self._agent = UserAgent(contact=self._contact, random=random)
         self._talker = _ReportingTalker(plan, random=random, on_state=on_state)
         self._answered: asyncio.Future[CallAnswered] = self._loop.create_future()
@@ -159,12 +178,21 @@ class _Caller:
         """Do all of it."""
         async with (
             _driven(AgentDriver(self._talker, self._on_talk), self._rtp_socket) as rtp,
-            _driven(_SipDriver(self._agent, self._on_event), self._sip_socket) as sip,
+            _driven(self._sip_driver(), self._sip_socket) as sip,
         ):
             try:
                 return await self._converse(sip, rtp)
             finally:
                 await self._hang_up(sip)
+
+    def _sip_driver(self) -> _SipDriver:
+        plan = self._plan
+        return _SipDriver(
+            self._agent,
+            self._on_event,
+            tls=partial(client_context, plan.tls_ca),
+            tls_names={self._destination[0]: plan.target.host.strip("[]")},
+        )
 
     async def _converse(self, sip: _SipDriver, rtp: AgentDriver[TalkEnded]) -> CallResult:
         placed_at = self._loop.time()
@@ -206,13 +234,13 @@ class _Caller:
     async def _unanswered(self, sip: _SipDriver) -> CallResult:
         """Give up on the call, and say why it came to nothing."""
         if self._ended.done():
-            return _refused(self._ended.result())
+            return _refused(self._ended.result(), self._plan.transport)
         if self._stopped.is_set():
             return _STOPPED_EARLY
         if sip.heard:
             what = "no answer"
         else:
-            what = f"nothing came back from {':'.join(map(str, self._destination))}"
+            what = f"nothing came back from {format_host_port(*self._destination)}"
             await self._hang_up(sip, goodbye=0.0)
         return CallResult(408, f"{what} within {self._plan.setup_timeout:g} s")
 
@@ -278,16 +306,16 @@ class _ReportingTalker(Talker):
         self._on_state(CallState("talking", self.frames_sent, self.frames_heard))
 
 
-class _SipDriver(AgentDriver[Event]):
+class _SipDriver(SipDriver[Event]):
     """Knows whether anything came in at all, and whether a BYE was answered."""
 
-    def __init__(self, agent: Agent[Event], on_event: Callable[[Event], None]) -> None:
-        super().__init__(agent, on_event)
+    def __init__(self, agent: SipAgent[Event], on_event: Callable[[Event], None], **options: Any) -> None:
+        super().__init__(agent, on_event, **options)
         self.heard = False
         self.bye_answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def datagram_received(self, data: bytes, addr: Address) -> None:
-        super().datagram_received(data, addr)
+    def receive(self, data: bytes, addr: Address) -> None:
+        super().receive(data, addr)
         self.heard = True
         if not self.bye_answered.done() and _answers_bye(data):
             self.bye_answered.set_result(None)
@@ -311,12 +339,12 @@ async def _driven(driver: _D, sock: socket.socket) -> AsyncIterator[_D]:
         transport.close()
 
 
-def _refused(ended: CallEnded) -> CallResult:
+def _refused(ended: CallEnded, transport: str) -> CallResult:
     """Say why a call was not answered."""
     if isinstance(ended.message, Response):
         return CallResult(ended.message.status, _explained(ended.message))
     if ended.cause is EndCause.TIMEOUT:
-        return CallResult(408, "nobody there answers SIP over UDP")
+        return CallResult(408, f"nobody there answers SIP over {transport}")
     return CallResult(ended.status or 500, ended.cause.value)
 
 
@@ -324,21 +352,3 @@ def _explained(response: Response) -> str:
     """Return the reason phrase, and the `Warning` or `Reason` that says more."""
     more = [value for name in ("Warning", "Reason") if (value := response.headers.get(name))]
     return "; ".join([response.reason, *more])
-
-
-def _address_towards(destination: Address) -> str:
-    """Return the address that this machine reaches `destination` from; nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.connect(destination)
-        return str(sock.getsockname()[0])
-
-
-def _bound_socket(host: str) -> socket.socket:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    try:
-        sock.setblocking(False)
-        sock.bind((host, 0))
-    except OSError:
-        sock.close()
-        raise
-    return sock

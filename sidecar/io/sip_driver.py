@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
 from sidecar.io.agent_driver import Agent, AgentDriver
@@ -36,6 +36,7 @@ class SipDriver(AgentDriver[_E]):
         allows: Callable[[str], bool] = lambda _host: True,  # whose connections are accepted
         limits: ConnectionLimits = ConnectionLimits(),  # noqa: B008  frozen
         tls: Callable[[], ssl.SSLContext] = client_context,  # of the connections that we open
+        tls_names: Mapping[str, str] | None = None,
         local_host: str | None = None,
     ) -> None:
         super().__init__(agent, on_event)
@@ -47,6 +48,7 @@ class SipDriver(AgentDriver[_E]):
             allows=allows,
             limits=limits,
             tls=tls,
+            tls_names=tls_names,
             local_host=local_host,
         )
 

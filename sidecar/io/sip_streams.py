@@ -7,7 +7,7 @@ import contextlib
 import socket
 import ssl
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
@@ -62,6 +62,7 @@ class SipStreams:
         allows: Callable[[str], bool] = lambda _host: True,
         limits: ConnectionLimits = ConnectionLimits(),  # noqa: B008  frozen
         tls: Callable[[], ssl.SSLContext] = client_context,  # of the connections that we open
+        tls_names: Mapping[str, str] | None = None,  # what a certificate must name instead of an address
         local_host: str | None = None,  # where these come from
     ) -> None:
         self.counters = StreamCounters()
@@ -70,6 +71,7 @@ class SipStreams:
         self._allows = allows
         self._limits = limits
         self._tls = cache(tls)  # to read what the system trusts takes a while
+        self._tls_names = tls_names or {}
         self._local_host = local_host
         self._loop = asyncio.get_running_loop()
         self._listeners: list[SipListener] = []
@@ -172,7 +174,7 @@ class SipStreams:
             lambda: connection,
             sock=sock,
             ssl=self._tls() if is_tls else None,
-            server_hostname=host if is_tls else None,
+            server_hostname=self._tls_names.get(host, host) if is_tls else None,
         )
 
     def _new_connection(self, there: StreamAddress, *, is_ours: bool) -> SipConnection | None:

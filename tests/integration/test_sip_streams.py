@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import socket
 from collections.abc import AsyncIterator, Callable
 from random import Random
@@ -191,6 +192,30 @@ async def test_a_thousand_connections_are_bounded_in_all_and_for_each_host() -> 
         await here.until(lambda: counters.refused[Refusal.HOST_FULL] == 50)
         await assert_alive(alone[0], 3)
         await assert_alive(good, 4)
+
+
+async def test_without_file_descriptors_it_waits_and_does_not_spin() -> None:
+    async with served() as here, connected(here.address) as good:
+        await assert_alive(good, 1)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        loop = asyncio.get_running_loop()
+        with socket.socket() as late:
+            late.connect(here.address)  # the system takes it, nobody has accepted it yet
+            late.setblocking(False)
+            with socket.socket() as lowest_free:
+                limit = lowest_free.fileno()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+            try:
+                here.invite(StreamAddress(LOOPBACK, 5060))
+                await here.until(lambda: here.streams.accept_errors)
+                await assert_alive(good, 2)
+                await asyncio.sleep(0.2)
+                assert here.streams.accept_errors == 1
+                assert here.streams.counters.refused == {Refusal.NO_SOCKET: 1}
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            await loop.sock_sendall(late, options(3))
+            assert (await asyncio.wait_for(loop.sock_recv(late, 4096), 5)).startswith(b"SIP/2.0 200")
 
 
 async def test_who_is_not_allowed_is_closed_without_a_word() -> None:

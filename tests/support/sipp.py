@@ -114,7 +114,8 @@ async def run(
     calls: int = 1,
     rate: float = 10.0,
     seconds: float = 0.0,
-    transport: Transport = "udp",
+    transport: Transport | Literal["tcp each"] = "udp",
+    host: str = LOOPBACK,
     media_port: int | None = None,
     arguments: Sequence[str] = (),
     within: float = 30.0,
@@ -122,20 +123,25 @@ async def run(
     """Run a scenario, one of ours by its name, against `target` (host:port), and say what came of it.
 
     `rate` is in new calls a second, `seconds` the length of the pauses of the scenario, `packets` what it
-    plays, and `values` what replaces its `$names`. After `within` seconds what is still up has failed.
+    plays, and `values` what replaces its `$names`. With "tcp each" every call has a connection of its own.
+    After `within` seconds what is still up has failed.
     """
     _write_directory(scenario, directory, values or {}, packets)
-    command = [
-        *("sipp", target, *_options(calls, free_port(), headers or {}, within=within)),
-        *("-t", {"udp": "u1", "tcp": "t1"}[transport], "-r", f"{rate:g}", "-s", user),
-        *("-d", str(round(seconds * 1000)), "-mp", str(media_port or next(_MEDIA_PORTS)), *arguments),
+    of_the_run = [
+        *("-t", {"udp": "u1", "tcp": "t1", "tcp each": "tn"}[transport], "-r", f"{rate:g}", "-s", user, "-i", host),
+        *("-d", str(round(seconds * 1000)), *arguments),
     ]
+    if transport == "tcp each":
+        of_the_run += ["-max_socket", "1000"]  # else it wants more file descriptors than there are
     for _ in range(BIND_ATTEMPTS):
         (directory / "errors").unlink(missing_ok=True)
+        options = _options(calls, free_port(), headers or {}, within=within)
+        ports_of_media = ("-mp", str(media_port or next(_MEDIA_PORTS)))
+        command = ["sipp", target, *options, *of_the_run, *ports_of_media]
         exit_code = await _finish(command, directory, within + END_SECONDS)
         if "Unable to bind" not in _read(directory / "errors") + _read(directory / "output"):
             break
-        await asyncio.sleep(0.5)  # no call was placed: somebody else had the port for a moment
+        await asyncio.sleep(0.2)  # no call was placed: somebody else had a port
     return _outcome(directory, exit_code)
 
 

@@ -27,6 +27,26 @@ def challenges(peer: Peer, **fields: object) -> list[dict[str, str]]:
     return [parse_authorization(value) for value in refusal.headers.get_all("WWW-Authenticate")]
 
 
+def test_a_proof_may_name_the_agent_in_another_way() -> None:
+    """RFC 3261, section 22.4: a proxy may have changed the Request-URI, and some write it without the user."""
+    peer = Peer(credentials=CREDENTIALS)
+    (_, challenge) = challenges(peer)
+    fields = {**challenge, "username": "alice", "uri": "sip:192.0.2.20", "nc": "00000001", "cnonce": "c", "qop": "auth"}
+    response = digest_response("MD5", fields, password="secret", method="INVITE")
+    header = proof(challenge, uri=fields["uri"], response=response)
+    assert peer.statuses(request(body=OFFER, headers=(header,), cseq=2, branch="z9hG4bK-2")) == [100]
+
+
+def test_what_is_not_asked_for_is_not_taken() -> None:
+    peer = Peer(credentials=Credentials(REALM, {"alice": "secret"}, ("MD5",)))
+    (challenge,) = challenges(peer)
+    assert challenge["algorithm"] == "MD5"
+    header = proof({**challenge, "algorithm": "SHA-256"})
+    assert peer.statuses(request(body=OFFER, headers=(header,), cseq=2, branch="z9hG4bK-2")) == [401]
+    header = proof(challenge)
+    assert peer.statuses(request(body=OFFER, headers=(header,), cseq=3, branch="z9hG4bK-3")) == [100]
+
+
 def test_passwords_are_not_shown() -> None:
     assert "secret" not in repr(CREDENTIALS)
 

@@ -95,6 +95,15 @@ def test_a_message_without_known_length_is_the_end_of_the_stream(data: bytes) ->
         StreamFramer().receive_data(data)
 
 
+@pytest.mark.parametrize("wrong", [b"OPTIONS sip:h SIP/2.0\r\nVia: x\r\n\r\n", b"x" * 70_000])
+def test_a_message_is_not_lost_because_of_what_follows_it(wrong: bytes) -> None:
+    framer = StreamFramer()
+    assert framer.receive_data(MESSAGES[0] + wrong) == [MESSAGES[0]]
+    assert framer.is_amid_message
+    with pytest.raises(SipError):
+        framer.receive_data(b"")
+
+
 def test_sizes_are_bounded() -> None:
     for data in (b"x" * 200, b"A: b\r\nl: 200\r\n\r\n"):
         with pytest.raises(MessageTooLarge):
@@ -218,6 +227,23 @@ def test_each_peer_is_told_the_address_that_it_reaches_us_at() -> None:
     assert isinstance(event, CallReceived)
     agent.answer(event.call, ANSWER, now=0.0)
     assert b"Contact: <sip:198.51.100.1:5070;transport=tcp>" in agent.datagrams_to_send()[-1][0]
+
+
+def test_a_sips_uri_is_answered_with_one() -> None:
+    """RFC 3261, sections 8.1.1.8 and 12.1.1."""
+    agent = UserAgent(contact=("192.0.2.20", 5070), stream_contacts={"TLS": ("192.0.2.20", 5071)}, random=Random(1))
+    there = StreamAddress("192.0.2.10", 40123, transport="TLS", connection=7)
+    for number, scheme in enumerate(("sip", "SIPS")):
+        via = f"Via: SIP/2.0/TLS 192.0.2.10;branch=z9hG4bK-{number}"
+        uri, contact = f"{scheme}:bot@192.0.2.20", f"<{scheme}:192.0.2.10;transport=tls>"
+        agent.receive_datagram(request(uri=uri, via=via, contact=contact, call_id=scheme, body=OFFER), there, now=0.0)
+        event = agent.next_event()
+        assert isinstance(event, CallReceived)
+        agent.answer(event.call, ANSWER, now=0.0)
+        ours = b"<sip:192.0.2.20:5071;transport=tls>" if scheme == "sip" else b"<sips:192.0.2.20:5071>"
+        assert b"Contact: " + ours in agent.datagrams_to_send()[-1][0]
+    agent.invite(SipUri("h", scheme="sips"), destination=there, from_uri=SipUri("h"), body=OFFER, now=0.0)
+    assert b"Contact: <sips:192.0.2.20:5071>" in agent.datagrams_to_send()[0][0]
 
 
 def _parsed(data: bytes) -> Request:
