@@ -113,6 +113,11 @@ class BotConnection:
         """Whether nothing more will come of it: the socket may be closed when all is written."""
         return self._over
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether a binary frame that came now, whole and alone, would be nothing but audio."""
+        return self.is_open and not (self._over or self._head or self._left or self._fragmented)
+
     # --- what comes in
 
     def receive_data(self, data: bytes) -> None:

@@ -45,3 +45,8 @@ class MessageCutter:
 def as_bytes(messages: Pcm) -> NDArray[np.uint8]:
     """Return messages int16[n, m] as little-endian uint8[n, 2 * m]."""
     return np.ascontiguousarray(messages, "<i2").view(np.uint8)
+
+
+def as_samples(data: NDArray[np.uint8]) -> Pcm:
+    """Return little-endian uint8[n, 2 * m] as samples int16[n, m]."""
+    return np.ascontiguousarray(data).view("<i2").astype(np.int16, copy=False)

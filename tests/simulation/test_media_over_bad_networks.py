@@ -13,6 +13,7 @@ from rtp.concealment import Concealment
 from rtp.g711 import decode_one
 from sidecar.core.bridge import CATCH_UP_FRAMES, PHASES, Bridge
 from sidecar.core.options import StreamOptions
+from sidecar.core.playout import PlayoutBuffer
 from tests.support.rtp_sender import batch_of
 from tests.support.simulation import Link, Simulation
 
@@ -122,10 +123,10 @@ class Speaker:
         self._plane = MediaPlane(1, simulation.random)
         row = self._plane.open(codec=Codec.PCMU, payload_type=0, send_payload_type=0, destination=TELEPHONE, sources=[])
         assert row is not None
+        self._row = row
         self.bridge = Bridge(self._plane, random_bytes=simulation.random.randbytes)
         self.bridge.open(row, StreamOptions(url="ws://bot.example"), playout_seconds=600.0)
         self.bridge.start(row)
-        self.playout = self.bridge.playout(row)
         self.sent: list[tuple[float, RtpPacket]] = []
         simulation.call_at(0.0, self._wake_up)
 
@@ -141,7 +142,11 @@ class Speaker:
         self._simulation.call_at(max(at + self._lateness(), now), self._wake_up)
 
     def say_at(self, at: float, data: bytes) -> None:
-        self._simulation.call_at(at, lambda: self.playout.write(data, now=self._simulation.now))
+        self._simulation.call_at(at, lambda: self.bridge.play(self._row, data, now=self._simulation.now))
+
+    @property
+    def playout(self) -> PlayoutBuffer:
+        return self.bridge.playout(self._row)
 
     def played(self) -> Pcm:
         """Return what the telephone hears, without the silence before and after."""

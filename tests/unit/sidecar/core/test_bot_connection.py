@@ -234,6 +234,17 @@ def test_text_messages_are_events() -> None:
         assert pair.receive(pair.from_bot()) == (b"", [TextReceived(text)])
 
 
+def test_a_connection_is_plain_between_messages_and_at_no_other_time() -> None:
+    pair, audio = Pair(), frame(Opcode.BINARY, bytes(320))
+    plain = [pair.connection.is_plain]
+    pair.opened()
+    parts = (b"", audio[:1], audio[1:100], audio[100:], frame(Opcode.BINARY, bytes(2), fin=False))
+    for part in (*parts, frame(Opcode.CONT, bytes(2)), frame(Opcode.CLOSE, b"")):
+        pair.receive(part)
+        plain.append(pair.connection.is_plain)
+    assert plain == [False, True, False, False, True, False, True, False]
+
+
 def test_messages_in_fragments_are_put_together() -> None:
     pair = Pair().opened()
     data = b"".join(

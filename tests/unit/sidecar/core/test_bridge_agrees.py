@@ -114,8 +114,23 @@ class TwoBridges:
     def say(self, row: int, size: int) -> None:
         """Let the bot of a call say something."""
         audio = self.random.randbytes(size)
-        self.bridge.playout(row).write(audio, now=self.now)
+        self.bridge.play(row, audio, now=self.now)
         self.calls[row].plain.playout.write(audio, now=self.now)
+
+    def say_frames(self, frames: dict[int, int]) -> None:
+        """Let bots say so many frames of 20 ms each, which are read all at once."""
+        reads = []
+        for row, count in frames.items():
+            playout = self.calls[row].plain.playout
+            said = [self.random.randbytes(playout.frame_bytes) for _ in range(count)]
+            for audio in said:
+                playout.write(audio, now=self.now)
+            reads.append(b"".join(b"\x82\x7e" + len(audio).to_bytes(2) + audio for audio in said))
+        data = np.zeros((len(reads), max(map(len, reads), default=4)), np.uint8)
+        for at, read in enumerate(reads):
+            data[at, : len(read)] = np.frombuffer(read, np.uint8)
+        lengths = np.array([len(read) for read in reads], np.int64)
+        assert self.bridge.play_frames(np.array(list(frames), np.int64), data, lengths, now=self.now).all()
 
     def clear(self, row: int) -> None:
         assert self.bridge.playout(row).clear() == self.calls[row].plain.playout.clear()
@@ -193,13 +208,14 @@ def talk(both: TwoBridges, random: Random, *, steps: int, oddness: float) -> Non
         )
         for row in rows:
             if random.random() < 0.1:
-                both.say(row, random.choice([1, 320, 639, 3200, 50_000]))
+                both.say(row, random.choice([1, 320, 639, 640, 3200, 50_000]))
             elif random.random() < 0.02:
                 both.clear(row)
             elif random.random() < 0.05:
                 both.start(row)
             elif random.random() < oddness / 10:
                 both.change(row, random.choice(list(Codec)))
+        both.say_frames({row: random.choice([1, 1, 1, 2, 3]) for row in rows if random.random() < 0.4})
         both.wait(random.choice([0.0, 0.001, 0.005, 0.005, 0.020, 0.020, 0.070]))
 
 
