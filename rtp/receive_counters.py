@@ -18,5 +18,6 @@ class ReceiveCounters:
     concealed: int = 0  # packets whose time was filled; the others that were lost had none
     comfort_noise: int = 0
     telephone_events: int = 0
+    dropped_events: int = 0  # that nobody took
     filled_ms: int = 0  # of noise, in pauses
     overrun_frames: int = 0

@@ -233,6 +233,7 @@ class ReceiveStream:
         self.expected_sequence = next_sequence_number(packet.sequence_number)
         if packet.payload_type == self.telephone_event_payload_type:
             self.counters.telephone_events += 1
+            self.counters.dropped_events += len(self._events) == _MOST_EVENTS
             self._events.append(TelephoneEvent(packet.timestamp, packet.payload, packet.marker))
         elif packet.payload_type == COMFORT_NOISE_PAYLOAD_TYPE != self.payload_type:
             self._play_noise(packet, arrival=arrival)

@@ -129,6 +129,7 @@ class StreamStats(msgspec.Struct, frozen=True):
     packets_duplicate: int = 0
     packets_ignored: int = 0
     packets_concealed: int = 0
+    filled_ms: int = 0  # of noise, where the caller sent nothing
     frames_dropped: int = 0  # of a jitter buffer, or of a flood
     messages_sent: int = 0
     messages_dropped: int = 0

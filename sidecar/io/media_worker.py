@@ -248,6 +248,7 @@ class MediaWorker:
             packets_duplicate=received.duplicate,
             packets_ignored=received.ignored,
             packets_concealed=received.concealed,
+            filled_ms=received.filled_ms,
             frames_dropped=received.overrun_frames + (jitter_buffer.dropped_frames if jitter_buffer else 0),
             messages_sent=self._bridge.messages_sent(stream.row),
             messages_dropped=stream.lane.outbox.dropped,

@@ -588,6 +588,7 @@ def test_only_so_many_telephone_events_wait_to_be_taken() -> None:
     for number in range(70):
         stream.receive(RtpPacket(101, number, 0, 7, bytes([number])), now=0.0)
     assert [event.payload[0] for event in stream.take_telephone_events()] == list(range(6, 70))
+    assert stream.counters == ReceiveCounters(received=70, telephone_events=70, dropped_events=6)
 
 
 # --- codecs that know more
