@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures the detector of DTMF in the audio: what it finds of digits, what it takes for digits in speech, and what it costs.
+"""Measures the detector of DTMF in the audio: digits that it finds, speech that it takes for digits, and its cost.
 
 Needs espeak-ng for the speech.
 
@@ -72,9 +72,8 @@ def main() -> None:
     print("| no digits | found |")
     print("|---|---|")
     for gain in (1, 2, 4):
-        print(
-            f"| {len(speech) / RATE:.0f} s of speech, {20 * np.log10(gain):.0f} dB louder | {len(found(speech * gain))} |"
-        )
+        what = f"{len(speech) / RATE:.0f} s of speech, {20 * np.log10(gain):.0f} dB louder"
+        print(f"| {what} | {len(found(speech * gain))} |")
     print(f"| {len(melody) / RATE:.0f} s of melody | {len(found(melody))} |")
     print(f"| 600 s of noise | {len(found(noise('white', 600 * RATE, generator) * 3000))} |")
     print()

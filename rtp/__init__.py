@@ -8,10 +8,12 @@ from rtp.event_payload import DIGITS, EventPayload
 from rtp.jitter_buffer import JitterBuffer
 from rtp.leg import Leg
 from rtp.media_plane import MediaPlane, PlaneCounters
+from rtp.media_timeout import MediaLost, MediaTimeout
 from rtp.pacer import Pacer
 from rtp.packet import RtpPacket
 from rtp.payload_coding import prepare
 from rtp.pcm import FRAME_MS, Frames, Pcm, Rows, frame_samples, interleave, mix
+from rtp.port_allocator import PortAllocator
 from rtp.quality import Impairment, mean_opinion_score, rating
 from rtp.receive_counters import ReceiveCounters
 from rtp.receive_stream import ReceiveStream, TelephoneEvent
@@ -57,11 +59,14 @@ __all__ = [
     "Impairment",
     "JitterBuffer",
     "Leg",
+    "MediaLost",
     "MediaPlane",
+    "MediaTimeout",
     "Pacer",
     "Pcm",
     "PeerLeft",
     "PlaneCounters",
+    "PortAllocator",
     "Quality",
     "ReceiveCounters",
     "ReceiveStream",
