@@ -2,7 +2,7 @@
 
 from rtp.codec import CLOCK_RATE, Codec
 from rtp.dtmf_receiver import Digit, DtmfCounters, DtmfReceiver
-from rtp.dtmf_sender import DtmfSender, EventPacket
+from rtp.dtmf_sender import LONGEST_MS, SHORTEST_MS, DtmfSender, EventPacket
 from rtp.errors import RtpError
 from rtp.event_payload import DIGITS, EventPayload
 from rtp.jitter_buffer import JitterBuffer
@@ -42,8 +42,10 @@ __all__ = [
     "CLOCK_RATE",
     "DIGITS",
     "FRAME_MS",
+    "LONGEST_MS",
     "PACKETS_A_FRAME",
     "PACKET_BYTES",
+    "SHORTEST_MS",
     "SRTP_SUITES",
     "AddressKeys",
     "Codec",

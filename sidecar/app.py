@@ -197,5 +197,5 @@ def _call_control(settings: Settings, agent: UserAgent) -> CallControl:
         default_profile=settings.stream.profile(),
         bot_hosts=settings.bot.hosts(),
         allow=settings.sip.allow,
-        codecs=settings.rtp.codecs,
+        media=settings.rtp.policy(),
     )

@@ -29,6 +29,7 @@ from pydantic_settings import SettingsError as SourceError
 from rtp import Codec
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.codecs import codec_named
+from sidecar.core.media_policy import MediaPolicy, SrtpPolicy
 from sidecar.core.options import OptionError, Profile, resolve_options
 from sidecar.io.network import AUTO
 from sidecar.io.sip_tls import TlsError, client_context, server_context
@@ -195,6 +196,11 @@ class RtpSettings(_Section):
     portable: bool = False  # use no system call that only Linux has
     codecs: tuple[CodecName, ...] = ()  # the most wanted first; empty: all, and the caller chooses
     jitter_max_ms: int = Field(200, ge=40, le=1000)  # by which the caller may be delayed in MIX=mixed and stereo
+    srtp: SrtpPolicy = SrtpPolicy.OPTIONAL
+
+    def policy(self) -> MediaPolicy:
+        """Return what calls may have of media."""
+        return MediaPolicy(self.codecs, self.srtp)
 
 
 class BotSettings(_Section):

@@ -63,18 +63,23 @@ def make_offer(
 
 
 def answer_offer(
-    offer: SessionDescription, *, capabilities: MediaCapabilities, origin: Origin, random: Random | None = None
+    offer: SessionDescription,
+    *,
+    capabilities: MediaCapabilities,
+    origin: Origin,
+    random: Random | None = None,
+    keys_in_use: tuple[Crypto, Crypto] | None = None,
 ) -> Negotiated:
     """Answer an offer: take its first audio stream that fits, refuse the others with port 0.
 
     The order of the codecs is the offerer's (RFC 3264, 6.1), unless ours is to count. Raise `NotAcceptable` if nothing
-    fits. An encrypted stream is taken if we can, with a key made with `random`.
+    fits. An encrypted stream is taken if we can, with a key made with `random`; `keys_in_use` are ours and theirs so far.
     """
     for taken, media in enumerate(offer.media):
         formats = _common_formats(media, capabilities)
         if formats is None or _remote_address(offer, media) is None:
             continue
-        keys = _keys(media, capabilities, random)
+        keys = _keys(media, capabilities, random, keys_in_use)
         if keys is None and (media.protocol == _SECURE or capabilities.srtp_required):
             continue
         answered = _answered(offer, media, formats, capabilities, keys)
@@ -181,13 +186,16 @@ def _is_noise(codec: Codec) -> bool:
 
 
 def _keys(
-    media: MediaDescription, capabilities: MediaCapabilities, random: Random | None
+    media: MediaDescription,
+    capabilities: MediaCapabilities,
+    random: Random | None,
+    in_use: tuple[Crypto, Crypto] | None,
 ) -> tuple[Crypto, Crypto] | None:
     """Return our key and theirs, if the stream is to be encrypted and we can."""
     if media.protocol != _SECURE or not capabilities.srtp_suites:
         return None
     assert random is not None, "a key is needed"
-    return answer_crypto(cryptos_of(media), capabilities.srtp_suites, random)
+    return answer_crypto(cryptos_of(media), capabilities.srtp_suites, random, in_use=in_use)
 
 
 def _answered(

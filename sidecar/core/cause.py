@@ -21,6 +21,7 @@ class Cause(IntEnum):
     CALL_REJECTED = 21
     TEMPORARY_FAILURE = 41
     INCOMPATIBLE_DESTINATION = 88
+    RECOVERY_ON_TIMER_EXPIRE = 102
 
 
 def cause_of_close(code: int, reason: str) -> tuple[Cause, str]:
