@@ -16,7 +16,7 @@ from rtp.pcm import FRAME_MS, Frames, Pcm, Rows, frame_samples, interleave, mix
 from rtp.port_allocator import PortAllocator
 from rtp.quality import Impairment, mean_opinion_score, rating
 from rtp.receive_counters import ReceiveCounters
-from rtp.receive_stream import ReceiveStream, TelephoneEvent
+from rtp.receive_stream import ReceiveStream
 from rtp.reception import Reception, ReceptionStatistics
 from rtp.resampler import Resampler
 from rtp.routes import AddressKeys, address_key, address_of_key
@@ -34,6 +34,7 @@ from rtp.rtcp_packet import (
 from rtp.rtcp_session import PeerLeft, Quality, RtcpCounters, RtcpSession, ntp_time
 from rtp.send_rows import PACKET_BYTES, PACKETS_A_FRAME
 from rtp.srtp import SRTP_SUITES, Srtp, SrtpCounters, SrtpError
+from rtp.telephone_event import TelephoneEvent
 from rtp.tone_detector import ToneDetector
 from rtp.voice_detector import VoiceChanges, VoiceDetector
 

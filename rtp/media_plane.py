@@ -22,9 +22,10 @@ from rtp.packet import HEADER_BYTES, RtpPacket
 from rtp.payload_coding import Bytes, decode_rows
 from rtp.pcm import FRAME_MS, Frames, Pcm, Rows, groups
 from rtp.receive_counters import ReceiveCounters
-from rtp.receive_stream import PAUSE_AFTER, ReceiveStream, TelephoneEvent
+from rtp.receive_stream import PAUSE_AFTER, ReceiveStream
 from rtp.routes import NOBODY, AddressKeys, Routes
 from rtp.send_rows import SendRows
+from rtp.telephone_event import TelephoneEvent
 
 STILL_HEARD = 2.0
 """Seconds for which a call that moved is heard from where it was, until it is heard from where it is: the other side
@@ -76,6 +77,7 @@ class MediaPlane:
         self._recent = np.zeros((rows, _RECENT, _LONGEST_PLAIN), np.uint8)
         self._fast_received = np.zeros(rows, np.int64)
         self._arrived = np.zeros(rows)  # seconds: when the last of them came
+        self._next_look = np.inf  # before that, none of them can have paused
         self._last_of_row = np.zeros(rows, np.int64)  # scratch of `_rounds`
 
     # --- calls come and go
@@ -213,9 +215,8 @@ class MediaPlane:
 
     def handle_timeout(self, *, now: float) -> Iterator[Frames]:
         """Conceal what has been missing for too long; let pauses go on."""
-        for row in np.flatnonzero(self._fast & (self._arrived + PAUSE_AFTER <= now)).tolist():
-            self._load(row)
-            self._waiting.add(row)
+        if self._next_look <= now:
+            self._look_for_pauses(now)
         for row in list(self._waiting):
             at = self._streams[row].next_timeout()
             if at is not None and at <= now:
@@ -229,6 +230,14 @@ class MediaPlane:
         deadlines = [at for row in self._waiting if (at := self._streams[row].next_timeout()) is not None]
         deadlines += (self._arrived[self._fast] + PAUSE_AFTER).tolist()
         return min(deadlines, default=None)
+
+    def _look_for_pauses(self, now: float) -> None:
+        """Hand fast rows of which nothing was heard for a while to their streams."""
+        due = self._arrived + PAUSE_AFTER
+        for row in np.flatnonzero(self._fast & (due <= now)).tolist():
+            self._load(row)
+            self._waiting.add(row)
+        self._next_look = float(due[self._fast & (due > now)].min(initial=np.inf))
 
     def _note_arrivals(self, sources: AddressKeys) -> None:
         """Where a call is heard from its new place, it has left the old one; what came from there before counts."""
@@ -329,6 +338,7 @@ class MediaPlane:
             self._expected_timestamp[row] = stream.expected_timestamp
             self._ssrc[row] = stream.ssrc or 0
             self._arrived[row] = stream.last_played_at
+            self._next_look = min(self._next_look, stream.last_played_at + PAUSE_AFTER)
             self._waiting.discard(row)
         elif stream.next_timeout() is not None:
             self._waiting.add(row)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from rtp.payload_coding import Decoder, new_decoder
 from rtp.pcm import FRAME_MS, Pcm
 from rtp.receive_counters import ReceiveCounters
 from rtp.sequence import TIMESTAMP_MODULUS, next_sequence_number, sequence_delta, timestamp_delta
+from rtp.telephone_event import TelephoneEvent
 
 REORDER_WAIT = 0.060
 """Seconds that a gap may wait for its packet before it is concealed."""
@@ -51,14 +51,6 @@ _MOST_EVENTS = 64
 _FRAME = FRAME_MS / 1000
 _MOST_AHEAD_FRAMES = 3  # by which pauses filled by the clock may be too long, until the next pause
 _LONGEST_PAUSE_FRAMES = 500  # 10 s: beyond it, and with a packet lost, a timestamp has not waited but jumped
-
-
-class TelephoneEvent(NamedTuple):
-    """A packet of RFC 4733, as it came: in the order of the sequence numbers, each once."""
-
-    timestamp: int
-    payload: bytes
-    marker: bool
 
 
 @dataclass(slots=True)

@@ -120,6 +120,7 @@ class BotFailed(msgspec.Struct, frozen=True, tag=True):
     stream: str
     code: int
     error: str
+    forbidden: bool = False  # its address turned out to be none that may be called
 
 
 class BotClosed(msgspec.Struct, frozen=True, tag=True):

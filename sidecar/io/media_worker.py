@@ -27,6 +27,7 @@ from sidecar.core.link import (
     BotFailed,
     BotText,
     ChangeLeg,
+    CloseStream,
     FromWorker,
     LegChanged,
     LegRefused,
@@ -140,7 +141,7 @@ class MediaWorker:
             self._bridge.start(stream.row, sends=message.sends)
         elif isinstance(message, ChangeLeg):
             self._change_leg(stream, message.leg)
-        else:
+        elif isinstance(message, CloseStream):
             self._close(stream, message.code, message.reason)
 
     def _open(self, message: OpenStream) -> None:
@@ -308,8 +309,8 @@ class MediaWorker:
             case Closed(code, reason):
                 self._to_control(BotClosed(stream.name, code, reason))
                 self._bridge.drain(stream.row)
-            case Failed(code, error):
-                self._to_control(BotFailed(stream.name, code, error))
+            case Failed(code, error, forbidden):
+                self._to_control(BotFailed(stream.name, code, error, forbidden))
 
     def _on_tick(self) -> None:
         """Send the RTP that is due, and whatever else time brings."""
