@@ -73,7 +73,8 @@ def answer_offer(
     """Answer an offer: take its first audio stream that fits, refuse the others with port 0.
 
     The order of the codecs is the offerer's (RFC 3264, 6.1), unless ours is to count. Raise `NotAcceptable` if nothing
-    fits. An encrypted stream is taken if we can, with a key made with `random`; `keys_in_use` are ours and theirs so far.
+    fits. An encrypted stream is taken if we can, with a key made with `random`. Ours and theirs until now are
+    `keys_in_use`.
     """
     for taken, media in enumerate(offer.media):
         formats = _common_formats(media, capabilities)

@@ -67,7 +67,7 @@ class MediaNegotiation:
             capabilities=self._capabilities,
             origin=origin,
             random=self._random,
-            keys_in_use=self.terms and self.terms.keys,
+            keys_in_use=None if self.terms is None else self.terms.keys,
         )
         return self._terms(answered, origin)
 
@@ -103,6 +103,7 @@ class MediaNegotiation:
             raise NotAcceptable("the media address is not that of one peer")
         if (media.remote_address, media.remote_port) == (self._capabilities.address, self._capabilities.port):
             raise NotAcceptable("the media address is our own")
+        events = media.telephone_event_payload_type
         leg = MediaLeg(
             codec=Codec.of_rtpmap(media.codec.encoding, media.codec.clock_rate).name,
             payload_type=media.receive_payload_type,
@@ -111,8 +112,8 @@ class MediaNegotiation:
             port=media.remote_port,
             sources=[self._source] if self._source != media.remote_address and ":" not in self._source else [],
             ptime_ms=media.ptime_ms,
-            telephone_event_payload_type=media.receive_telephone_event_payload_type,
-            send_telephone_event_payload_type=media.telephone_event_payload_type,
+            telephone_event_payload_type=events and media.receive_telephone_event_payload_type,
+            send_telephone_event_payload_type=events,
             rtcp_port=media.remote_rtcp_port if media.remote_rtcp_port <= _LAST_PORT else 0,
             srtp=keys and SrtpKeys(keys[0].suite, keys[0].key, keys[1].suite, keys[1].key),
         )

@@ -28,6 +28,7 @@ from sidecar.core.link import (
     BotFailed,
     BotText,
     ChangeLeg,
+    CloseStream,
     FromWorker,
     LegChanged,
     LegRefused,
@@ -145,7 +146,7 @@ class MediaWorker:
             self._bridge.start(stream.row, sends=message.sends)
         elif isinstance(message, ChangeLeg):
             self._change_leg(stream, message.leg)
-        else:
+        elif isinstance(message, CloseStream):
             self._close(stream, message.code, message.reason)
 
     def _open(self, message: OpenStream) -> None:

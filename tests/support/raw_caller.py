@@ -76,6 +76,10 @@ class RawCaller:
         self.now = until
         return self.drain()
 
+    def respond(self, request: Request, status: int) -> list[Message]:
+        """Answer a request of the sidecar; return what the caller gets then."""
+        return self._send(bytes(Response.answering(request, status)))
+
     def _send(self, data: bytes) -> list[Message]:
         self.control.receive_datagram(data, CALLER, now=self.now)
         return self.drain()

@@ -125,7 +125,7 @@ def test_early_has_media_at_once_and_is_answered_when_the_bot_says_so() -> None:
     assert isinstance(progress, CallProgress)
     assert progress.response.status == 183
     assert SessionDescription.parse(progress.response.body).media[0].port == 40000
-    assert rig.told[-1] == StartMedia(rig.stream)
+    assert rig.told[-1] == StartMedia(rig.stream, receives=False)
     rig.worker_says(BotConnected(rig.stream))
     assert isinstance(rig.heard[-1], CallProgress)
     rig.worker_says(BotText(rig.stream, '{"type": "answer"}'))
