@@ -25,6 +25,7 @@ from .transfer import Transfer
 from .via import Address, transport_of
 
 _OF_A_LIVE_CALL = (
+    Deadline.ANSWER,
     Deadline.OFFER,
     Deadline.GLARE,
     Deadline.REOFFER,

@@ -180,6 +180,7 @@ class UserAgent(CallCommands):
             source=source,
             endpoint=self._endpoint,
             layer=self._layer,
+            now=now,
         )
         self._calls.add(call)
         self.counters.calls_received += 1
