@@ -43,12 +43,11 @@ bench: .venv/installed-dev  # the table of docs/performance.md; on a machine tha
 
 load: .venv/installed-dev  # 200 calls a second for a minute; on a machine that does nothing else
 	$(BIN)/python -m tests.load.sip_calls
-	$(BIN)/python -m tests.load.sip_calls --direction inactive
-	$(BIN)/python -m tests.load.sip_calls --direction inactive --answer immediate
+	$(BIN)/python -m tests.load.sip_calls --answer immediate
 
 load-profile: .venv/installed-dev  # where the time of a call goes; needs the right to look into processes
 	$(BIN)/python -m pip install --quiet --editable '.[profile]'
-	$(BIN)/python -m tests.load.sip_calls --seconds 20 --rate 100 --direction inactive --profile profile.txt
+	$(BIN)/python -m tests.load.sip_calls --seconds 20 --rate 100 --profile profile.txt
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest --cov --cov-report=

@@ -29,7 +29,10 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
+from rtp import Codec
 from sidecar.core.bot_hosts import BotHosts
+from sidecar.core.codecs import codec_named
+from sidecar.core.media_policy import MediaPolicy, SrtpPolicy
 from sidecar.core.options import OptionError, Profile, resolve_options
 from sidecar.io.network import AUTO
 from sidecar.io.sip_tls import TlsError, client_context, server_context
@@ -88,6 +91,10 @@ AdvertisedSipAddress = Annotated[str, _auto_or(_ip), AfterValidator(_of_one)]
 AdvertisedMediaAddress = Annotated[str, _auto_or(_ipv4), AfterValidator(_of_one)]
 
 
+def _codec(value: Any) -> Codec:
+    return codec_named(str(value))
+
+
 def _bot_host(value: str) -> str:
     """Refuse a network that is none: taken for a name, it would allow nothing."""
     if "/" in value:
@@ -101,6 +108,7 @@ def _network(value: Any) -> IPv4Network | IPv6Network:
 
 Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network)]
 BotHost = Annotated[str, AfterValidator(_bot_host)]
+CodecName = Annotated[Codec, BeforeValidator(_codec)]
 OptionText = Annotated[str, BeforeValidator(_option_text)]
 
 
@@ -194,6 +202,13 @@ class RtpSettings(_Section):
     port: int = Field(40000, ge=0, le=65534)
     advertised: AdvertisedMediaAddress = AUTO  # the address in SDP
     portable: bool = False  # use no system call that only Linux has
+    codecs: tuple[CodecName, ...] = ()  # the most wanted first; empty: all, and the caller chooses
+    jitter_max_ms: int = Field(200, ge=40, le=1000)  # by which the caller may be delayed in MIX=mixed and stereo
+    srtp: SrtpPolicy = SrtpPolicy.OPTIONAL
+
+    def policy(self) -> MediaPolicy:
+        """Return what calls may have of media."""
+        return MediaPolicy(self.codecs, self.srtp)
 
 
 class BotSettings(_Section):

@@ -4,7 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from .error import SdpError
@@ -83,10 +83,21 @@ def offer_cryptos(suites: Iterable[str], random: Random) -> list[Crypto]:
     return [Crypto(tag, suite, random.randbytes(KEY_LENGTHS[suite])) for tag, suite in enumerate(suites, 1)]
 
 
-def answer_crypto(offered: Sequence[Crypto], suites: Sequence[str], random: Random) -> tuple[Crypto, Crypto] | None:
-    """Take the first that we can do: our key under its tag, and theirs. See RFC 4568, section 7.1.2."""
+def answer_crypto(
+    offered: Sequence[Crypto],
+    suites: Sequence[str],
+    random: Random,
+    *,
+    in_use: tuple[Crypto, Crypto] | None = None,
+) -> tuple[Crypto, Crypto] | None:
+    """Take the first that we can do: our key under its tag, and theirs. See RFC 4568, section 7.1.2.
+
+    Where they go on with the key `in_use`, so do we: neither side begins to count packets anew (section 7.1.4).
+    """
     for theirs in offered:
         if theirs.suite in suites:
+            if in_use is not None and (in_use[1].suite, in_use[1].key) == (theirs.suite, theirs.key):
+                return replace(in_use[0], tag=theirs.tag), theirs
             return Crypto(theirs.tag, theirs.suite, random.randbytes(KEY_LENGTHS[theirs.suite])), theirs
     return None
 

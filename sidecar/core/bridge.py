@@ -6,15 +6,15 @@ on together. Up means towards the bot, down towards the caller.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtp import (
-    CLOCK_RATE,
     FRAME_MS,
     AddressKeys,
     Frames,
@@ -22,15 +22,14 @@ from rtp import (
     MediaPlane,
     Pacer,
     Pcm,
-    Resampler,
     Rows,
-    frame_samples,
-    interleave,
     mix,
 )
-from sidecar.core.message_cutter import MessageCutter, as_bytes
+from sidecar.core.downlink import Downlink
+from sidecar.core.message_cutter import as_bytes
 from sidecar.core.options import MixMode, StreamOptions
 from sidecar.core.playout import PlayoutBuffer
+from sidecar.core.uplink import Uplink, UplinkKey
 from sidecar.core.websocket_frames import masked_binary_frames
 
 PHASES = 4
@@ -42,6 +41,9 @@ MOST_CALLS = PHASES * 1024
 CATCH_UP_FRAMES = 5
 """Frames of each call that are sent late, after a stall; what is older is left out."""
 
+JITTER_FRAMES = 10
+"""Frames of the caller that are held back at the most, to be paired with what the caller hears."""
+
 Bytes = NDArray[np.uint8]
 
 
@@ -52,62 +54,36 @@ class Messages(NamedTuple):
     frames: Bytes  # uint8[n, bytes of a frame]
 
 
-@dataclass(frozen=True, slots=True)
-class _UplinkKey:
-    mix: MixMode
-    rate: int
-    buffer_ms: int
-
-
-class _Uplink:
-    """What the rows of one uplink format share: from frames at the wire's rate to WebSocket frames."""
-
-    def __init__(self, key: _UplinkKey, rows: int) -> None:
-        channels = 2 if key.mix is MixMode.STEREO else 1
-        self.key = key
-        self.mix = key.mix
-        self.calls = 0
-        self._resamplers = [Resampler(CLOCK_RATE, key.rate, rows=rows) for _ in range(channels)]
-        self._cutter = MessageCutter(
-            frame_samples=channels * frame_samples(key.rate), frames=key.buffer_ms // FRAME_MS, rows=rows
-        )
-
-    def reset(self, row: int) -> None:
-        for resampler in self._resamplers:
-            resampler.reset(row)
-        self._cutter.take_rest(row)
-
-    def messages(self, rows: Rows, voices: list[Pcm]) -> tuple[Rows, Pcm]:
-        pcm = [resampler.process(rows, voice) for resampler, voice in zip(self._resamplers, voices, strict=True)]
-        return self._cutter.cut(rows, pcm[0] if len(pcm) == 1 else interleave(*pcm))
-
-    def take_rest(self, row: int) -> Pcm:
-        return self._cutter.take_rest(row)
-
-
 @dataclass(slots=True)
 class _Call:
     """What is not worth a column."""
 
-    uplink: _Uplink
-    downlink: Resampler
-    playout: PlayoutBuffer
+    uplink: Uplink
+    downlink: Downlink
     caller: JitterBuffer | None  # only where the two voices are paired
 
 
 class Bridge:
     """Joins the rows of a `MediaPlane` to their bots. Sans-IO: arrays in, arrays out, and the time as an argument."""
 
-    def __init__(self, plane: MediaPlane, *, random_bytes: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, plane: MediaPlane, *, random_bytes: Callable[[int], bytes], jitter_frames: int = JITTER_FRAMES
+    ) -> None:
         rows = plane.capacity
         assert rows <= MOST_CALLS
         self._plane = plane
         self._random_bytes = random_bytes
+        self._jitter_frames = jitter_frames
         self._pacer = Pacer(FRAME_MS / 1000 / PHASES, catch_up_max=CATCH_UP_FRAMES * PHASES)
         self._tick = 0
         self._calls: dict[int, _Call] = {}
-        self._uplinks: dict[_UplinkKey, _Uplink] = {}
-        self._downlinks: dict[int, Resampler] = {}
+        self._uplinks: dict[UplinkKey, Uplink] = {}
+        self._downlinks: dict[int, Downlink] = {}
+        self._numbers = itertools.count()
+        self._uplink_number = np.zeros(rows, np.int64)
+        self._playback_rate = np.zeros(rows, np.int64)
+        self._wire_rate = np.zeros(rows, np.int64)
+        self._messages_sent = np.zeros(rows, np.int64)
         self._on_grid: list[Rows] = [np.empty(0, np.int64) for _ in range(PHASES)]
         self._sends = np.zeros(rows, np.bool_)
         self._draining: set[int] = set()
@@ -118,24 +94,45 @@ class Bridge:
 
     def open(self, row: int, options: StreamOptions, *, playout_seconds: float) -> None:
         """Join `row` of the plane to a bot."""
-        key = _UplinkKey(options.mix, options.rate, options.buffer_size)
-        if key not in self._uplinks:
-            self._uplinks[key] = _Uplink(key, self._rows)
-        rate = options.playback_rate
+        rate, wire_rate = options.playback_rate, self._plane.codec(row).sample_rate
+        uplink = self._join_uplink(row, UplinkKey(options.mix, wire_rate, options.rate, options.buffer_size))
         if rate not in self._downlinks:
-            self._downlinks[rate] = Resampler(rate, CLOCK_RATE, rows=self._rows)
-        uplink, downlink = self._uplinks[key], self._downlinks[rate]
+            self._downlinks[rate] = Downlink(rate, self._rows)
+        downlink = self._downlinks[rate]
+        downlink.open(row, wire_rate, preroll_ms=options.preroll, playout_seconds=playout_seconds)
+        self._playback_rate[row], self._wire_rate[row] = rate, wire_rate
+        self._messages_sent[row] = 0
+        paired = options.mix in (MixMode.MIXED, MixMode.STEREO)
+        self._calls[row] = _Call(uplink, downlink, JitterBuffer(self._jitter_frames) if paired else None)
+
+    def change(self, row: int) -> None:
+        """Take note that the codec of `row` may have changed: bot and caller go on hearing each other."""
+        call, wire_rate = self._calls[row], self._plane.codec(row).sample_rate
+        former = call.uplink.key
+        if former.wire_rate == wire_rate:
+            return
+        rest = call.uplink.take_rest(row)
+        self._leave_uplink(call.uplink)
+        call.uplink = self._join_uplink(row, replace(former, wire_rate=wire_rate))
+        call.uplink.begin_with(row, rest)
+        call.downlink.change(row, wire_rate)
+        self._wire_rate[row] = wire_rate
+        if call.caller is not None:
+            call.caller.clear()
+
+    def _join_uplink(self, row: int, key: UplinkKey) -> Uplink:
+        if key not in self._uplinks:
+            self._uplinks[key] = Uplink(key, self._rows, number=next(self._numbers))
+        uplink = self._uplinks[key]
         uplink.calls += 1
         uplink.reset(row)
-        downlink.reset(row)
-        playout = PlayoutBuffer(
-            frame_bytes=2 * frame_samples(rate),
-            preroll=options.preroll / 1000,
-            preroll_bytes=2 * rate * options.preroll // 1000,
-            capacity_bytes=int(2 * rate * playout_seconds),
-        )
-        paired = options.mix in (MixMode.MIXED, MixMode.STEREO)
-        self._calls[row] = _Call(uplink, downlink, playout, JitterBuffer() if paired else None)
+        self._uplink_number[row] = uplink.number
+        return uplink
+
+    def _leave_uplink(self, uplink: Uplink) -> None:
+        uplink.calls -= 1
+        if not uplink.calls:  # formats are many, and each has room for every row
+            del self._uplinks[uplink.key]
 
     def start(self, row: int, *, sends: bool = True) -> None:
         """Begin the grid of `row`: from now on, a frame every 20 ms, and, if it `sends`, a packet to the caller."""
@@ -147,9 +144,8 @@ class Bridge:
     def close(self, row: int) -> Messages | None:
         """Part `row` from its bot; return the last, shorter message, if there is one."""
         call = self._calls.pop(row)
-        call.uplink.calls -= 1
-        if not call.uplink.calls:  # formats are many, and each has room for every row
-            del self._uplinks[call.uplink.key]
+        call.downlink.playouts.close(row)
+        self._leave_uplink(call.uplink)
         phase = row % PHASES
         self._on_grid[phase] = self._on_grid[phase][self._on_grid[phase] != row]
         self._draining.discard(row)
@@ -158,8 +154,12 @@ class Bridge:
         return self._framed(np.array([row]), rest[None, :]) if len(rest) else None
 
     def playout(self, row: int) -> PlayoutBuffer:
-        """Return the playout buffer of `row`, to write to."""
-        return self._calls[row].playout
+        """Return the playout buffer of `row`, until the next tick, or until frames are played."""
+        return self._calls[row].downlink.playouts.buffer(row)
+
+    def messages_sent(self, row: int) -> int:
+        """Return how many messages of `row` there were."""
+        return int(self._messages_sent[row])
 
     def jitter_buffer(self, row: int) -> JitterBuffer | None:
         """Return the jitter buffer of `row`, where its mix needs one."""
@@ -167,10 +167,9 @@ class Bridge:
 
     def drain(self, row: int) -> None:
         """Ask to be told, by `take_drained`, when all that is queued for `row` has been played."""
-        if row in self._on_grid[row % PHASES] or self._calls[row].playout.queued_bytes:
-            self._draining.add(
-                row
-            )  # the grid may be yet to begin: a bot can speak and leave before the call is answered
+        # The grid may be yet to begin: a bot can speak and leave before the call is answered.
+        if row in self._on_grid[row % PHASES] or self._calls[row].downlink.playouts.has_audio(row):
+            self._draining.add(row)
         else:
             self._drained.append(row)
 
@@ -226,26 +225,50 @@ class Bridge:
                 pcm[at] = frame
         return pcm
 
-    def _by_uplink(self, rows: Rows) -> Iterator[tuple[_Uplink, slice | NDArray[np.bool_]]]:
+    def _by_uplink(self, rows: Rows) -> Iterator[tuple[Uplink, slice | NDArray[np.bool_]]]:
         """Split rows by their format; most often they all have the same."""
-        uplinks = [self._calls[row].uplink for row in rows.tolist()]
-        formats = set(uplinks)
-        if len(formats) == 1:
-            yield uplinks[0], slice(None)
-            return
-        for uplink in formats:
-            yield uplink, np.array([one is uplink for one in uplinks])
+        numbers = self._uplink_number[rows]
+        for uplink in list(self._uplinks.values()):
+            chosen = numbers == uplink.number
+            if chosen.all():
+                yield uplink, slice(None)
+                return
+            if chosen.any():
+                yield uplink, chosen
 
-    def _messages(self, uplink: _Uplink, rows: Rows, voices: list[Pcm]) -> Iterator[Messages]:
+    def _messages(self, uplink: Uplink, rows: Rows, voices: list[Pcm]) -> Iterator[Messages]:
         rows, pcm = uplink.messages(rows, voices)
         if len(rows):
             yield self._framed(rows, pcm)
 
     def _framed(self, rows: Rows, pcm: Pcm) -> Messages:
+        self._messages_sent[rows] += 1
         masks = np.frombuffer(self._random_bytes(4 * len(rows)), np.uint32)
         return Messages(rows, masked_binary_frames(as_bytes(pcm), masks))
 
     # --- down
+
+    def play(self, row: int, audio: bytes, *, now: float) -> None:
+        """Queue audio of a bot, of any length."""
+        self._calls[row].downlink.playouts.write(row, audio, now=now)
+
+    def play_frames(self, rows: Rows, data: Bytes, lengths: NDArray[np.int64], *, now: float) -> NDArray[np.bool_]:
+        """Queue what was read from some bots, uint8[n, m] of which `lengths` bytes each, where that is plainly frames.
+
+        Return where it is: whole WebSocket frames of 20 ms of audio. All else is for `BotConnection`, and so is
+        whatever comes for a row that is negative.
+        """
+        rates = np.where(rows < 0, 0, self._playback_rate[rows])
+        played = np.zeros(len(rows), np.bool_)
+        for rate, downlink in self._downlinks.items():
+            of_rate = rates == rate
+            if not of_rate.any():
+                continue
+            frames = downlink.frames(data, np.where(of_rate, lengths, 0))
+            for chosen, pcm in frames:
+                downlink.playouts.write_frames(rows[chosen], pcm, now=now)
+                played[chosen] = True
+        return played
 
     def ticks_due(self, *, now: float) -> int:
         """Return how often `tick` is to be called now: once every 5 ms, for a quarter of the rows."""
@@ -264,41 +287,39 @@ class Bridge:
         """Return when the next tick is due."""
         return self._pacer.next_timeout
 
-    def tick(self, packets: Bytes, destinations: AddressKeys, *, now: float) -> tuple[int, list[Messages]]:
+    def tick(
+        self, packets: Bytes, lengths: NDArray[np.uint64], destinations: AddressKeys, *, now: float
+    ) -> tuple[int, list[Messages]]:
         """Write this turn's RTP packets into the arrays given; return how many, and messages that they complete."""
         rows = self._on_grid[self._tick % PHASES]
         self._tick += 1
-        if not len(rows):
-            return 0, []
-        frames = Frames(rows, self._play(rows, now=now))
-        sends = self._sends[rows]
-        if sends.all():
-            count = self._plane.send(frames, packets, destinations)
-        else:
-            self._plane.skip(rows[~sends], 1)
-            count = self._plane.send(Frames(rows[sends], frames.pcm[sends]), packets, destinations)
-        return count, list(self._from_callee(frames))
+        count, messages = 0, list[Messages]()
+        for frames in self._play(rows, now=now) if len(rows) else ():
+            sends = self._sends[frames.rows]
+            sent = frames
+            if not sends.all():
+                self._plane.skip(frames.rows[~sends], 1)
+                sent = Frames(frames.rows[sends], frames.pcm[sends])
+            count += self._plane.send(sent, packets[count:], lengths[count:], destinations[count:])
+            messages += self._from_callee(frames)
+        return count, messages
 
-    def _play(self, rows: Rows, *, now: float) -> Pcm:
-        """Take the next frame to play of each row, silence where there is none: int16[n, 160]."""
-        pcm = np.empty((len(rows), frame_samples(CLOCK_RATE)), np.int16)
-        calls = [self._calls[row] for row in rows.tolist()]
-        for rate, downlink in self._downlinks.items():
-            chosen = [at for at, call in enumerate(calls) if call.downlink is downlink]
-            if not chosen:
-                continue
-            silence = bytes(2 * frame_samples(rate))
-            taken = []
-            for at in chosen:
-                frame = calls[at].playout.read(now=now)
-                taken.append(silence if frame is None else frame)
-                if frame is None and self._draining:
-                    self._note_drained(int(rows[at]))
-            played = np.frombuffer(b"".join(taken), "<i2").astype(np.int16, copy=False)
-            pcm[chosen] = downlink.process(rows[chosen], played.reshape(len(chosen), -1))
-        return pcm
+    def _play(self, rows: Rows, *, now: float) -> Iterator[Frames]:
+        """Take the next frame to play of each row, silence where there is none."""
+        rates, wire_rates = self._playback_rate[rows], self._wire_rate[rows]
+        for downlink in self._downlinks.values():
+            for wire_rate in downlink.wire_rates:
+                is_chosen = (rates == downlink.rate) & (wire_rates == wire_rate)
+                if not is_chosen.any():
+                    continue
+                chosen = rows if is_chosen.all() else rows[is_chosen]
+                pcm, plays = downlink.play(chosen, wire_rate, now=now)
+                if self._draining:
+                    for row in chosen[~plays].tolist():
+                        self._note_drained(row)
+                yield Frames(chosen, pcm)
 
     def _note_drained(self, row: int) -> None:
-        if row in self._draining and not self._calls[row].playout.queued_bytes:
+        if row in self._draining and not self._calls[row].downlink.playouts.has_audio(row):
             self._draining.discard(row)
             self._drained.append(row)

@@ -19,6 +19,7 @@ from sidecar.core.errors import ErrorCode
 from sidecar.core.events import StreamEvent, error_body
 from sidecar.core.link import FromWorker, ToWorker, WorkerReady
 from sidecar.core.media_negotiation import MediaNegotiation
+from sidecar.core.media_policy import MediaPolicy
 from sidecar.core.options import OptionError, Profile, StreamOptions, options_from_headers, resolve_options
 from sidecar.core.stream_session import Outbox, StreamSession
 from sip import (
@@ -29,6 +30,7 @@ from sip import (
     CallRef,
     DigitReceived,
     Event,
+    InfoAnswered,
     InfoReceived,
     OfferAnswered,
     OfferReceived,
@@ -54,6 +56,7 @@ class CallControl:
         default_profile: Profile,
         bot_hosts: BotHosts,
         allow: Sequence[IPv4Network | IPv6Network],
+        media: MediaPolicy,
     ) -> None:
         """`media_address` says where a host sends its media to: the address that it finds in our SDP."""
         self._agent = agent
@@ -63,6 +66,7 @@ class CallControl:
         self._default_profile = default_profile
         self._bot_hosts = bot_hosts
         self._allow = allow
+        self._media = media
         self._media_port = 0
         self._sessions: dict[str, StreamSession] = {}
         self._by_call: dict[CallRef, StreamSession] = {}
@@ -129,10 +133,17 @@ class CallControl:
 
     def transfer(self, stream: str, to: str, *, now: float) -> None:
         """Ask the caller of a stream to call the SIP URI `to` instead; raise ValueError if that cannot be."""
+        self._session(stream).transfer(to, now=now)
+
+    def send_digits(self, stream: str, digits: str, *, duration_ms: int = 100, now: float) -> None:
+        """Let the caller of a stream hear digits (`rtp.DIGITS`); raise ValueError if that cannot be."""
+        self._session(stream).send_digits(digits, duration_ms=duration_ms, now=now)
+
+    def _session(self, stream: str) -> StreamSession:
         session = self._sessions.get(stream)
         if session is None:
             raise ValueError("there is no such stream")
-        session.transfer(to, now=now)
+        return session
 
     def hang_up_all(self, *, now: float) -> None:
         """End every call, and take no new ones: the sidecar stops."""
@@ -169,6 +180,8 @@ class CallControl:
                 session.confirmed(answer, now=now)
             case DigitReceived(_, digit, duration_ms):
                 session.receive_digit(digit, duration_ms)
+            case InfoAnswered():
+                session.info_answered(now=now)
             case InfoReceived():
                 self.ignored_infos += 1
             case TransferProgress(_, status, is_final):
@@ -187,7 +200,8 @@ class CallControl:
             address=self._media_address(host),
             port=self._media_port,
             source=host,
-            session_id=self._random.getrandbits(62),
+            random=self._random,
+            policy=self._media,
         )
         if request.body:
             negotiation.settle(negotiation.answer(request.body))

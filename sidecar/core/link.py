@@ -11,15 +11,32 @@ import msgspec
 from sidecar.core.options import StreamOptions
 
 
+class SrtpKeys(msgspec.Struct, frozen=True):
+    """How RTP and RTCP are encrypted: for each direction a suite, and master key and salt in one (RFC 4568)."""
+
+    send_suite: str
+    send_key: bytes
+    receive_suite: str
+    receive_key: bytes
+
+    def __repr__(self) -> str:  # a key is not to be seen in a log
+        return f"SrtpKeys({self.send_suite}, {self.receive_suite})"
+
+
 class MediaLeg(msgspec.Struct, frozen=True):
     """The telephone side of a stream, as SDP has settled it."""
 
-    codec: str  # PCMU or PCMA
+    codec: str  # the name of a `rtp.Codec`
     payload_type: int  # of what we receive
     send_payload_type: int
     host: str  # where to send; what comes from there is heard
     port: int
     sources: list[str]  # hosts that may send from that same port too
+    ptime_ms: int = 20  # of what we send
+    telephone_event_payload_type: int | None = None  # of what we receive
+    send_telephone_event_payload_type: int | None = None  # None: they take no such events
+    rtcp_port: int = 0  # where RTCP goes; that of RTP if they share one (RFC 5761); 0: there is no such port
+    srtp: SrtpKeys | None = None
 
 
 class OpenStream(msgspec.Struct, frozen=True, tag=True):
@@ -28,6 +45,7 @@ class OpenStream(msgspec.Struct, frozen=True, tag=True):
     stream: str
     leg: MediaLeg | None  # None: `ChangeLeg` says it later, before there is media
     options: StreamOptions
+    port: int | None = None  # to be bound for this stream alone; None: that of the worker
 
 
 class ChangeLeg(msgspec.Struct, frozen=True, tag=True):
@@ -42,6 +60,15 @@ class StartMedia(msgspec.Struct, frozen=True, tag=True):
 
     stream: str
     sends: bool = True  # False: the caller does not listen, so there is no RTP to it
+    receives: bool = True  # False: the caller does not speak, so its silence means nothing
+
+
+class SendDigits(msgspec.Struct, frozen=True, tag=True):
+    """Let the caller hear these digits, each for so long, as telephone events (RFC 4733)."""
+
+    stream: str
+    digits: str
+    duration_ms: int
 
 
 class CloseStream(msgspec.Struct, frozen=True, tag=True):
@@ -52,7 +79,7 @@ class CloseStream(msgspec.Struct, frozen=True, tag=True):
     reason: str = ""
 
 
-ToWorker = OpenStream | ChangeLeg | StartMedia | CloseStream
+ToWorker = OpenStream | ChangeLeg | StartMedia | SendDigits | CloseStream
 
 
 class WorkerReady(msgspec.Struct, frozen=True, tag=True):
@@ -93,6 +120,7 @@ class BotFailed(msgspec.Struct, frozen=True, tag=True):
     stream: str
     code: int
     error: str
+    forbidden: bool = False  # its address turned out to be none that may be called
 
 
 class BotClosed(msgspec.Struct, frozen=True, tag=True):
@@ -116,6 +144,32 @@ class PlaybackDrained(msgspec.Struct, frozen=True, tag=True):
     stream: str
 
 
+class DigitHeard(msgspec.Struct, frozen=True, tag=True):
+    """The caller has pressed a key."""
+
+    stream: str
+    digit: str
+    duration_ms: int
+    source: str  # `rfc4733`, or `inband`: as a tone in the audio
+
+
+class NothingHeard(msgspec.Struct, frozen=True, tag=True):
+    """Nothing comes from where the caller's RTP should, but RTP comes from where nobody expects it."""
+
+    stream: str
+    expected: str
+    actual: str
+    why: str  # and what would help
+
+
+class MediaLost(msgspec.Struct, frozen=True, tag=True):
+    """No RTP came for too long."""
+
+    stream: str
+    seconds: float
+    ever: bool  # whether any came before
+
+
 class StreamStats(msgspec.Struct, frozen=True):
     """What passed through a stream."""
 
@@ -126,12 +180,20 @@ class StreamStats(msgspec.Struct, frozen=True):
     packets_duplicate: int = 0
     packets_ignored: int = 0
     packets_concealed: int = 0
+    filled_ms: int = 0  # of noise, where the caller sent nothing
     frames_dropped: int = 0  # of a jitter buffer, or of a flood
     messages_sent: int = 0
     messages_dropped: int = 0
     playback_ms: int = 0
     playback_refused_ms: int = 0
     underruns: int = 0
+    packets_unauthentic: int = 0  # not encrypted with the keys of the call, or seen before
+    round_trip_ms: float | None = None  # None: the other side sent no report
+    jitter_ms: float = 0.0  # of what was received
+    remote_loss: float = 0.0  # 0..1, of what was sent, as the other side reported last
+    remote_jitter_ms: float = 0.0
+    mos: float | None = None  # 1..4.5, estimated: how the caller was heard; None: nothing came
+    remote_mos: float | None = None  # how the caller heard us; None: the other side sent no report
 
 
 class StreamEnded(msgspec.Struct, frozen=True, tag=True):
@@ -150,6 +212,9 @@ FromWorker = (
     | BotFailed
     | BotClosed
     | BotText
+    | DigitHeard
+    | NothingHeard
+    | MediaLost
     | PlaybackDrained
     | StreamEnded
 )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
+from random import Random
 
 import msgspec
 
-from sidecar.core.link import MediaLeg
+from rtp import Codec
+from sidecar.core.link import MediaLeg, SrtpKeys
+from sidecar.core.media_policy import MediaPolicy
 from sip import (
-    Codec,
-    MediaCapabilities,
+    Crypto,
     Negotiated,
     NotAcceptable,
     Origin,
@@ -20,8 +22,7 @@ from sip import (
     make_offer,
 )
 
-CODECS = (Codec("PCMU", 8000), Codec("PCMA", 8000))
-
+_LAST_PORT = 65535
 _BROADCAST = ip_address("255.255.255.255")
 
 
@@ -29,22 +30,26 @@ _BROADCAST = ip_address("255.255.255.255")
 class Terms:
     """What an offer and its answer come to."""
 
-    description: bytes  # ours
+    description: bytes = field(repr=False)  # ours; it may have a key in it
     origin: Origin  # of that
     leg: MediaLeg | None  # None: they have not said where they listen
-    sends: bool  # whether they listen
+    sends: bool  # whether we send: they listen
+    receives: bool  # whether they send
+    keys: tuple[Crypto, Crypto] | None = None  # ours and theirs
 
 
 class MediaNegotiation:
     """Makes and reads the session descriptions of one call; the terms that hold change by `settle` alone.
 
-    See RFC 3264. `address` and `port` are where we take media, `source` is the host that the call came from.
+    See RFC 3264. `address` and `port` are where we take media, `source` is the host that the call came from. Numbers
+    and keys are made with `random`.
     """
 
-    def __init__(self, *, address: str, port: int, source: str, session_id: int) -> None:
-        self._capabilities = MediaCapabilities(address, port, CODECS, telephone_event=False)
+    def __init__(self, *, address: str, port: int, source: str, random: Random, policy: MediaPolicy) -> None:
+        self._capabilities = policy.capabilities(address, port)
         self._source = source
-        self._origin = Origin(session_id, 0, address)
+        self._random = random
+        self._origin = Origin(random.getrandbits(62), 0, address)
         self._offered: SessionDescription | None = None
         self.terms: Terms | None = None
 
@@ -57,12 +62,19 @@ class MediaNegotiation:
         """Answer an offer with all we can do; raise `SipError` if nothing of it fits."""
         origin = self._next_origin()
         description = SessionDescription.parse(offer)
-        return self._terms(answer_offer(description, capabilities=self._capabilities, origin=origin), origin)
+        answered = answer_offer(
+            description,
+            capabilities=self._capabilities,
+            origin=origin,
+            random=self._random,
+            keys_in_use=None if self.terms is None else self.terms.keys,
+        )
+        return self._terms(answered, origin)
 
     def offer(self) -> bytes:
         """Offer all we can do."""
         self._origin = self._next_origin()
-        self._offered = make_offer(self._capabilities, origin=self._origin)
+        self._offered = make_offer(self._capabilities, origin=self._origin, random=self._random)
         return bytes(self._offered)
 
     def read_answer(self, answer: bytes) -> Terms:
@@ -78,9 +90,11 @@ class MediaNegotiation:
         return replace(self._origin, version=self._origin.version + 1)
 
     def _terms(self, media: Negotiated, origin: Origin) -> Terms:
-        return Terms(bytes(media.description), origin, self._leg(media), media.direction.sends)
+        keys = (media.crypto, media.remote_crypto) if media.crypto and media.remote_crypto else None
+        leg, direction = self._leg(media, keys), media.direction
+        return Terms(bytes(media.description), origin, leg, direction.sends, direction.receives, keys)
 
-    def _leg(self, media: Negotiated) -> MediaLeg | None:
+    def _leg(self, media: Negotiated, keys: tuple[Crypto, Crypto] | None) -> MediaLeg | None:
         """Describe the telephone side to the worker; the media may also come from where the INVITE came from."""
         address = ip_address(media.remote_address)
         if address.version != 4:
@@ -89,15 +103,23 @@ class MediaNegotiation:
             raise NotAcceptable("the media address is not that of one peer")
         if (media.remote_address, media.remote_port) == (self._capabilities.address, self._capabilities.port):
             raise NotAcceptable("the media address is our own")
+        events = media.telephone_event_payload_type
         leg = MediaLeg(
-            codec=media.codec.encoding.upper(),
+            codec=Codec.of_rtpmap(media.codec.encoding, media.codec.clock_rate).name,
             payload_type=media.receive_payload_type,
             send_payload_type=media.payload_type,
             host=media.remote_address,
             port=media.remote_port,
             sources=[self._source] if self._source != media.remote_address and ":" not in self._source else [],
+            ptime_ms=media.ptime_ms,
+            telephone_event_payload_type=events and media.receive_telephone_event_payload_type,
+            send_telephone_event_payload_type=events,
+            rtcp_port=media.remote_rtcp_port if media.remote_rtcp_port <= _LAST_PORT else 0,
+            srtp=keys and SrtpKeys(keys[0].suite, keys[0].key, keys[1].suite, keys[1].key),
         )
         if not address.is_unspecified:
             return leg
         before = None if self.terms is None else self.terms.leg  # 0.0.0.0 is on hold: RFC 3264, section 8.4
-        return before and msgspec.structs.replace(leg, host=before.host, port=before.port, sources=before.sources)
+        return before and msgspec.structs.replace(
+            leg, host=before.host, port=before.port, sources=before.sources, rtcp_port=before.rtcp_port
+        )

@@ -29,9 +29,9 @@ class PlayoutBuffer:
     refused_bytes: int = 0
     underruns: int = 0
     queued_bytes: int = 0
+    start_at: float = -math.inf  # seconds: when playback starts, while it is gathered
+    dry_since: float = -math.inf
     _chunks: deque[bytes | memoryview] = field(default_factory=deque)
-    _start_at: float | None = None  # while gathering
-    _dry_since: float = -math.inf
     _half: bytes = b""  # of a sample
     _half_since: float = -math.inf
 
@@ -46,8 +46,8 @@ class PlayoutBuffer:
         if not data:
             return
         if not self._chunks:
-            self._start_at = now + self.preroll
-            if now - self._dry_since < SEGMENT_GAP:
+            self.start_at = now + self.preroll
+            if now - self.dry_since < SEGMENT_GAP:
                 self.underruns += 1
         self.queued_bytes += len(data)
         if len(data) < _SMALL and self._chunks and len(self._chunks[-1]) < _SMALL:
@@ -58,27 +58,38 @@ class PlayoutBuffer:
         """Return the next `frame_bytes` to play, or None when there is nothing to play."""
         if not self._chunks:
             return None
-        if self._start_at is not None:
-            if self.queued_bytes < self.preroll_bytes and now < self._start_at:
-                return None
-            self._start_at = None
+        if self.queued_bytes < self.preroll_bytes and now < self.start_at:
+            return None
+        self.start_at = -math.inf
         frame = self._take()
         if not self._chunks:
-            self._dry_since = now
+            self.dry_since = now
         return frame
 
     def clear(self) -> int:
         """Drop what is queued; return how many bytes that was."""
         dropped, self.queued_bytes = self.queued_bytes, 0
         self._chunks.clear()
-        self._start_at = None
-        self._dry_since = -math.inf
+        self.start_at = -math.inf
+        self.dry_since = -math.inf
         self._half = b""
         return dropped
 
+    def whole_frames(self, *, at_most: int) -> list[bytes | memoryview] | None:
+        """Return what is queued, if it is no more than so many chunks of a frame each; None if it is anything else."""
+        if len(self._chunks) > at_most or self._half or any(len(chunk) != self.frame_bytes for chunk in self._chunks):
+            return None
+        return list(self._chunks)
+
+    def put_frames(self, frames: list[bytes], *, start_at: float, dry_since: float) -> None:
+        """Have exactly these queued, as if they had been written here."""
+        self._chunks = deque(frames)
+        self.queued_bytes = len(frames) * self.frame_bytes
+        self.start_at, self.dry_since = start_at, dry_since
+
     def _whole_samples(self, data: bytes, *, now: float) -> bytes:
         """Put the half sample of before in front, and keep back the one at the end."""
-        if not self._chunks and now - max(self._dry_since, self._half_since) >= SEGMENT_GAP:
+        if not self._chunks and now - max(self.dry_since, self._half_since) >= SEGMENT_GAP:
             self._half = b""  # nothing has followed it
         data = self._half + data
         whole = len(data) // 2 * 2

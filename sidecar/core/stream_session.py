@@ -9,9 +9,11 @@ from typing import Any, assert_never
 
 import msgspec
 
+from rtp import DIGITS, LONGEST_MS, SHORTEST_MS
 from sidecar.core.cause import RETRY_AFTER, Cause, cause_of_close, reason_headers
 from sidecar.core.errors import ErrorCode
 from sidecar.core.events import StreamEvent, error_body
+from sidecar.core.info_digits import CONTENT_TYPE, InfoDigits
 from sidecar.core.link import (
     BotClosed,
     BotConnected,
@@ -19,11 +21,15 @@ from sidecar.core.link import (
     BotText,
     ChangeLeg,
     CloseStream,
+    DigitHeard,
     LegChanged,
     LegRefused,
     MediaLeg,
+    MediaLost,
+    NothingHeard,
     OpenStream,
     PlaybackDrained,
+    SendDigits,
     StartMedia,
     StreamEnded,
     StreamRefused,
@@ -45,6 +51,9 @@ StreamMessage = (
     | BotFailed
     | BotClosed
     | BotText
+    | DigitHeard
+    | NothingHeard
+    | MediaLost
     | PlaybackDrained
     | StreamEnded
 )
@@ -86,8 +95,11 @@ class StreamSession:
         *,
         agent: UserAgent,
         outbox: Outbox,
+        port: int | None = None,
     ) -> None:
+        """`port` is that of its media, if it has one of its own."""
         self.stream = stream
+        self.port = port
         self.call = received.call
         self._call_id = received.request.call_id
         self._options = options
@@ -105,6 +117,7 @@ class StreamSession:
         self._changes: deque[_LegChange] = deque()  # that it has yet to answer
         self._call_over = self._stream_over = False
         self._closing = False  # the worker has been told to close the stream
+        self._info_digits = InfoDigits()
         self._events = 0
 
     @property
@@ -115,7 +128,7 @@ class StreamSession:
     def start(self, body: dict[str, Any], *, now: float) -> None:
         """Let the worker open the stream; `body` is that of the event."""
         self.emit("start", body)
-        self._outbox.append(OpenStream(self.stream, self._leg, self._options))
+        self._outbox.append(OpenStream(self.stream, self._leg, self._options, self.port))
         if self._options.answer is AnswerMode.IMMEDIATE:
             self._answer(now=now)
         elif self._options.answer is AnswerMode.EARLY:
@@ -137,6 +150,21 @@ class StreamSession:
         if not self._confirmed:
             raise ValueError("the call is not answered yet")
         self._agent.transfer(self.call, str(target), now=now)
+
+    def send_digits(self, digits: str, *, duration_ms: int, now: float) -> None:
+        """Let the caller hear digits, in RTP if it can, else by INFO; raise ValueError if that cannot be."""
+        if unknown := set(digits) - set(DIGITS):
+            raise ValueError(f"{min(unknown)!r} is not a digit; digits are {DIGITS}")
+        if not SHORTEST_MS <= duration_ms <= LONGEST_MS:
+            raise ValueError(f"duration_ms is {duration_ms}; a digit lasts {SHORTEST_MS} to {LONGEST_MS} ms")
+        if not self._confirmed:
+            raise ValueError("the call is not answered yet")
+        if self._leg is not None and self._leg.send_telephone_event_payload_type is not None:
+            self._outbox.append(SendDigits(self.stream, digits, duration_ms))
+        elif self._info_digits.dial(digits, duration_ms):
+            self._send_info(now=now)
+        else:
+            raise ValueError("too many digits wait to be sent")
 
     def emit(self, kind: str, body: dict[str, Any] | str) -> None:
         """Tell the outside."""
@@ -185,6 +213,11 @@ class StreamSession:
         """A digit came in an INFO."""
         self.emit("dtmf", {"digit": digit, "duration_ms": duration_ms, "source": "info"})
 
+    def info_answered(self, *, now: float) -> None:
+        """The INFO with our last digit was answered, or never will be."""
+        self._info_digits.answered()
+        self._send_info(now=now)
+
     def transfer_progressed(self, status: int, *, is_final: bool, now: float) -> None:
         """The other side says how our REFER goes; whoever has been transferred does not need us any more."""
         self.emit("transfer", {"status": status, "final": is_final})
@@ -210,8 +243,8 @@ class StreamSession:
                 self.emit("connect", {"status": "connected"})
                 if self._options.answer is AnswerMode.CONNECTED:
                     self._answer(now=now)
-            case BotFailed(_, code, error):
-                self._bot_failed(code, error, now=now)
+            case BotFailed():
+                self._bot_failed(message, now=now)
             case BotClosed(_, code, reason):
                 self._close = code, reason
                 self._bot_gone(code, reason)
@@ -222,6 +255,13 @@ class StreamSession:
                 self._hang_up(cause, text, now=now)
             case BotText(_, text):
                 self._bot_said(text, now=now)
+            case DigitHeard(_, digit, duration_ms, source):
+                self.emit("dtmf", {"digit": digit, "duration_ms": duration_ms, "source": source})
+            case NothingHeard(_, expected, actual, why):
+                error = f"nothing is heard from {expected}, while RTP comes from {actual}: {why}"
+                self.emit("error", error_body(ErrorCode.TIMEOUT, error))
+            case MediaLost(_, seconds, ever):
+                self._media_lost(seconds, ever=ever, now=now)
             case LegChanged():
                 self._leg_changed(self._changes.popleft(), now=now)
             case LegRefused(_, reason):
@@ -237,14 +277,22 @@ class StreamSession:
             case _:
                 assert_never(message)
 
-    def _bot_failed(self, code: int, error: str, *, now: float) -> None:
-        self.emit("error", error_body(code, error))
+    def _bot_failed(self, failure: BotFailed, *, now: float) -> None:
+        self.emit("error", error_body(failure.code, failure.error))
         if self._bot is BotState.CONNECTED:
-            self._bot_gone(1006, error)
-            self.give_up(f"bot lost: {error}", now=now)
+            self._bot_gone(1006, failure.error)
+            self.give_up(f"bot lost: {failure.error}", now=now)
+            return
+        self._bot = BotState.GONE
+        if failure.forbidden and not self._answered:
+            self._refuse(403, Cause.CALL_REJECTED, failure.error, now=now)
         else:
-            self._bot = BotState.GONE
-            self.give_up(f"bot unreachable: {error}", now=now)
+            self.give_up(f"bot unreachable: {failure.error}", now=now)
+
+    def _media_lost(self, seconds: float, *, ever: bool, now: float) -> None:
+        what = f"no RTP for {seconds:.0f} s" if ever else f"no RTP came at all, in {seconds:.0f} s"
+        self.emit("error", error_body(ErrorCode.TIMEOUT, what))
+        self._hang_up(Cause.RECOVERY_ON_TIMER_EXPIRE, what, now=now)
 
     def _bot_gone(self, code: int, reason: str) -> None:
         self._bot = BotState.GONE
@@ -304,7 +352,8 @@ class StreamSession:
     def _start_media(self) -> None:
         terms = self._negotiation.terms
         if self._media_is_due and terms is not None:
-            self._outbox.append(StartMedia(self.stream, terms.sends))
+            receives = terms.receives and self._answered  # who has early media need not speak yet
+            self._outbox.append(StartMedia(self.stream, terms.sends, receives))
 
     # --- what is said to the caller's side
 
@@ -312,18 +361,22 @@ class StreamSession:
         if not self._answered:
             self._answered = True
             self._agent.answer(self.call, self._description(), now=now)
-            self._let_media_begin()
+            self._begin_media()
 
     def _ring_with_media(self, *, now: float) -> None:
         """Send a 183, reliably if they can; where they cannot, it cannot carry our offer (RFC 3261, 13.2.1)."""
         body = b"" if self._is_late_offer and not self._takes_reliable else self._description()
         self._agent.respond(self.call, 183, body=body, now=now)
-        self._let_media_begin()
+        self._begin_media()
 
-    def _let_media_begin(self) -> None:
-        if not self._media_is_due:
-            self._media_is_due = True
-            self._start_media()
+    def _begin_media(self) -> None:
+        self._media_is_due = True
+        self._start_media()
+
+    def _send_info(self, *, now: float) -> None:
+        body = self._info_digits.next_body()
+        if body is not None:
+            self._agent.send_info(self.call, CONTENT_TYPE, body, now=now)
 
     def _description(self) -> bytes:
         """Return what our response says of the media: the answer, or the offer, which is made once."""

@@ -5,8 +5,27 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+SERVER_HEADER_BYTES = 4
+"""Of a frame that is not masked and has 126 to 65,535 bytes."""
+
 _BINARY = 0x82  # FIN and opcode 2
 _MASKED = 0x80
+
+
+def count_binary_frames(data: NDArray[np.uint8], lengths: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Tell how many frames of a server each row of uint8[n, m] is made of, int64[n]; `lengths` bytes of it count.
+
+    Each is a whole binary message with `size` bytes of payload, 126 to 65,535; 0: the row has anything else in it.
+    """
+    header = int.from_bytes(bytes([_BINARY, 126]) + size.to_bytes(2))
+    frame_bytes = SERVER_HEADER_BYTES + size
+    counts, rest = np.divmod(lengths, frame_bytes)
+    counts[rest > 0] = 0
+    for number in range(int(counts.max(initial=0))):
+        at = number * frame_bytes
+        wrong = np.ascontiguousarray(data[:, at : at + SERVER_HEADER_BYTES]).view(">u4")[:, 0] != header
+        counts[wrong & (counts > number)] = 0
+    return counts
 
 
 def masked_binary_frames(payloads: NDArray[np.uint8], masks: NDArray[np.uint32]) -> NDArray[np.uint8]:

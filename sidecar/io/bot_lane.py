@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import cast
 
 import structlog
@@ -24,6 +24,8 @@ _WRITE_BUFFER = 64 << 10
 _MOST_WAITING = 64
 """Control and text frames for a bot that does not read."""
 
+NO_ROW = -1
+
 _READ_BYTES = 32 << 10
 """Of one bot, in one turn: about half a second of audio at 32 kHz. Then the others have theirs."""
 
@@ -34,6 +36,8 @@ class BotLane:
     def __init__(self, connection: BotConnection, outbox: Outbox) -> None:
         self.connection = connection
         self.outbox = outbox
+        self.row = NO_ROW  # where its audio is played; none, while what it sends must be looked at
+        self.write_now: Callable[[memoryview], int] | None = None  # set while audio may be written past the outbox
         self.on_input: Callable[[], None] = lambda: None  # called when the connection has been given something
         self._ready = False  # audio may go
         self._closed = False
@@ -60,6 +64,7 @@ class BotLane:
         self.outbox.put_ahead(b"".join(self.connection.data_to_send()))
         self._ready = True
         self.pump()
+        self._open_shortcut()
 
     def send_audio(self, frame: memoryview) -> None:
         """Send one whole WebSocket frame, or keep it."""
@@ -68,8 +73,12 @@ class BotLane:
         if not self._ready or self.outbox:
             self.outbox.put_audio(bytes(frame))
             return
-        written = self._write(frame)
+        self.keep_rest(frame, self._write(frame))
+
+    def keep_rest(self, frame: memoryview, written: int) -> None:
+        """Keep what has not been written of a frame, and write no other before it."""
         if written < len(frame):
+            self.write_now = None
             if written:
                 self.outbox.put_ahead(bytes(frame[written:]))
             else:
@@ -91,11 +100,16 @@ class BotLane:
             data = self.outbox.take()
             written = self._write(data)
             if written < len(data):
+                self.write_now = None
                 self.outbox.put_ahead(data[written:])
                 self._wait_to_write(True)
                 return
         if not self._closed:
             self._wait_to_write(False)
+            self._open_shortcut()
+
+    def _open_shortcut(self) -> None:
+        """Let audio be written past the outbox, if nothing waits in it."""
 
     def say_goodbye(self, code: int, reason: str) -> None:
         """Send what waits, then the close frame."""
@@ -106,6 +120,7 @@ class BotLane:
         """Close the socket, whatever waits."""
         if not self._closed:
             self._closed = True
+            self.write_now = None
             self._close_socket()
 
     def _received(self, data: bytes) -> None:
@@ -125,11 +140,15 @@ class BotLane:
 class SocketLane(BotLane):
     """A plain TCP socket among the worker's own: read and written with the batch."""
 
-    def __init__(self, connection: BotConnection, outbox: Outbox, readiness: Readiness) -> None:
+    def __init__(
+        self, connection: BotConnection, outbox: Outbox, readiness: Readiness, *, read_bytes: int = 2048
+    ) -> None:
         super().__init__(connection, outbox)
+        self.read_bytes = read_bytes  # when it is read with others
         self._readiness = readiness
         self._socket: socket.socket | None = None
         self._waiting = False
+        self.read_into: Callable[[memoryview, int], int]
 
     def fileno(self) -> int:
         """The file descriptor."""
@@ -138,20 +157,36 @@ class SocketLane(BotLane):
 
     async def open(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
         self._socket = sock
-        self._readiness.add(self)
+        self.read_into = sock.recv_into
+        self._readiness.add_to_batch(self)
         self.outbox.put_ahead(b"".join(self.connection.data_to_send()))
         self.pump()
 
     def on_readable(self) -> None:
         """Read what has come."""
+        data = self._read()
+        if data is not None:
+            self._received(data)
+
+    def take(self, data: bytes, *, more: bool) -> None:
+        """Take what was read into some room; if there may be `more`, read on."""
+        if data and more:
+            data += self._read() or b""  # an end that was read here, reading will tell again
+        self._received(data)
+
+    def _read(self) -> bytes | None:
+        """Return what there is to read, nothing at the end; None if there is nothing yet."""
         assert self._socket is not None
         try:
-            data = self._socket.recv(_READ_BYTES)
+            return self._socket.recv(_READ_BYTES)
         except BlockingIOError:
-            return
+            return None
         except OSError:
-            data = b""
-        self._received(data)
+            return b""
+
+    def _open_shortcut(self) -> None:
+        if self._ready and not self.outbox and self._socket is not None and not self._closed:
+            self.write_now = self._socket.send
 
     def on_writable(self) -> None:
         """Write on where there was no room."""
@@ -247,6 +282,23 @@ class TlsLane(BotLane, asyncio.Protocol):
             why = "the bot hung up on us, perhaps for want of a client certificate"
             self.connection.fail(ErrorCode.SSL_HANDSHAKE_FAILED, why)
         self._received(b"")
+
+
+def send_frames(lanes: Iterable[BotLane], frames: memoryview, size: int) -> None:
+    """Send each lane the next `size` bytes of `frames`, one whole WebSocket frame, as `send_audio` does."""
+    for at, lane in enumerate(lanes):
+        frame = frames[at * size : (at + 1) * size]
+        write_now = lane.write_now
+        if write_now is None:
+            lane.send_audio(frame)
+            continue
+        try:
+            written = write_now(frame)
+        except OSError:
+            lane.send_audio(frame)
+            continue
+        if written != size:
+            lane.keep_rest(frame, written)
 
 
 def explain_tls(error: ssl.SSLError) -> tuple[ErrorCode, str]:

@@ -37,7 +37,6 @@ class BotStream:
     settled: asyncio.Event = field(default_factory=asyncio.Event)  # the handshake is done, or has failed
     connecting: asyncio.Task[None] | None = None
     texts: Allowance = field(default_factory=lambda: Allowance(per_second=200.0, at_once=400))
-    messages_sent: int = 0
     closed: bool = False  # the row is given back; only the goodbye of the WebSocket is still going on
 
     async def connect(self, hosts: BotHosts, contexts: TlsContexts, *, seconds: float) -> None:
@@ -54,7 +53,7 @@ class BotStream:
         except TimeoutError:
             self.connection.fail(ErrorCode.TIMEOUT, f"no connection within {seconds:g} s")
         except StreamError as error:
-            self.connection.fail(error.code, str(error))
+            self.connection.fail(error.code, str(error), forbidden=error.forbidden)
         except ssl.SSLError as error:
             self.connection.fail(*explain_tls(error))
         except OSError as error:

@@ -13,6 +13,11 @@ class _Deflating(BotLane):
             frame = memoryview(self.connection.deflated(frame))
         super().send_audio(frame)
 
+    def _open_shortcut(self) -> None:
+        """Compressed audio has none: what is written must have been framed here."""
+        if not self.connection.deflates:
+            super()._open_shortcut()
+
 
 class DeflatingSocketLane(_Deflating, SocketLane):
     """A plain socket."""

@@ -9,24 +9,26 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 
+import numpy as np
 import structlog
 from websockets.frames import CloseCode
 
-from rtp import Codec, MediaPlane, PlaneCounters, address_key
+from rtp import FRAME_MS, Codec, MediaPlane, PlaneCounters, address_key, frame_samples, prepare
 from sidecar.core.bot_connection import BotConnection, Closed, ConnectionEvent, Failed, Opened, TextReceived
 from sidecar.core.bot_hosts import BotHosts
-from sidecar.core.bridge import Bridge, Messages
+from sidecar.core.bridge import JITTER_FRAMES, Bridge, Messages
 from sidecar.core.link import (
     BotClosed,
     BotConnected,
     BotFailed,
     BotText,
     ChangeLeg,
+    CloseStream,
     FromWorker,
     LegChanged,
     LegRefused,
@@ -42,7 +44,9 @@ from sidecar.core.link import (
 )
 from sidecar.core.options import MixMode, StreamOptions
 from sidecar.core.outbox import Outbox
-from sidecar.io.bot_lane import BotLane, SocketLane, TlsLane
+from sidecar.core.websocket_frames import SERVER_HEADER_BYTES
+from sidecar.io.bot_inputs import FRAMES_AT_ONCE, MOST_READS, BotInputs
+from sidecar.io.bot_lane import NO_ROW, BotLane, SocketLane, TlsLane, send_frames
 from sidecar.io.bot_stream import BotStream
 from sidecar.io.datagrams import Datagrams
 from sidecar.io.deflating_lane import DeflatingSocketLane, DeflatingTlsLane
@@ -65,6 +69,8 @@ class WorkerSettings:
     playout_seconds: float = 600.0
     bot_hosts: BotHosts = field(default_factory=BotHosts)
     portable: bool = False  # use no system call that only Linux has
+    jitter_frames: int = JITTER_FRAMES
+    codecs: Sequence[Codec] = ()  # to be loaded before the first call
 
 
 class MediaWorker:
@@ -82,9 +88,11 @@ class MediaWorker:
         self._datagrams = datagrams
         self._to_control = to_control
         self._plane = MediaPlane(settings.capacity, random)
-        self._bridge = Bridge(self._plane, random_bytes=os.urandom)
+        self._bridge = Bridge(self._plane, random_bytes=os.urandom, jitter_frames=settings.jitter_frames)
         self._streams: dict[str, BotStream] = {}
         self._by_row: list[BotStream | None] = [None] * settings.capacity
+        self._lanes: dict[int, BotLane] = {}  # by row
+        self._inputs = BotInputs()
         self._goodbyes: set[BotStream] = set()
         self._tls = TlsContexts()
         self._stopping = asyncio.Event()
@@ -92,8 +100,9 @@ class MediaWorker:
 
     async def run(self) -> None:
         """Take streams until `stop` is called; then close all, the RTP socket too."""
+        prepare(self._settings.codecs)
         self._loop = asyncio.get_running_loop()
-        self._readiness = open_readiness(self._loop, portable=self._settings.portable)
+        self._readiness = open_readiness(self._loop, self._on_bots_readable, portable=self._settings.portable)
         self._readiness.add(self)
         try:
             async with asyncio.TaskGroup() as self._tasks:
@@ -137,7 +146,7 @@ class MediaWorker:
             self._bridge.start(stream.row, sends=message.sends)
         elif isinstance(message, ChangeLeg):
             self._change_leg(stream, message.leg)
-        else:
+        elif isinstance(message, CloseStream):
             self._close(stream, message.code, message.reason)
 
     def _open(self, message: OpenStream) -> None:
@@ -153,6 +162,8 @@ class MediaWorker:
             send_payload_type=leg.send_payload_type if leg else 0,
             destination=address_key(leg.host, leg.port) if leg else None,
             sources=[address_key(host, leg.port) for host in leg.sources] if leg else [],
+            ptime_ms=leg.ptime_ms if leg else FRAME_MS,
+            telephone_event_payload_type=leg.telephone_event_payload_type if leg else None,
         )
         if row is None:
             why = f"no room, or {leg.host}:{leg.port} is in another call" if leg else "no room"
@@ -162,6 +173,7 @@ class MediaWorker:
         stream = BotStream(message.stream, row, options, connection, self._lane(connection, options))
         stream.lane.on_input = partial(self._after_input, stream)
         self._streams[message.stream] = self._by_row[row] = stream
+        self._lanes[row] = stream.lane
         if self._ticker is None:
             self._bridge.start_clock()
             self._ticker = self._loop.call_soon(self._on_tick)
@@ -175,8 +187,11 @@ class MediaWorker:
             send_payload_type=leg.send_payload_type,
             destination=address_key(leg.host, leg.port),
             sources=[address_key(host, leg.port) for host in leg.sources],
+            ptime_ms=leg.ptime_ms,
+            telephone_event_payload_type=leg.telephone_event_payload_type,
             now=self._loop.time(),
         )
+        self._bridge.change(stream.row)
         self._to_control(
             LegChanged(stream.name) if done else LegRefused(stream.name, f"{leg.host}:{leg.port} is in another call")
         )
@@ -187,7 +202,9 @@ class MediaWorker:
         plain = options.message_deflate  # the name is mod_audio_stream's: true disables it
         if connection.secure:
             return (TlsLane if plain else DeflatingTlsLane)(connection, outbox)
-        return (SocketLane if plain else DeflatingSocketLane)(connection, outbox, self._readiness)
+        read_bytes = FRAMES_AT_ONCE * (SERVER_HEADER_BYTES + 2 * frame_samples(options.playback_rate))
+        kind = SocketLane if plain else DeflatingSocketLane
+        return kind(connection, outbox, self._readiness, read_bytes=read_bytes)
 
     async def _connect(self, stream: BotStream) -> None:
         await stream.connect(self._settings.bot_hosts, self._tls, seconds=self._settings.connect_timeout)
@@ -198,6 +215,8 @@ class MediaWorker:
         stats = self._close_row(stream)
         del self._streams[stream.name]
         self._by_row[stream.row] = None
+        del self._lanes[stream.row]
+        stream.lane.row = NO_ROW
         stream.closed = True
         self._to_control(StreamEnded(stream.name, stats))
         if stream.connecting is not None:
@@ -230,8 +249,9 @@ class MediaWorker:
             packets_duplicate=received.duplicate,
             packets_ignored=received.ignored,
             packets_concealed=received.concealed,
+            filled_ms=received.filled_ms,
             frames_dropped=received.overrun_frames + (jitter_buffer.dropped_frames if jitter_buffer else 0),
-            messages_sent=stream.messages_sent,
+            messages_sent=self._bridge.messages_sent(stream.row),
             messages_dropped=stream.lane.outbox.dropped,
             playback_ms=playout.played_bytes // bytes_per_ms,
             playback_refused_ms=playout.refused_bytes // bytes_per_ms,
@@ -257,24 +277,29 @@ class MediaWorker:
 
     def _send(self, messages: Messages) -> None:
         """Write one WebSocket frame to each of the bots."""
-        size = messages.frames.shape[1]
-        view = messages.frames.data.cast("B")
-        for at, row in enumerate(messages.rows.tolist()):
-            stream = self._by_row[row]
-            assert stream is not None
-            stream.messages_sent += 1
-            stream.lane.send_audio(view[at * size : (at + 1) * size])
+        lanes = [self._lanes[row] for row in messages.rows.tolist()]
+        send_frames(lanes, messages.frames.data.cast("B"), messages.frames.shape[1])
 
     # --- down: from the bot to the caller
+
+    def _on_bots_readable(self, lanes: list[SocketLane]) -> None:
+        """Read many bots at once: what is plainly one frame of audio is queued together, all else one by one."""
+        for first in range(0, len(lanes), MOST_READS):
+            some = lanes[first : first + MOST_READS]
+            self._inputs.read(some)
+            rows, data = np.array([lane.row for lane in some]), self._inputs.data[: len(some)]
+            played = self._bridge.play_frames(rows, data, self._inputs.lengths, now=self._loop.time())
+            for at in np.flatnonzero(~played).tolist():
+                self._inputs.give(at, some[at])
 
     def _after_input(self, stream: BotStream) -> None:
         """Take what a bot has sent: audio to the playout buffer, all else to control."""
         audio = stream.connection.take_audio()
-        if audio and not stream.closed:
-            playout = self._bridge.playout(stream.row)
+        if not stream.closed:
             now = self._loop.time()
             for chunk in audio:
-                playout.write(chunk, now=now)
+                self._bridge.play(stream.row, chunk, now=now)
+            stream.lane.row = stream.row if stream.connection.is_plain else NO_ROW
         stream.lane.flush()
         while events := stream.connection.take_events():
             for event in events:
@@ -300,15 +325,18 @@ class MediaWorker:
             case Closed(code, reason):
                 self._to_control(BotClosed(stream.name, code, reason))
                 self._bridge.drain(stream.row)
-            case Failed(code, error):
-                self._to_control(BotFailed(stream.name, code, error))
+            case Failed(code, error, forbidden):
+                self._to_control(BotFailed(stream.name, code, error, forbidden))
 
     def _on_tick(self) -> None:
         """Send the RTP that is due, and whatever else time brings."""
         now = self._loop.time()
         try:
+            datagrams = self._datagrams
             for _ in range(self._bridge.ticks_due(now=now)):
-                count, messages = self._bridge.tick(self._datagrams.packets, self._datagrams.destinations, now=now)
+                count, messages = self._bridge.tick(
+                    datagrams.packets, datagrams.packet_lengths, datagrams.destinations, now=now
+                )
                 self._datagrams.send(count)
                 for each in messages:
                     self._send(each)

@@ -10,6 +10,7 @@ from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.call_control import CallControl
 from sidecar.core.events import StreamEvent
 from sidecar.core.link import FromWorker, OpenStream, StreamEnded, StreamStats, ToWorker, WorkerReady
+from sidecar.core.media_policy import MediaPolicy
 from sidecar.core.options import Profile
 from sip import (
     Address,
@@ -53,6 +54,7 @@ class CallRig:
             default_profile=default_profile or Profile(),
             bot_hosts=bot_hosts or BotHosts(),
             allow=[ip_network("127.0.0.0/8")],
+            media=MediaPolicy(),
         )
         self.heard: list[Event] = []  # what the caller's side reports
         self.told: list[ToWorker] = []  # what the worker was told

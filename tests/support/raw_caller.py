@@ -10,6 +10,7 @@ from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.call_control import CallControl
 from sidecar.core.events import StreamEvent
 from sidecar.core.link import FromWorker, OpenStream, ToWorker, WorkerReady
+from sidecar.core.media_policy import MediaPolicy
 from sidecar.core.options import Profile
 from sip import Message, Request, Response, UserAgent, parse_message
 from tests.support.sip_messages import AGENT, CALLER, request
@@ -29,6 +30,7 @@ class RawCaller:
             profiles={},
             default_profile=Profile({"url": BOT, "answer": answer}),
             bot_hosts=BotHosts(),
+            media=MediaPolicy(),
             allow=[ip_network("192.0.2.0/24")],
         )
         self.now = 0.0
@@ -73,6 +75,10 @@ class RawCaller:
             self.control.handle_timeout(now=self.now)
         self.now = until
         return self.drain()
+
+    def respond(self, request: Request, status: int) -> list[Message]:
+        """Answer a request of the sidecar; return what the caller gets then."""
+        return self._send(bytes(Response.answering(request, status)))
 
     def _send(self, data: bytes) -> list[Message]:
         self.control.receive_datagram(data, CALLER, now=self.now)

@@ -234,6 +234,17 @@ def test_text_messages_are_events() -> None:
         assert pair.receive(pair.from_bot()) == (b"", [TextReceived(text)])
 
 
+def test_a_connection_is_plain_between_messages_and_at_no_other_time() -> None:
+    pair, audio = Pair(), frame(Opcode.BINARY, bytes(320))
+    plain = [pair.connection.is_plain]
+    pair.opened()
+    parts = (b"", audio[:1], audio[1:100], audio[100:], frame(Opcode.BINARY, bytes(2), fin=False))
+    for part in (*parts, frame(Opcode.CONT, bytes(2)), frame(Opcode.CLOSE, b"")):
+        pair.receive(part)
+        plain.append(pair.connection.is_plain)
+    assert plain == [False, True, False, False, True, False, True, False]
+
+
 def test_messages_in_fragments_are_put_together() -> None:
     pair = Pair().opened()
     data = b"".join(
@@ -469,7 +480,25 @@ def test_a_decompression_bomb_ends_the_connection() -> None:
     (event,) = connection.take_events()
     assert isinstance(event, Failed)
     assert event.code is ErrorCode.PROTOCOL
-    assert sum(map(len, connection.take_audio())) <= 16 << 20
+    assert sum(map(len, connection.take_audio())) <= 4 << 20
+
+
+def test_many_small_bombs_in_one_read_end_the_connection() -> None:
+    connection, bot = deflating_pair()
+    for _ in range(40):
+        bot.send_binary(bytes(1 << 20))
+    connection.receive_data(b"".join(bot.data_to_send()))
+    assert connection.take_events() == [Failed(ErrorCode.PROTOCOL, "the bot sends more than it seems")]
+    assert sum(map(len, connection.take_audio())) <= 4 << 20
+
+
+def test_much_audio_that_comes_compressed_bit_by_bit_is_heard() -> None:
+    connection, bot = deflating_pair()
+    for _ in range(40):
+        bot.send_binary(bytes(1 << 20))
+        connection.receive_data(b"".join(bot.data_to_send()))
+    assert connection.take_events() == []
+    assert sum(map(len, connection.take_audio())) == 40 << 20
 
 
 # --- what a bot must not do

@@ -25,6 +25,7 @@ class Rig:
         self.sent: dict[int, list[tuple[float, RtpPacket]]] = {}
         self.rows = [self.open(**options) for _ in range(calls)]
         self._packets = np.zeros((capacity, PACKET_BYTES), np.uint8)
+        self._lengths = np.zeros(capacity, np.uint64)
         self._destinations = np.zeros(capacity, np.uint64)
 
     def open(self, **options: object) -> int:
@@ -43,9 +44,11 @@ class Rig:
     def wake_up(self, now: float) -> int:
         due = self.bridge.ticks_due(now=now)
         for _ in range(due):
-            count, _ = self.bridge.tick(self._packets, self._destinations, now=now)
-            for packet, destination in zip(self._packets[:count], self._destinations.tolist(), strict=False):
-                self.sent[destination].append((now, RtpPacket.parse(packet.tobytes())))
+            count, _ = self.bridge.tick(self._packets, self._lengths, self._destinations, now=now)
+            for packet, length, destination in zip(
+                self._packets[:count], self._lengths.tolist(), self._destinations.tolist(), strict=False
+            ):
+                self.sent[destination].append((now, RtpPacket.parse(packet[:length].tobytes())))
         return due
 
 
@@ -232,3 +235,26 @@ def test_a_format_that_no_call_has_any_more_is_forgotten() -> None:
     for row in rig.rows:
         rig.bridge.close(row)
     assert len(rig.bridge._uplinks) == 1
+
+
+def test_of_what_was_read_only_frames_of_rows_are_played() -> None:
+    rig = Rig(2, preroll=0)
+    first, second = rig.rows
+    data = np.zeros((3, 400), np.uint8)
+    data[:, :4] = (0x82, 0x7E, 0x01, 0x40)
+    played = rig.bridge.play_frames(np.array([first, -1, second]), data, np.array([324, 324, 323]), now=0.0)
+    assert played.tolist() == [True, False, False]
+    assert [rig.bridge.playout(row).queued_bytes for row in rig.rows] == [320, 0]
+    nobody = rig.bridge.play_frames(np.array([-1]), data[:1], np.array([324]), now=0.0)
+    assert nobody.tolist() == [False]
+
+
+def test_messages_are_counted_for_each_call_anew() -> None:
+    rig, sender = Rig(), RtpSender(Random(1), payload_type=0)
+    [address], [row] = rig.sent, rig.rows
+    for _ in range(3):
+        list(rig.bridge.receive(*batch_of([(each, address) for each in sender.act(PLAIN, 0)]), now=0.0))
+    assert rig.bridge.messages_sent(row) == 3
+    rig.bridge.close(row)
+    rig.plane.close(row)
+    assert rig.bridge.messages_sent(rig.open()) == 0

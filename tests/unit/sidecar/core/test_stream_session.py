@@ -10,16 +10,20 @@ from sidecar.core.link import (
     BotText,
     ChangeLeg,
     CloseStream,
+    DigitHeard,
     LegChanged,
     LegRefused,
     MediaLeg,
+    MediaLost,
+    NothingHeard,
     OpenStream,
     PlaybackDrained,
+    SendDigits,
     StartMedia,
     StreamEnded,
     StreamStats,
 )
-from sip import Response, SessionDescription
+from sip import Request, Response, SessionDescription
 from tests.support.raw_caller import RawCaller, goodbye, statuses
 
 ANSWER_PLEASE = '{"type": "answer"}'
@@ -32,7 +36,7 @@ def sdp(formats: str = "0", *, port: int = 4000, direction: str = "sendrecv", ve
 
 
 def leg(codec: str = "PCMU", payload_type: int = 0, *, port: int = 4000) -> MediaLeg:
-    return MediaLeg(codec, payload_type, payload_type, "192.0.2.10", port, [])
+    return MediaLeg(codec, payload_type, payload_type, "192.0.2.10", port, [], rtcp_port=port + 1)
 
 
 def connected(*, answer: str = "connected") -> RawCaller:
@@ -71,7 +75,7 @@ def test_a_call_without_an_offer_is_made_one_once_its_bot_is_connected() -> None
     assert isinstance(ok, Response)
     offer = SessionDescription.parse(ok.body)
     assert offer.connection_address == "198.51.100.10"
-    assert offer.media[0].payload_types == (0, 8)
+    assert offer.media[0].payload_types[:2] == (0, 8)
     assert caller.told == [opened]
     assert caller.send("ACK", cseq=1, body=sdp("8")) == []
     assert caller.told[1:] == [ChangeLeg(caller.stream, leg("PCMA", 8))]
@@ -117,7 +121,7 @@ def test_early_media_is_told_reliably_and_the_answer_waits_for_the_prack() -> No
     assert isinstance(ringing, Response)
     assert ringing.headers.get("Require") == "100rel"
     assert ringing.headers.get("X-FS-Support") == "send_info"
-    assert caller.told[-1:] == [StartMedia(caller.stream)]
+    assert caller.told[-1:] == [StartMedia(caller.stream, receives=False)]
     caller.worker_says(BotConnected(caller.stream))
     assert caller.worker_says(BotText(caller.stream, ANSWER_PLEASE)) == []
     rack = f"RAck: {ringing.headers.get('RSeq')} 1 INVITE"
@@ -143,7 +147,7 @@ def test_an_offer_in_a_183_is_answered_in_the_prack() -> None:
     assert statuses(caller.send("PRACK", headers=[rack], body=sdp())) == [200]
     assert caller.told[-1:] == [ChangeLeg(caller.stream, leg())]
     caller.worker_says(LegChanged(caller.stream))
-    assert caller.told[-1:] == [StartMedia(caller.stream)]
+    assert caller.told[-1:] == [StartMedia(caller.stream, receives=False)]
     (ok,) = caller.worker_says(BotText(caller.stream, ANSWER_PLEASE))
     assert ok.body == b""  # the offer was answered: RFC 3261, section 13.2.1
     caller.send("ACK", cseq=1)
@@ -228,7 +232,7 @@ def test_an_offer_that_does_not_fit_is_a_488_and_the_worker_is_not_asked() -> No
 def test_a_caller_that_asks_for_an_offer_is_made_one_and_may_move_by_its_answer() -> None:
     caller = connected()
     _, ok = caller.send("INVITE")
-    assert SessionDescription.parse(ok.body).media[0].payload_types == (0, 8)
+    assert SessionDescription.parse(ok.body).media[0].payload_types[:2] == (0, 8)
     caller.send("ACK", cseq=caller.cseq, body=sdp("8", port=4002, version=2))
     assert caller.told[-1:] == [ChangeLeg(caller.stream, leg("PCMA", 8, port=4002))]
     caller.worker_says(LegChanged(caller.stream))
@@ -364,3 +368,91 @@ def test_what_cannot_be_transferred_is_refused() -> None:
         with pytest.raises(ValueError, match=why):
             caller.control.transfer(stream, to, now=0.0)
     assert caller.drain() == []
+
+
+# --- digits, silence
+
+
+EVENTS = b"a=rtpmap:101 telephone-event/8000\r\n"
+
+
+def connected_with(description: bytes) -> RawCaller:
+    caller = RawCaller()
+    caller.invite(description)
+    caller.worker_says(BotConnected(caller.stream))
+    caller.send("ACK", cseq=1)
+    return caller
+
+
+def test_digits_go_out_as_telephone_events_where_the_caller_takes_those() -> None:
+    caller = connected_with(sdp("0 101") + EVENTS)
+    caller.control.send_digits(caller.stream, "12#", duration_ms=80, now=caller.now)
+    caller.wait(0.0)
+    assert caller.told[-1:] == [SendDigits(caller.stream, "12#", 80)]
+    hang_up(caller)
+
+
+def test_digits_go_out_by_info_where_it_does_not_one_after_the_other() -> None:
+    caller = connected()
+    caller.control.send_digits(caller.stream, "1#", duration_ms=80, now=caller.now)
+    got = caller.drain()
+    for digit in (b"1", b"#"):
+        (info,) = got
+        assert isinstance(info, Request)
+        assert (info.method, info.body) == ("INFO", b"Signal=%b\r\nDuration=80\r\n" % digit)
+        assert info.content_type == "application/dtmf-relay"
+        assert caller.wait(0.1) == []
+        got = caller.respond(info, 200)
+    assert got == []
+    hang_up(caller)
+
+
+@pytest.mark.parametrize(("digits", "duration_ms"), [("1x", 100), ("1", 1), ("1", 9000), ("1" * 101, 100)])
+def test_digits_that_cannot_be_sent_are_refused(digits: str, duration_ms: int) -> None:
+    caller = connected()
+    with pytest.raises(ValueError, match="digit"):
+        caller.control.send_digits(caller.stream, digits, duration_ms=duration_ms, now=caller.now)
+    with pytest.raises(ValueError, match="no such stream"):
+        caller.control.send_digits("none", "1", now=caller.now)
+    hang_up(caller)
+
+
+def test_no_digits_go_to_a_call_that_is_not_answered() -> None:
+    caller = RawCaller()
+    caller.invite(sdp())
+    with pytest.raises(ValueError, match="not answered"):
+        caller.control.send_digits(caller.stream, "1", now=caller.now)
+
+
+def test_a_digit_that_the_worker_heard_is_an_event() -> None:
+    caller = connected()
+    caller.worker_says(DigitHeard(caller.stream, "5", 90, "rfc4733"))
+    assert caller.events[-1].kind == "dtmf"
+    assert caller.events[-1].body == {"digit": "5", "duration_ms": 90, "source": "rfc4733"}
+    hang_up(caller)
+
+
+def test_audio_from_elsewhere_is_told_with_both_addresses() -> None:
+    caller = connected()
+    caller.worker_says(NothingHeard(caller.stream, "192.0.2.10:4000", "192.0.2.99:1234", "a NAT"))
+    assert caller.events[-1].kind == "error"
+    assert "192.0.2.10:4000" in str(caller.events[-1].body)
+    assert "192.0.2.99:1234" in str(caller.events[-1].body)
+    hang_up(caller)
+
+
+@pytest.mark.parametrize("ever", [False, True])
+def test_a_call_without_audio_is_ended_with_a_reason(ever: bool) -> None:
+    caller = connected()
+    said = goodbye(caller.worker_says(MediaLost(caller.stream, 30.0, ever)))
+    assert said is not None
+    assert said.startswith("Q.850;cause=102;")
+    assert caller.events[-2].kind == "error"
+    assert caller.told[-1:] == [CloseStream(caller.stream)]
+
+
+def test_while_the_caller_holds_its_silence_means_nothing() -> None:
+    caller = connected()
+    caller.send("UPDATE", body=sdp(direction="recvonly", version=2))
+    assert caller.told[-1:] == [StartMedia(caller.stream, receives=False)]
+    hang_up(caller)

@@ -8,7 +8,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from sidecar.core.websocket_frames import masked_binary_frames, unmasked_payload
+from sidecar.core.websocket_frames import count_binary_frames, masked_binary_frames, unmasked_payload
 
 
 @pytest.mark.parametrize("size", [0, 4, 124, 128, 320, 640, 65532, 65536, 96000])
@@ -36,3 +36,29 @@ def test_the_same_payload_looks_different_under_each_mask() -> None:
 
 def test_no_payloads_give_no_frames() -> None:
     assert masked_binary_frames(np.empty((0, 320), np.uint8), np.empty(0, np.uint32)).shape == (0, 328)
+
+
+def test_frames_of_a_server_are_told_from_all_else() -> None:
+    size = 320
+    frame = b"\x82\x7e\x01\x40" + bytes(size)
+    rows = {
+        frame: 1,
+        2 * frame: 2,
+        3 * frame: 3,
+        frame[:-1]: 0,
+        frame + b"\x82": 0,
+        b"": 0,
+        b"\x02" + frame[1:]: 0,  # a fragment
+        b"\x81" + frame[1:]: 0,  # text
+        frame[:1] + b"\xfe" + frame[2:]: 0,  # masked, which no server may
+        frame[:3] + b"\x41" + frame[4:]: 0,  # another size
+        frame + b"\x81" + frame[1:]: 0,
+        frame + frame + b"\x89" + frame[1:]: 0,
+    }
+    data = np.zeros((len(rows), 1000), np.uint8)
+    for at, row in enumerate(rows):
+        data[at, : len(row)] = np.frombuffer(row, np.uint8)
+    lengths = np.array([len(row) for row in rows], np.int64)
+    assert count_binary_frames(data, lengths, size).tolist() == list(rows.values())
+    assert count_binary_frames(data[:1], np.array([-1]), size).tolist() == [0], "nothing was read"
+    assert count_binary_frames(data[:0], lengths[:0], size).tolist() == []

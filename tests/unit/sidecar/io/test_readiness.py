@@ -114,3 +114,45 @@ async def test_the_portable_kind_is_what_it_says(kind: Kind, loop: str) -> None:
     readiness = open_readiness(asyncio.get_running_loop(), portable=kind is LoopReadiness)
     assert isinstance(readiness, LoopReadiness if kind is LoopReadiness else EpollReadiness | LoopReadiness)
     readiness.close()
+
+
+async def test_of_a_batch_all_that_can_be_read_are_told_in_time(kind: Kind, loop: str) -> None:
+    readiness, sources = kind(asyncio.get_running_loop()), [Watched() for _ in range(20)]
+    for source in sources:
+        readiness.add_to_batch(source)
+    for text in (b"1", b"2", b"3"):
+        for source in sources:
+            source.far.send(text)
+        await turns()
+    sources[3].far.send(b"alone")
+    await turns()
+    assert [source.read for source in sources] == [
+        [b"1", b"2", b"3", *([b"alone"] if number == 3 else [])] for number in range(20)
+    ]
+    for source in sources:
+        readiness.remove(source)
+        source.close()
+    readiness.close()
+
+
+async def test_a_mistake_in_a_busy_moment_leaves_nobody_unwatched(kind: Kind, loop: str) -> None:
+    def fail() -> None:
+        sources[0].then = lambda: None
+        raise ZeroDivisionError
+
+    running, mistakes = asyncio.get_running_loop(), list[str]()
+    running.set_exception_handler(lambda _, context: mistakes.append(repr(context.get("exception"))))
+    readiness, sources = kind(running), [Watched() for _ in range(20)]
+    for source in sources:
+        readiness.add(source)
+    for text in (b"1", b"2", b"3"):
+        for source in sources:
+            source.far.send(text)
+        await turns()
+        sources[0].then = fail if text == b"1" else sources[0].then
+    await turns()
+    assert [b"".join(source.read) for source in sources] == [b"123"] * 20
+    assert mistakes == ["ZeroDivisionError()"]
+    readiness.close()
+    for source in sources:
+        source.close()

@@ -1,0 +1,138 @@
+"""The playout buffers of many calls at once: what their bots said and they have not heard yet.
+
+Bots that talk in frames of 20 ms have them in a ring of a few frames a row, written and read for all rows together.
+What is not plainly the next frame goes to the row's own `PlayoutBuffer`, and from there back into the ring as soon as
+it can. What is played is the same as if all had gone there.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtp import FRAME_MS, Pcm, Rows
+from sidecar.core.playout import SEGMENT_GAP, PlayoutBuffer
+
+RING_FRAMES = 8
+"""More than this, 160 ms, are queued one by one: who is that far ahead talks in bursts."""
+
+
+class PlayoutRows:
+    """The playout buffers of the rows whose bots talk at one rate."""
+
+    def __init__(self, *, frame_samples: int, rows: int) -> None:
+        self.frame_bytes = 2 * frame_samples
+        self._buffers: dict[int, PlayoutBuffer] = {}
+        # While a row is `_in_ring`, these columns are its state; else its `PlayoutBuffer` is.
+        self._in_ring = np.zeros(rows, np.bool_)
+        self._ring = np.zeros((rows, RING_FRAMES, frame_samples), np.int16)
+        self._first = np.zeros(rows, np.int64)
+        self._count = np.zeros(rows, np.int64)
+        self._start_at = np.zeros(rows)  # seconds
+        self._dry_since = np.zeros(rows)
+        self._played = np.zeros(rows, np.int64)  # frames, since the row is in the ring
+        self._underruns = np.zeros(rows, np.int64)
+        # What does not change while a row is taken.
+        self._preroll = np.zeros(rows)
+        self._preroll_frames = np.zeros(rows, np.int64)
+        self._room = np.zeros(rows, np.int64)  # frames
+
+    def open(self, row: int, *, preroll_ms: int, capacity_bytes: int) -> None:
+        """Take a row for a call."""
+        preroll_bytes = self.frame_bytes * preroll_ms // FRAME_MS
+        buffer = PlayoutBuffer(self.frame_bytes, preroll_ms / 1000, preroll_bytes, capacity_bytes)
+        self._buffers[row] = buffer
+        self._preroll[row] = buffer.preroll
+        self._preroll_frames[row] = -(-preroll_bytes // self.frame_bytes)
+        self._room[row] = min(RING_FRAMES, capacity_bytes // self.frame_bytes)
+        self._store(row, buffer)
+
+    def close(self, row: int) -> PlayoutBuffer:
+        """Give a row back; return what became of its audio."""
+        buffer = self.buffer(row)
+        del self._buffers[row]
+        return buffer
+
+    def buffer(self, row: int) -> PlayoutBuffer:
+        """Return the buffer of one row, to do with as one likes; it knows all until frames are written or read here."""
+        buffer = self._buffers[row]
+        if self._in_ring[row]:
+            self._in_ring[row] = False
+            order = (self._first[row] + np.arange(self._count[row])) % RING_FRAMES
+            buffer.played_bytes += int(self._played[row]) * self.frame_bytes
+            buffer.underruns += int(self._underruns[row])
+            buffer.put_frames(
+                [frame.tobytes() for frame in self._ring[row, order]],
+                start_at=float(self._start_at[row]),
+                dry_since=float(self._dry_since[row]),
+            )
+        return buffer
+
+    def has_audio(self, row: int) -> bool:
+        """Whether something is queued for the row."""
+        return bool(self._count[row] if self._in_ring[row] else self._buffers[row].queued_bytes)
+
+    def write(self, row: int, data: bytes, *, now: float) -> None:
+        """Queue audio of any length for one row."""
+        if len(data) == self.frame_bytes and self._in_ring[row]:
+            self.write_frames(np.array([row]), np.frombuffer(data, "<i2")[None, :], now=now)
+        else:
+            self.buffer(row).write(data, now=now)
+
+    def write_frames(self, rows: Rows, frames: Pcm, *, now: float) -> None:
+        """Queue one frame of each row: int16[n, samples]."""
+        count = self._count[rows]
+        fits = self._in_ring[rows] & (count < self._room[rows])
+        if not fits.all():
+            for at in np.flatnonzero(~fits).tolist():
+                self.buffer(int(rows[at])).write(frames[at].astype("<i2", copy=False).tobytes(), now=now)
+            rows, frames, count = rows[fits], frames[fits], count[fits]
+        begins = count == 0
+        if begins.any():
+            first = rows[begins]
+            self._start_at[first] = now + self._preroll[first]
+            self._underruns[first] += now - self._dry_since[first] < SEGMENT_GAP
+        self._ring[rows, (self._first[rows] + count) % RING_FRAMES] = frames
+        self._count[rows] = count + 1
+
+    def read(self, rows: Rows, *, now: float) -> tuple[Pcm, NDArray[np.bool_]]:
+        """Take the next frame to play of each row, int16[n, samples], silence where there is none; and say where."""
+        count, first = self._count[rows], self._first[rows]
+        in_ring = self._in_ring[rows]
+        plays = in_ring & (count > 0) & ((count >= self._preroll_frames[rows]) | (now >= self._start_at[rows]))
+        pcm: Pcm = self._ring[rows, first]
+        if plays.all():
+            self._played_frame(rows, first, count, now=now)
+            return pcm, plays
+        pcm[~plays] = 0
+        self._played_frame(rows[plays], first[plays], count[plays], now=now)
+        for at in np.flatnonzero(~in_ring).tolist():
+            row = int(rows[at])
+            buffer = self._buffers[row]
+            frame = buffer.read(now=now)
+            if frame is not None:
+                pcm[at] = np.frombuffer(frame, "<i2")
+                plays[at] = True
+            self._store(row, buffer)
+        return pcm, plays
+
+    def _played_frame(self, rows: Rows, first: NDArray[np.int64], count: NDArray[np.int64], *, now: float) -> None:
+        self._first[rows] = (first + 1) % RING_FRAMES
+        self._count[rows] = count - 1
+        self._played[rows] += 1
+        self._start_at[rows] = -np.inf
+        dry = count == 1
+        if dry.any():
+            self._dry_since[rows[dry]] = now
+
+    def _store(self, row: int, buffer: PlayoutBuffer) -> None:
+        """Take a row into the ring, if what is queued for it are a few whole frames."""
+        frames = buffer.whole_frames(at_most=int(self._room[row]))
+        if frames is None:
+            return
+        self._in_ring[row] = True
+        self._start_at[row], self._dry_since[row] = buffer.start_at, buffer.dry_since
+        self._first[row] = self._played[row] = self._underruns[row] = 0
+        self._count[row] = len(frames)
+        for at, frame in enumerate(frames):
+            self._ring[row, at] = np.frombuffer(frame, "<i2")
