@@ -1,24 +1,50 @@
 """RTP for many calls at once, without I/O and without a clock."""
 
+from rtp.codec import CLOCK_RATE, Codec
 from rtp.dtmf_receiver import Digit, DtmfCounters, DtmfReceiver
 from rtp.dtmf_sender import DtmfSender, EventPacket
 from rtp.errors import RtpError
 from rtp.event_payload import DIGITS, EventPayload
-from rtp.g711 import CLOCK_RATE, Codec
 from rtp.jitter_buffer import JitterBuffer
-from rtp.media_plane import PACKET_BYTES, Frames, MediaPlane, PlaneCounters
+from rtp.leg import Leg
+from rtp.media_plane import MediaPlane, PlaneCounters
+from rtp.media_timeout import MediaLost, MediaTimeout
 from rtp.pacer import Pacer
 from rtp.packet import RtpPacket
-from rtp.pcm import FRAME_MS, Pcm, Rows, frame_samples, interleave, mix
-from rtp.receive_stream import ReceiveCounters, ReceiveStream
+from rtp.payload_coding import prepare
+from rtp.pcm import FRAME_MS, Frames, Pcm, Rows, frame_samples, interleave, mix
+from rtp.port_allocator import PortAllocator
+from rtp.quality import Impairment, mean_opinion_score, rating
+from rtp.receive_counters import ReceiveCounters
+from rtp.receive_stream import ReceiveStream
+from rtp.reception import Reception, ReceptionStatistics
 from rtp.resampler import Resampler
 from rtp.routes import AddressKeys, address_key, address_of_key
+from rtp.rtcp_packet import (
+    Goodbye,
+    ReceiverReport,
+    ReportBlock,
+    RtcpPacket,
+    SenderReport,
+    SourceDescription,
+    compound,
+    is_rtcp,
+    parse_compound,
+)
+from rtp.rtcp_session import PeerLeft, Quality, RtcpCounters, RtcpSession, ntp_time
+from rtp.send_rows import PACKET_BYTES, PACKETS_A_FRAME
+from rtp.srtp import SRTP_SUITES, Srtp, SrtpCounters, SrtpError
+from rtp.telephone_event import TelephoneEvent
+from rtp.tone_detector import ToneDetector
+from rtp.voice_detector import VoiceChanges, VoiceDetector
 
 __all__ = [
     "CLOCK_RATE",
     "DIGITS",
     "FRAME_MS",
+    "PACKETS_A_FRAME",
     "PACKET_BYTES",
+    "SRTP_SUITES",
     "AddressKeys",
     "Codec",
     "Digit",
@@ -28,20 +54,51 @@ __all__ = [
     "EventPacket",
     "EventPayload",
     "Frames",
+    "Goodbye",
+    "Impairment",
     "JitterBuffer",
+    "Leg",
+    "MediaLost",
     "MediaPlane",
+    "MediaTimeout",
     "Pacer",
     "Pcm",
+    "PeerLeft",
     "PlaneCounters",
+    "PortAllocator",
+    "Quality",
     "ReceiveCounters",
     "ReceiveStream",
+    "ReceiverReport",
+    "Reception",
+    "ReceptionStatistics",
+    "ReportBlock",
     "Resampler",
     "Rows",
+    "RtcpCounters",
+    "RtcpPacket",
+    "RtcpSession",
     "RtpError",
     "RtpPacket",
+    "SenderReport",
+    "SourceDescription",
+    "Srtp",
+    "SrtpCounters",
+    "SrtpError",
+    "TelephoneEvent",
+    "ToneDetector",
+    "VoiceChanges",
+    "VoiceDetector",
     "address_key",
     "address_of_key",
+    "compound",
     "frame_samples",
     "interleave",
+    "is_rtcp",
+    "mean_opinion_score",
     "mix",
+    "ntp_time",
+    "parse_compound",
+    "prepare",
+    "rating",
 ]

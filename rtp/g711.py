@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
-
 import numpy as np
 from numpy.typing import NDArray
 
+from rtp.codec import Codec
 from rtp.pcm import Pcm
-
-CLOCK_RATE = 8000
-
-
-class Codec(IntEnum):
-    """A codec of the fast path; the value is the row of its tables."""
-
-    PCMU = 0
-    PCMA = 1
 
 
 def _ulaw_to_linear() -> Pcm:

@@ -5,46 +5,95 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from rtp.pcm import Pcm
+
+START_FRAMES = 2
+"""Frames that are held back before the first is given."""
+
+WINDOW_FRAMES = 100
+"""Reads, 2 s, over which it is seen how many frames are needed."""
+
+_QUIET = 100.0  # root mean square of a frame, about -50 dBov, that nobody misses
+_GONE_FRAMES = 10  # reads without a frame, after which the caller begins anew
 
 
 @dataclass(slots=True)
 class JitterBuffer:
-    """Holds `start_frames` back before it gives the first, and never more than `max_frames`.
+    """Holds as many frames back as arrival has been uneven by, and never more than `max_frames`.
 
-    A hiccup must not become delay for the rest of the call: frames that come late, after silence was given in their
-    place, are dropped as far as they exceed `start_frames`. When full, the oldest go until `start_frames` are left.
+    A frame that comes too late is silence in its place, and delays what follows by its length: so the delay grows to
+    what the network needs. Where over `WINDOW_FRAMES` there was always one more than needed, a quiet frame is left
+    out; where none is quiet, two are faded into one. When full, the oldest goes.
     """
 
-    start_frames: int = 2
     max_frames: int = 10
     underruns: int = 0
     dropped_frames: int = 0
     _frames: deque[Pcm] = field(default_factory=deque)
     _playing: bool = False
-    _owed: int = 0  # frames in whose place silence was given since the last underrun
+    _missed: int = 0  # reads in a row that found nothing
+    _reads: int = 0  # in this window
+    _lowest: int = 0  # frames that were left after a read, at the least, in this window
+    _excess: int = 0  # frames that were not needed in the last one
 
     def write(self, frame: Pcm) -> None:
         """Take the next frame, int16[samples]."""
         self._frames.append(frame)
-        if self._owed and len(self._frames) > self.start_frames:
+        if len(self._frames) > self.max_frames:
             self._frames.popleft()
             self.dropped_frames += 1
-            self._owed -= 1
-        if len(self._frames) > self.max_frames:
-            while len(self._frames) > self.start_frames:
-                self._frames.popleft()
-                self.dropped_frames += 1
-        self._playing = self._playing or len(self._frames) >= self.start_frames
+        if not self._playing and len(self._frames) >= START_FRAMES:
+            self._playing = True
+            self._begin_window(excess=0)
 
     def read(self) -> Pcm | None:
         """Return the next frame, or None when there is nothing to give yet."""
-        if self._playing and self._frames:
-            return self._frames.popleft()
-        if self._playing:
-            self._playing = False
-            self.underruns += 1
-            self._owed = 0
-        if self.underruns:
-            self._owed = min(self._owed + 1, self.max_frames)
-        return None
+        if not self._playing:
+            return None
+        if not self._frames:
+            self.underruns += not self._missed
+            self._missed += 1
+            self._playing = self._missed < _GONE_FRAMES
+            self._begin_window(excess=0)
+            return None
+        self._missed = 0
+        frame = self._next()
+        self._reads += 1
+        self._lowest = min(self._lowest, len(self._frames))
+        if self._reads == WINDOW_FRAMES:
+            self._begin_window(excess=max(0, self._lowest - START_FRAMES + 1))
+        return frame
+
+    def clear(self) -> None:
+        """Forget all frames, and begin anew."""
+        self._frames.clear()
+        self._playing = False
+
+    def _begin_window(self, *, excess: int) -> None:
+        self._reads, self._lowest, self._excess = 0, self.max_frames, excess
+
+    def _next(self) -> Pcm:
+        frame = self._frames.popleft()
+        if not self._excess or not self._frames:
+            return frame
+        if _is_quiet(frame):
+            frame = self._frames.popleft()
+        elif self._reads == WINDOW_FRAMES - 1:
+            frame = _merged(frame, self._frames.popleft())
+        else:
+            return frame
+        self._excess -= 1
+        self.dropped_frames += 1
+        return frame
+
+
+def _is_quiet(frame: Pcm) -> bool:
+    return bool(np.mean(frame.astype(np.float64) ** 2) < _QUIET**2)
+
+
+def _merged(first: Pcm, second: Pcm) -> Pcm:
+    """Fade one frame into the next."""
+    weight = np.linspace(0.0, 1.0, len(first))
+    return np.rint((1 - weight) * first + weight * second).astype(np.int16)

@@ -10,35 +10,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from random import Random
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rtp.codec import Codec
+from rtp.concealment import HISTORY_MS
 from rtp.errors import RtpError
-from rtp.g711 import CLOCK_RATE, Codec, decode, encode
+from rtp.leg import Leg
 from rtp.packet import HEADER_BYTES, RtpPacket
-from rtp.pcm import Pcm, Rows, frame_samples
-from rtp.receive_stream import ReceiveCounters, ReceiveStream
+from rtp.payload_coding import Bytes, decode_rows
+from rtp.pcm import FRAME_MS, Frames, Pcm, Rows, groups
+from rtp.receive_counters import ReceiveCounters
+from rtp.receive_stream import PAUSE_AFTER, ReceiveStream
 from rtp.routes import NOBODY, AddressKeys, Routes
-
-FRAME_SAMPLES = frame_samples(CLOCK_RATE)
-PACKET_BYTES = HEADER_BYTES + FRAME_SAMPLES
-
-Bytes = NDArray[np.uint8]
+from rtp.send_rows import SendRows
+from rtp.telephone_event import TelephoneEvent
 
 STILL_HEARD = 2.0
 """Seconds for which a call that moved is heard from where it was, until it is heard from where it is: the other side
 moves once it has our answer."""
 
+_RECENT = HISTORY_MS // FRAME_MS  # payloads that are kept of each call
+_LONGEST_PLAIN = max(codec.frame_bytes for codec in Codec)
+
 _MOST_ROUNDS = 100  # packets of one call in a batch: 2 s
-
-
-class Frames(NamedTuple):
-    """One 20 ms frame of each of some calls."""
-
-    rows: Rows
-    pcm: Pcm  # int16[n, 160]
 
 
 @dataclass(slots=True)
@@ -61,6 +57,7 @@ class MediaPlane:
 
     def __post_init__(self) -> None:
         rows = self.capacity
+        self._sending = SendRows(rows)
         self._routes = Routes()
         self._free = list(range(rows - 1, -1, -1))
         self._streams: dict[int, ReceiveStream] = {}
@@ -74,17 +71,13 @@ class MediaPlane:
         self._fast = np.zeros(rows, np.bool_)
         self._ssrc = np.zeros(rows, np.uint32)
         self._expected = np.zeros(rows, np.uint16)
-        self._last_payload = np.zeros((rows, FRAME_SAMPLES), np.uint8)
+        self._expected_timestamp = np.zeros(rows, np.uint32)
+        self._plain_bytes = np.zeros(rows, np.uint32)  # of a packet that is plain; 0: none is
+        self._frame_ticks = np.zeros(rows, np.uint32)
+        self._recent = np.zeros((rows, _RECENT, _LONGEST_PLAIN), np.uint8)
         self._fast_received = np.zeros(rows, np.int64)
         self._arrived = np.zeros(rows)  # seconds: when the last of them came
-        # Sending.
-        self._destination = np.zeros(rows, np.uint64)
-        self._send_payload_type = np.zeros(rows, np.uint8)
-        self._send_ssrc = np.zeros(rows, np.uint32)
-        self._send_sequence = np.zeros(rows, np.uint16)
-        self._send_timestamp = np.zeros(rows, np.uint32)
-        self._marker = np.zeros(rows, np.uint8)
-        self._sent = np.zeros(rows, np.int64)
+        self._next_look = np.inf  # before that, none of them can have paused
         self._last_of_row = np.zeros(rows, np.int64)  # scratch of `_rounds`
 
     # --- calls come and go
@@ -95,27 +88,35 @@ class MediaPlane:
         return len(self._streams)
 
     def open(
-        self, *, codec: Codec, payload_type: int, send_payload_type: int, destination: int | None, sources: list[int]
+        self,
+        *,
+        codec: Codec,
+        payload_type: int,
+        send_payload_type: int,
+        destination: int | None,
+        sources: Iterable[int],
+        ptime_ms: int = FRAME_MS,
+        telephone_event_payload_type: int | None = None,
     ) -> int | None:
         """Take a row for a call; addresses are keys (`address_key`). Without `destination`, `change` gives one later.
 
-        Return None when all rows are taken, or when `destination` is already the address of another call: a call
-        must never hear, or be heard by, another's bot.
+        `ptime_ms` is of what we send, `telephone_event_payload_type` of what we receive. Return None when all rows are
+        taken, or when `destination` is already the address of another call: a call must never hear, or be heard by,
+        another's bot. Raise ImportError or OSError if this machine lacks what the codec needs.
         """
         if not self._free:
             return None
+        leg = Leg(codec, payload_type, send_payload_type, destination, ptime_ms, telephone_event_payload_type)
         row = self._free[-1]
+        stream = ReceiveStream(leg.codec, leg.payload_type, leg.telephone_event_payload_type, fills_pauses=True)
         if destination is not None and not self._routes.add(destination, row):
             return None
         self._free.pop()
-        self._streams[row] = ReceiveStream(codec, payload_type)
-        self._set(row, codec, payload_type, send_payload_type, destination, sources)
+        self._streams[row] = stream
         self._fast[row] = False
         self._fast_received[row] = 0
-        self._send_ssrc[row] = self.random.getrandbits(32)
-        self._send_sequence[row] = self.random.getrandbits(16)
-        self._send_timestamp[row] = self.random.getrandbits(32)
-        self._sent[row] = 0
+        self._set(row, leg, sources)
+        self._sending.open(row, leg, self.random)
         return row
 
     def change(
@@ -126,45 +127,42 @@ class MediaPlane:
         payload_type: int,
         send_payload_type: int,
         destination: int,
-        sources: list[int],
+        sources: Iterable[int],
+        ptime_ms: int = FRAME_MS,
+        telephone_event_payload_type: int | None = None,
         now: float,
     ) -> bool:
         """Let the call in `row` go on with another codec, or elsewhere; `now` in seconds.
 
-        False, and all is as before, if `destination` is the address of another call. What is received stays in order
+        False, and all is as before, if the destination is the address of another call. What is received stays in order
         across the change, what is sent keeps its SSRC, and its next packet begins a talkspurt (RFC 3551, section 4.1).
         """
         if not self._routes.add(destination, row):
             return False
+        leg = Leg(codec, payload_type, send_payload_type, destination, ptime_ms, telephone_event_payload_type)
         self._routes.remove_row(row, but=(*self._addresses[row], destination))  # moved twice: nothing adds up
         self._moved[row] = now + STILL_HEARD
         self._load(row)
-        self._streams[row].change(codec, payload_type)
-        self._set(row, codec, payload_type, send_payload_type, destination, sources)
+        self._streams[row].change(leg.codec, leg.payload_type, leg.telephone_event_payload_type)
+        self._set(row, leg, sources)
+        self._sending.change(row, leg)
+        self._store(row)
         return True
 
-    def _set(
-        self,
-        row: int,
-        codec: Codec,
-        payload_type: int,
-        send_payload_type: int,
-        destination: int | None,
-        sources: list[int],
-    ) -> None:
-        for source in sources:
+    def _set(self, row: int, leg: Leg, sources: Iterable[int]) -> None:
+        for source in (addresses := tuple(sources)):
             self._routes.add(source, row)
-        self._addresses[row] = (*sources,) if destination is None else (destination, *sources)
-        self._codec[row] = codec
-        self._payload_type[row] = payload_type
-        self._destination[row] = destination or 0
-        self._send_payload_type[row] = send_payload_type
-        self._marker[row] = 0x80
+        self._addresses[row] = addresses if leg.destination is None else (leg.destination, *addresses)
+        self._codec[row] = leg.codec
+        self._payload_type[row] = leg.payload_type
+        self._plain_bytes[row] = 0 if leg.codec.has_memory else HEADER_BYTES + leg.codec.frame_bytes
+        self._frame_ticks[row] = leg.codec.frame_ticks
 
     def close(self, row: int) -> ReceiveCounters:
         """Give the row back; return what happened to the packets of the call."""
         counters = self.receive_counters(row)
         del self._streams[row]
+        self._sending.close(row)
         self._waiting.discard(row)
         self._with_frames.discard(row)
         self._moved.pop(row, None)
@@ -178,9 +176,17 @@ class MediaPlane:
         self._load(row)
         return self._streams[row].counters
 
+    def codec(self, row: int) -> Codec:
+        """Return the codec of the call in `row`."""
+        return self._streams[row].codec
+
+    def take_telephone_events(self, row: int) -> list[TelephoneEvent]:
+        """Return the packets of telephone events (RFC 4733) that came since the last time."""
+        return self._streams[row].take_telephone_events()
+
     def packets_sent(self, row: int) -> int:
         """Return how many packets the call in `row` was sent."""
-        return int(self._sent[row])
+        return self._sending.packets_sent(row)
 
     # --- receiving
 
@@ -208,7 +214,9 @@ class MediaPlane:
                 yield from self._receive_round(data[chosen], lengths[chosen], rows[chosen], now=now)
 
     def handle_timeout(self, *, now: float) -> Iterator[Frames]:
-        """Conceal what has been missing for too long."""
+        """Conceal what has been missing for too long; let pauses go on."""
+        if self._next_look <= now:
+            self._look_for_pauses(now)
         for row in list(self._waiting):
             at = self._streams[row].next_timeout()
             if at is not None and at <= now:
@@ -218,9 +226,18 @@ class MediaPlane:
         yield from self._slow_frames()
 
     def next_timeout(self) -> float | None:
-        """Return when a gap is to be concealed next."""
-        deadlines = (self._streams[row].next_timeout() for row in self._waiting)
-        return min((at for at in deadlines if at is not None), default=None)
+        """Return when a gap is to be concealed, or a pause to be filled, next."""
+        deadlines = [at for row in self._waiting if (at := self._streams[row].next_timeout()) is not None]
+        deadlines += (self._arrived[self._fast] + PAUSE_AFTER).tolist()
+        return min(deadlines, default=None)
+
+    def _look_for_pauses(self, now: float) -> None:
+        """Hand fast rows of which nothing was heard for a while to their streams."""
+        due = self._arrived + PAUSE_AFTER
+        for row in np.flatnonzero(self._fast & (due <= now)).tolist():
+            self._load(row)
+            self._waiting.add(row)
+        self._next_look = float(due[self._fast & (due > now)].min(initial=np.inf))
 
     def _note_arrivals(self, sources: AddressKeys) -> None:
         """Where a call is heard from its new place, it has left the old one; what came from there before counts."""
@@ -254,12 +271,14 @@ class MediaPlane:
     def _receive_round(self, data: Bytes, lengths: NDArray[np.uint32], rows: Rows, *, now: float) -> Iterator[Frames]:
         header = np.ascontiguousarray(data[:, :HEADER_BYTES])
         sequence = header[:, 2:4].copy().view(">u2")[:, 0].astype(np.uint16)
+        timestamp = header[:, 4:8].copy().view(">u4")[:, 0].astype(np.uint32)
         ssrc = header[:, 8:12].copy().view(">u4")[:, 0].astype(np.uint32)
         plain = (
-            (lengths == PACKET_BYTES)
+            (lengths == self._plain_bytes[rows])
             & (header[:, 0] == 0x80)
             & (header[:, 1] & 0x7F == self._payload_type[rows])
             & (sequence == self._expected[rows])
+            & (timestamp == self._expected_timestamp[rows])
             & (ssrc == self._ssrc[rows])
             & self._fast[rows]
         )
@@ -267,18 +286,23 @@ class MediaPlane:
         if not plain.all():
             slow = np.flatnonzero(~plain)
             slow_data, slow_lengths, slow_rows = data[slow], lengths[slow], rows[slow]
-            data, rows, sequence = data[plain], rows[plain], sequence[plain]
-        if len(rows):
-            payload = data[:, HEADER_BYTES:PACKET_BYTES]
-            self._expected[rows] = sequence + np.uint16(1)
-            self._last_payload[rows] = payload
-            self._fast_received[rows] += 1
-            self._arrived[rows] = now
-            yield Frames(rows, decode(payload, self._codec[rows]))
+            data, lengths, rows = data[plain], lengths[plain], rows[plain]
+        for chosen in groups(lengths):
+            yield self._receive_plainly(data[chosen], int(lengths[chosen][0]), rows[chosen], now=now)
         if slow is not None:
             for at, row in enumerate(slow_rows.tolist()):
                 self._receive_slowly(row, slow_data[at, : slow_lengths[at]].tobytes(), now=now)
             yield from self._slow_frames()
+
+    def _receive_plainly(self, data: Bytes, length: int, rows: Rows, *, now: float) -> Frames:
+        """Decode the next packet of each of `rows`, all of the same length."""
+        payload = data[:, HEADER_BYTES:length]
+        self._expected[rows] += np.uint16(1)
+        self._expected_timestamp[rows] += self._frame_ticks[rows]
+        self._recent[rows, self._fast_received[rows] % _RECENT, : length - HEADER_BYTES] = payload
+        self._fast_received[rows] += 1
+        self._arrived[rows] = now
+        return Frames(rows, decode_rows(payload, self._codec[rows]))
 
     def _receive_slowly(self, row: int, datagram: bytes, *, now: float) -> None:
         try:
@@ -293,11 +317,14 @@ class MediaPlane:
     def _load(self, row: int) -> None:
         """Make the row's `ReceiveStream` know what the columns know."""
         stream = self._streams[row]
-        if self._fast[row] and self._fast_received[row]:
+        received = int(self._fast_received[row])
+        if self._fast[row] and received:
+            recent = range(max(0, received - _RECENT), received)
             stream.skip(
-                packets=int(self._fast_received[row]),
-                expected_sequence=int(self._expected[row]),
-                last_payload=self._last_payload[row].tobytes(),
+                [self._recent[row, number % _RECENT, : stream.codec.frame_bytes].tobytes() for number in recent],
+                packets=received,
+                sequence=int(self._expected[row]),
+                timestamp=int(self._expected_timestamp[row]),
                 now=float(self._arrived[row]),
             )
             self._fast_received[row] = 0
@@ -305,13 +332,15 @@ class MediaPlane:
     def _store(self, row: int) -> None:
         """Make the columns know what the row's `ReceiveStream` knows."""
         stream = self._streams[row]
-        self._fast[row] = stream.settled
-        if stream.settled:
+        self._fast[row] = stream.settled and self._plain_bytes[row] > 0
+        if self._fast[row]:
             self._expected[row] = stream.expected_sequence
+            self._expected_timestamp[row] = stream.expected_timestamp
             self._ssrc[row] = stream.ssrc or 0
-        if stream.next_timeout() is None:
+            self._arrived[row] = stream.last_played_at
+            self._next_look = min(self._next_look, stream.last_played_at + PAUSE_AFTER)
             self._waiting.discard(row)
-        else:
+        elif stream.next_timeout() is not None:
             self._waiting.add(row)
         if stream.has_frames:
             self._with_frames.add(row)
@@ -321,29 +350,19 @@ class MediaPlane:
         ready = [(row, self._streams[row].take_frames()) for row in sorted(self._with_frames)]
         self._with_frames.clear()
         while ready:
-            yield Frames(np.array([row for row, _ in ready]), np.stack([frames.pop(0) for _, frames in ready]))
+            by_size: dict[int, list[tuple[int, Pcm]]] = {}
+            for row, frames in ready:
+                by_size.setdefault(frames[0].size, []).append((row, frames.pop(0)))
+            for chosen in by_size.values():
+                yield Frames(np.array([row for row, _ in chosen]), np.stack([pcm for _, pcm in chosen]))
             ready = [(row, frames) for row, frames in ready if frames]
 
     # --- sending
 
-    def send(self, frames: Frames, packets: Bytes, destinations: AddressKeys) -> int:
-        """Write one packet of each frame into `packets` uint8[>= n, 172], its address into `destinations`; return n."""
-        rows, count = frames.rows, len(frames.rows)
-        packets, destinations = packets[:count], destinations[:count]
-        packets[:, 0] = 0x80
-        packets[:, 1] = self._send_payload_type[rows] | self._marker[rows]
-        packets[:, 2:4] = self._send_sequence[rows].astype(">u2").view(np.uint8).reshape(-1, 2)
-        packets[:, 4:8] = self._send_timestamp[rows].astype(">u4").view(np.uint8).reshape(-1, 4)
-        packets[:, 8:12] = self._send_ssrc[rows].astype(">u4").view(np.uint8).reshape(-1, 4)
-        packets[:, HEADER_BYTES:PACKET_BYTES] = encode(frames.pcm, self._codec[rows])
-        destinations[:] = self._destination[rows]
-        self._send_sequence[rows] += np.uint16(1)
-        self._send_timestamp[rows] += np.uint32(FRAME_SAMPLES)
-        self._marker[rows] = 0
-        self._sent[rows] += 1
-        return count
+    def send(self, frames: Frames, packets: Bytes, lengths: NDArray[np.uint64], destinations: AddressKeys) -> int:
+        """Write the packets that these frames complete; see `SendRows.send`."""
+        return self._sending.send(frames, packets, lengths, destinations)
 
     def skip(self, rows: Rows, frames: int) -> None:
         """Let time pass without packets: timestamps follow it, and the next packet begins a talkspurt."""
-        self._send_timestamp[rows] += np.uint32(frames * FRAME_SAMPLES % (1 << 32))
-        self._marker[rows] = 0x80
+        self._sending.skip(rows, frames)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +15,13 @@ Pcm = NDArray[np.int16]
 
 Rows = NDArray[np.int64]
 """The rows of the calls that a batch is about, int64[n], none twice."""
+
+
+class Frames(NamedTuple):
+    """One 20 ms frame of each of some calls, which all have the same sample rate."""
+
+    rows: Rows
+    pcm: Pcm  # int16[n, samples]
 
 
 def frame_samples(rate: int) -> int:
@@ -34,3 +43,12 @@ def interleave(left: Pcm, right: Pcm) -> Pcm:
     stereo = np.empty((left.shape[0], 2 * left.shape[1]), np.int16)
     stereo[:, 0::2], stereo[:, 1::2] = left, right
     return stereo
+
+
+def groups(sizes: NDArray[np.uint32]) -> list[slice | NDArray[np.bool_]]:
+    """Split a batch by size; most often all are alike."""
+    if not len(sizes):
+        return []
+    if (sizes == sizes[0]).all():
+        return [slice(None)]
+    return [sizes == size for size in np.unique(sizes)]

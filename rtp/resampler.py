@@ -62,7 +62,7 @@ class Resampler:
         count, samples = pcm.shape
         history = filter.history
         signal = self._signal[:count]
-        signal[:, :history] = self._history[rows]
+        signal[:, :history] = self._history.take(rows, axis=0)
         signal[:, history:] = pcm
         self._history[rows] = signal[:, samples:]
         if self._doubles:
@@ -104,5 +104,5 @@ def _blocks(array: NDArray[np.float64], blocks: int, width: int, step: int) -> N
 def _saturate(samples: NDArray[np.float64], out: Pcm) -> None:
     """Round into int16; what is beyond its range stays at its ends."""
     np.rint(samples, out=samples)
-    np.clip(samples, -32768, 32767, out=samples)
+    samples.clip(-32768, 32767, out=samples)
     out[:] = samples

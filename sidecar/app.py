@@ -13,7 +13,9 @@ from random import SystemRandom
 
 import structlog
 
+from rtp import FRAME_MS
 from sidecar.core.call_control import CallControl
+from sidecar.core.codecs import ALL_CODECS
 from sidecar.core.events import StreamEvent
 from sidecar.core.link import FromWorker, ToWorker
 from sidecar.io.datagrams import open_datagrams
@@ -181,6 +183,8 @@ def _worker_settings(settings: Settings) -> WorkerSettings:
         connect_timeout=settings.bot.connect_timeout,
         bot_hosts=settings.bot.hosts(),
         portable=settings.rtp.portable,
+        jitter_frames=settings.rtp.jitter_max_ms // FRAME_MS,
+        codecs=settings.rtp.codecs or ALL_CODECS,
     )
 
 
@@ -193,4 +197,5 @@ def _call_control(settings: Settings, agent: UserAgent) -> CallControl:
         default_profile=settings.stream.profile(),
         bot_hosts=settings.bot.hosts(),
         allow=settings.sip.allow,
+        codecs=settings.rtp.codecs,
     )

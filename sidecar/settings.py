@@ -26,7 +26,9 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
+from rtp import Codec
 from sidecar.core.bot_hosts import BotHosts
+from sidecar.core.codecs import codec_named
 from sidecar.core.options import OptionError, Profile, resolve_options
 from sidecar.io.network import AUTO
 from sidecar.io.sip_tls import TlsError, client_context, server_context
@@ -85,6 +87,10 @@ AdvertisedSipAddress = Annotated[str, _auto_or(_ip), AfterValidator(_of_one)]
 AdvertisedMediaAddress = Annotated[str, _auto_or(_ipv4), AfterValidator(_of_one)]
 
 
+def _codec(value: Any) -> Codec:
+    return codec_named(str(value))
+
+
 def _bot_host(value: str) -> str:
     """Refuse a network that is none: taken for a name, it would allow nothing."""
     if "/" in value:
@@ -93,6 +99,7 @@ def _bot_host(value: str) -> str:
 
 
 BotHost = Annotated[str, AfterValidator(_bot_host)]
+CodecName = Annotated[Codec, BeforeValidator(_codec)]
 OptionText = Annotated[str, BeforeValidator(_option_text)]
 
 
@@ -186,6 +193,8 @@ class RtpSettings(_Section):
     port: int = Field(40000, ge=0, le=65534)
     advertised: AdvertisedMediaAddress = AUTO  # the address in SDP
     portable: bool = False  # use no system call that only Linux has
+    codecs: tuple[CodecName, ...] = ()  # the most wanted first; empty: all, and the caller chooses
+    jitter_max_ms: int = Field(200, ge=40, le=1000)  # by which the caller may be delayed in MIX=mixed and stereo
 
 
 class BotSettings(_Section):

@@ -16,6 +16,7 @@ class MediaCapabilities:
     port: int
     codecs: tuple[Codec, ...]
     telephone_event: bool
+    in_our_order: bool = False  # answer an offer with the codec that we want most, not the one that they do
     ptime_ms: int = 20
     rtcp_mux: bool = False
     rtcp_port: int | None = None  # if it is not the next one (RFC 3605)

@@ -67,8 +67,8 @@ def answer_offer(
 ) -> Negotiated:
     """Answer an offer: take its first audio stream that fits, refuse the others with port 0.
 
-    The order of the codecs is the offerer's (RFC 3264, 6.1); raise `NotAcceptable` if nothing fits.
-    An encrypted stream is taken if we can, with a key made with `random`.
+    The order of the codecs is the offerer's (RFC 3264, 6.1), unless ours is to count. Raise `NotAcceptable` if nothing
+    fits. An encrypted stream is taken if we can, with a key made with `random`.
     """
     for taken, media in enumerate(offer.media):
         formats = _common_formats(media, capabilities)
@@ -122,20 +122,25 @@ def _common_formats(media: MediaDescription, capabilities: MediaCapabilities) ->
     """Find the first of the offered codecs that we can do, and what goes with it."""
     if media.kind != "audio" or media.protocol not in (_PROTOCOL, _SECURE) or not media.port:
         return None
-    for payload_type in media.payload_types:
-        offered = media.codec(payload_type)
-        if offered is None or _is_noise(offered):
-            continue
-        for codec in capabilities.codecs:
-            if codec.matches(offered):
-                noise = any(_is_noise(each) for each in capabilities.codecs)
-                return _Formats(
-                    codec,
-                    payload_type,
-                    _find(media, _EVENT, codec.clock_rate) if capabilities.telephone_event else None,
-                    _find(media, _NOISE, codec.clock_rate) if noise else None,
-                )
-    return None
+    common = [
+        (codec, payload_type)
+        for payload_type in media.payload_types
+        if (offered := media.codec(payload_type)) is not None and not _is_noise(offered)
+        for codec in capabilities.codecs
+        if codec.matches(offered)
+    ]
+    if not common:
+        return None
+    codec, payload_type = common[0]
+    if capabilities.in_our_order:
+        codec, payload_type = min(common, key=lambda pair: capabilities.codecs.index(pair[0]))
+    noise = any(_is_noise(each) for each in capabilities.codecs)
+    return _Formats(
+        codec,
+        payload_type,
+        _find(media, _EVENT, codec.clock_rate) if capabilities.telephone_event else None,
+        _find(media, _NOISE, codec.clock_rate) if noise else None,
+    )
 
 
 def _pair_formats(ours: MediaDescription, theirs: MediaDescription) -> tuple[_Formats, _Formats] | None:

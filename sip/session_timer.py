@@ -79,7 +79,8 @@ class SessionTimer:
         if asked is None and not self._interval:
             return []
         if asked is None:
-            interval, refresher = max(self._interval, _min_se(request)), "uac" if able else "uas"
+            # We may choose either side (table 2); FreeSWITCH 1.10 does not refresh where it asked for no timer.
+            interval, refresher = max(self._interval, _min_se(request)), "uas"
         else:
             interval = max(asked.interval, self._call.endpoint.timers.min_se)
             refresher = (asked.refresher or "uac") if able else "uas"

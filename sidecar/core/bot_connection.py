@@ -29,13 +29,16 @@ MAX_TEXT_BYTES = 16 << 20
 _FRAMES_A_READ = 64
 _LEAST_FRAME_BYTES, _LEAST_OTHER_FRAME_BYTES = 16, 256
 
+# What compressed messages may become in one read: a few KiB of them could keep the media loop busy for long.
+_MOST_INFLATED_BYTES = 4 << 20
+
 _MAX_RESPONSE_BYTES = 64 << 10
 _MAX_REASON_BYTES = 123  # of a close frame: RFC 6455, section 5.5
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])[ \r]")
 _FINAL_BINARY = 0x80 | Opcode.BINARY
 
-# No message of ours refers to one before it, so that any may be dropped; little memory, since PCM hardly shrinks.
-_DEFLATE = ClientPerMessageDeflateFactory(client_no_context_takeover=True, compress_settings={"memLevel": 5})
+# No message of ours refers to one before it, so that any may be dropped. PCM hardly shrinks: little effort is enough.
+_DEFLATE = ClientPerMessageDeflateFactory(client_no_context_takeover=True, compress_settings={"level": 1})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class Failed:
 
     code: ErrorCode
     error: str
+    forbidden: bool = False  # the bot's address is none that may be called
 
 
 ConnectionEvent = Opened | TextReceived | Closed | Failed
@@ -75,7 +79,8 @@ class BotConnection:
     def __init__(self, url: str, *, headers: Mapping[str, str], deflate: bool = False) -> None:
         self.uri = parse_bot_uri(url)
         extensions = [_DEFLATE] if deflate else None
-        self._protocol = ClientProtocol(self.uri, extensions=extensions, max_size=MAX_TEXT_BYTES)
+        max_size = _MOST_INFLATED_BYTES if deflate else MAX_TEXT_BYTES
+        self._protocol = ClientProtocol(self.uri, extensions=extensions, max_size=max_size)
         self._headers = headers
         self._events: list[ConnectionEvent] = []
         self._audio: list[bytes] = []
@@ -84,7 +89,7 @@ class BotConnection:
         self._left_is_audio = False
         self._fragmented = False
         self._text: bytearray | None = None  # of a message of which more is to come
-        self._frames_allowed = self._other_frames_allowed = 0
+        self._frames_allowed = self._other_frames_allowed = self._inflated = 0
         self._over = False
         self._library_used = False  # since `data_to_send`: asking it each time costs as much as reading a frame
 
@@ -124,7 +129,7 @@ class BotConnection:
             data = self._receive_response()
         elif self._head:
             data, self._head = self._head + data, b""
-        at, end = 0, len(data)
+        at, end, self._inflated = 0, len(data), 0
         self._frames_allowed = _FRAMES_A_READ + end // _LEAST_FRAME_BYTES
         self._other_frames_allowed = _FRAMES_A_READ + end // _LEAST_OTHER_FRAME_BYTES
         while at < end and not self._over:
@@ -147,9 +152,9 @@ class BotConnection:
         self._end(Failed(ErrorCode.IO, "connection lost"))
         self._protocol.receive_eof()
 
-    def fail(self, code: ErrorCode, error: str) -> None:
-        """The socket is broken, or too much time has passed."""
-        self._end(Failed(code, error))
+    def fail(self, code: ErrorCode, error: str, *, forbidden: bool = False) -> None:
+        """The socket is broken, too much time has passed, or the bot must not be called."""
+        self._end(Failed(code, error, forbidden))
 
     def refuse(self, why: str) -> None:
         """The bot asks too much: say so, and end it (RFC 6455, section 7.4.1: 1008)."""
@@ -273,7 +278,10 @@ class BotConnection:
             self._end(Failed(*_explain(failure)))
 
     def _receive_frame(self, frame: Frame) -> None:
-        if frame.opcode is Opcode.CLOSE:
+        self._inflated += len(frame.data)
+        if self.deflates and self._inflated > _MOST_INFLATED_BYTES:
+            self.refuse("more than it seems")
+        elif frame.opcode is Opcode.CLOSE:
             received = self._protocol.close_rcvd
             code = CloseCode.NO_STATUS_RCVD if received is None else received.code
             self._end(Closed(code, "" if received is None else received.reason))

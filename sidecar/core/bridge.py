@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtp import (
-    CLOCK_RATE,
     FRAME_MS,
     AddressKeys,
     Frames,
@@ -33,7 +32,7 @@ from sidecar.core.message_cutter import MessageCutter, as_bytes, as_samples
 from sidecar.core.options import MixMode, StreamOptions
 from sidecar.core.playout import PlayoutBuffer
 from sidecar.core.playout_rows import PlayoutRows
-from sidecar.core.websocket_frames import SERVER_HEADER_BYTES, count_binary_frames, masked_binary_frames
+from sidecar.core.websocket_frames import binary_payloads, masked_binary_frames
 
 PHASES = 4
 """Rows take turns within the 20 ms, so that packets do not leave in one burst."""
@@ -43,6 +42,9 @@ MOST_CALLS = PHASES * 1024
 
 CATCH_UP_FRAMES = 5
 """Frames of each call that are sent late, after a stall; what is older is left out."""
+
+JITTER_FRAMES = 10
+"""Frames of the caller that are held back at the most, to be paired with what the caller hears."""
 
 Bytes = NDArray[np.uint8]
 
@@ -57,6 +59,7 @@ class Messages(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class _UplinkKey:
     mix: MixMode
+    wire_rate: int
     rate: int
     buffer_ms: int
 
@@ -70,7 +73,7 @@ class _Uplink:
         self.number = number
         self.mix = key.mix
         self.calls = 0
-        self._resamplers = [Resampler(CLOCK_RATE, key.rate, rows=rows) for _ in range(channels)]
+        self._resamplers = [Resampler(key.wire_rate, key.rate, rows=rows) for _ in range(channels)]
         self._cutter = MessageCutter(
             frame_samples=channels * frame_samples(key.rate), frames=key.buffer_ms // FRAME_MS, rows=rows
         )
@@ -87,33 +90,8 @@ class _Uplink:
     def take_rest(self, row: int) -> Pcm:
         return self._cutter.take_rest(row)
 
-
-class _Downlink:
-    """What the rows share whose bots talk at one rate: from what was said to frames at the wire's rate."""
-
-    def __init__(self, rate: int, rows: int) -> None:
-        self.rate = rate
-        self.playouts = PlayoutRows(frame_samples=frame_samples(rate), rows=rows)
-        self._resampler = Resampler(rate, CLOCK_RATE, rows=rows)
-
-    def open(self, row: int, *, preroll_ms: int, playout_seconds: float) -> None:
-        self._resampler.reset(row)
-        self.playouts.open(row, preroll_ms=preroll_ms, capacity_bytes=int(2 * self.rate * playout_seconds))
-
-    def frames(self, data: Bytes, lengths: NDArray[np.int64]) -> Iterator[tuple[slice | NDArray[np.int64], Pcm]]:
-        """Cut WebSocket frames of 20 ms out of rows that are nothing else: the first of each, then the second, ..."""
-        size = self.playouts.frame_bytes
-        counts = count_binary_frames(data, lengths, size)
-        for number in range(int(counts.max(initial=0))):
-            at = number * (SERVER_HEADER_BYTES + size) + SERVER_HEADER_BYTES
-            chosen = counts > number
-            where = slice(None) if chosen.all() else np.flatnonzero(chosen)
-            yield where, as_samples(data[where, at : at + size])
-
-    def play(self, rows: Rows, *, now: float) -> tuple[Pcm, NDArray[np.bool_]]:
-        """Take the next frame of each row, int16[n, 160], silence where there is none; and where there is one."""
-        pcm, plays = self.playouts.read(rows, now=now)
-        return self._resampler.process(rows, pcm), plays
+    def begin_with(self, row: int, rest: Pcm) -> None:
+        self._cutter.begin_with(row, rest)
 
 
 @dataclass(slots=True)
@@ -121,26 +99,31 @@ class _Call:
     """What is not worth a column."""
 
     uplink: _Uplink
-    downlink: _Downlink
+    playouts: PlayoutRows
     caller: JitterBuffer | None  # only where the two voices are paired
 
 
 class Bridge:
     """Joins the rows of a `MediaPlane` to their bots. Sans-IO: arrays in, arrays out, and the time as an argument."""
 
-    def __init__(self, plane: MediaPlane, *, random_bytes: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, plane: MediaPlane, *, random_bytes: Callable[[int], bytes], jitter_frames: int = JITTER_FRAMES
+    ) -> None:
         rows = plane.capacity
         assert rows <= MOST_CALLS
         self._plane = plane
         self._random_bytes = random_bytes
+        self._jitter_frames = jitter_frames
         self._pacer = Pacer(FRAME_MS / 1000 / PHASES, catch_up_max=CATCH_UP_FRAMES * PHASES)
         self._tick = 0
         self._calls: dict[int, _Call] = {}
         self._uplinks: dict[_UplinkKey, _Uplink] = {}
-        self._downlinks: dict[int, _Downlink] = {}
+        self._playouts: dict[int, PlayoutRows] = {}  # by the rate of the bot
+        self._downlinks: dict[tuple[int, int], Resampler] = {}  # by the rates of bot and wire
         self._numbers = itertools.count()
         self._uplink_number = np.zeros(rows, np.int64)
         self._playback_rate = np.zeros(rows, np.int64)
+        self._wire_rate = np.zeros(rows, np.int64)
         self._messages_sent = np.zeros(rows, np.int64)
         self._on_grid: list[Rows] = [np.empty(0, np.int64) for _ in range(PHASES)]
         self._sends = np.zeros(rows, np.bool_)
@@ -152,20 +135,50 @@ class Bridge:
 
     def open(self, row: int, options: StreamOptions, *, playout_seconds: float) -> None:
         """Join `row` of the plane to a bot."""
-        key = _UplinkKey(options.mix, options.rate, options.buffer_size)
-        if key not in self._uplinks:
-            self._uplinks[key] = _Uplink(key, self._rows, number=next(self._numbers))
-        rate = options.playback_rate
-        if rate not in self._downlinks:
-            self._downlinks[rate] = _Downlink(rate, self._rows)
-        uplink, downlink = self._uplinks[key], self._downlinks[rate]
-        uplink.calls += 1
-        uplink.reset(row)
-        downlink.open(row, preroll_ms=options.preroll, playout_seconds=playout_seconds)
-        self._uplink_number[row], self._playback_rate[row] = uplink.number, rate
+        rate, wire_rate = options.playback_rate, self._plane.codec(row).sample_rate
+        uplink = self._join_uplink(row, _UplinkKey(options.mix, wire_rate, options.rate, options.buffer_size))
+        self._join_downlink(row, rate, wire_rate)
+        if rate not in self._playouts:
+            self._playouts[rate] = PlayoutRows(frame_samples=frame_samples(rate), rows=self._rows)
+        playouts = self._playouts[rate]
+        playouts.open(row, preroll_ms=options.preroll, capacity_bytes=int(2 * rate * playout_seconds))
         self._messages_sent[row] = 0
         paired = options.mix in (MixMode.MIXED, MixMode.STEREO)
-        self._calls[row] = _Call(uplink, downlink, JitterBuffer() if paired else None)
+        self._calls[row] = _Call(uplink, playouts, JitterBuffer(self._jitter_frames) if paired else None)
+
+    def change(self, row: int) -> None:
+        """Take note that the codec of `row` may have changed: bot and caller go on hearing each other."""
+        call, wire_rate = self._calls[row], self._plane.codec(row).sample_rate
+        former = call.uplink.key
+        if former.wire_rate == wire_rate:
+            return
+        rest = call.uplink.take_rest(row)
+        self._leave_uplink(call.uplink)
+        call.uplink = self._join_uplink(row, replace(former, wire_rate=wire_rate))
+        call.uplink.begin_with(row, rest)
+        self._join_downlink(row, int(self._playback_rate[row]), wire_rate)
+        if call.caller is not None:
+            call.caller.clear()
+
+    def _join_uplink(self, row: int, key: _UplinkKey) -> _Uplink:
+        if key not in self._uplinks:
+            self._uplinks[key] = _Uplink(key, self._rows, number=next(self._numbers))
+        uplink = self._uplinks[key]
+        uplink.calls += 1
+        uplink.reset(row)
+        self._uplink_number[row] = uplink.number
+        return uplink
+
+    def _leave_uplink(self, uplink: _Uplink) -> None:
+        uplink.calls -= 1
+        if not uplink.calls:  # formats are many, and each has room for every row
+            del self._uplinks[uplink.key]
+
+    def _join_downlink(self, row: int, rate: int, wire_rate: int) -> None:
+        if (rate, wire_rate) not in self._downlinks:
+            self._downlinks[rate, wire_rate] = Resampler(rate, wire_rate, rows=self._rows)
+        self._downlinks[rate, wire_rate].reset(row)
+        self._playback_rate[row], self._wire_rate[row] = rate, wire_rate
 
     def start(self, row: int, *, sends: bool = True) -> None:
         """Begin the grid of `row`: from now on, a frame every 20 ms, and, if it `sends`, a packet to the caller."""
@@ -177,10 +190,8 @@ class Bridge:
     def close(self, row: int) -> Messages | None:
         """Part `row` from its bot; return the last, shorter message, if there is one."""
         call = self._calls.pop(row)
-        call.downlink.playouts.close(row)
-        call.uplink.calls -= 1
-        if not call.uplink.calls:  # formats are many, and each has room for every row
-            del self._uplinks[call.uplink.key]
+        call.playouts.close(row)
+        self._leave_uplink(call.uplink)
         phase = row % PHASES
         self._on_grid[phase] = self._on_grid[phase][self._on_grid[phase] != row]
         self._draining.discard(row)
@@ -190,7 +201,7 @@ class Bridge:
 
     def playout(self, row: int) -> PlayoutBuffer:
         """Return the playout buffer of `row`, until the next tick, or until frames are played."""
-        return self._calls[row].downlink.playouts.buffer(row)
+        return self._calls[row].playouts.buffer(row)
 
     def messages_sent(self, row: int) -> int:
         """Return how many messages of `row` there were."""
@@ -203,7 +214,7 @@ class Bridge:
     def drain(self, row: int) -> None:
         """Ask to be told, by `take_drained`, when all that is queued for `row` has been played."""
         # The grid may be yet to begin: a bot can speak and leave before the call is answered.
-        if row in self._on_grid[row % PHASES] or self._calls[row].downlink.playouts.has_audio(row):
+        if row in self._on_grid[row % PHASES] or self._calls[row].playouts.has_audio(row):
             self._draining.add(row)
         else:
             self._drained.append(row)
@@ -285,7 +296,7 @@ class Bridge:
 
     def play(self, row: int, audio: bytes, *, now: float) -> None:
         """Queue audio of a bot, of any length."""
-        self._calls[row].downlink.playouts.write(row, audio, now=now)
+        self._calls[row].playouts.write(row, audio, now=now)
 
     def play_frames(self, rows: Rows, data: Bytes, lengths: NDArray[np.int64], *, now: float) -> NDArray[np.bool_]:
         """Queue what was read from some bots, uint8[n, m] of which `lengths` bytes each, where that is plainly frames.
@@ -295,13 +306,12 @@ class Bridge:
         """
         rates = np.where(rows < 0, 0, self._playback_rate[rows])
         played = np.zeros(len(rows), np.bool_)
-        for rate, downlink in self._downlinks.items():
+        for rate, playouts in self._playouts.items():
             of_rate = rates == rate
             if not of_rate.any():
                 continue
-            frames = downlink.frames(data, np.where(of_rate, lengths, 0))
-            for chosen, pcm in frames:
-                downlink.playouts.write_frames(rows[chosen], pcm, now=now)
+            for chosen, audio in binary_payloads(data, np.where(of_rate, lengths, 0), playouts.frame_bytes):
+                playouts.write_frames(rows[chosen], as_samples(audio), now=now)
                 played[chosen] = True
         return played
 
@@ -322,38 +332,38 @@ class Bridge:
         """Return when the next tick is due."""
         return self._pacer.next_timeout
 
-    def tick(self, packets: Bytes, destinations: AddressKeys, *, now: float) -> tuple[int, list[Messages]]:
+    def tick(
+        self, packets: Bytes, lengths: NDArray[np.uint64], destinations: AddressKeys, *, now: float
+    ) -> tuple[int, list[Messages]]:
         """Write this turn's RTP packets into the arrays given; return how many, and messages that they complete."""
         rows = self._on_grid[self._tick % PHASES]
         self._tick += 1
-        if not len(rows):
-            return 0, []
-        frames = Frames(rows, self._play(rows, now=now))
-        sends = self._sends[rows]
-        if sends.all():
-            count = self._plane.send(frames, packets, destinations)
-        else:
-            self._plane.skip(rows[~sends], 1)
-            count = self._plane.send(Frames(rows[sends], frames.pcm[sends]), packets, destinations)
-        return count, list(self._from_callee(frames))
+        count, messages = 0, list[Messages]()
+        for frames in self._play(rows, now=now) if len(rows) else ():
+            sends = self._sends[frames.rows]
+            sent = frames
+            if not sends.all():
+                self._plane.skip(frames.rows[~sends], 1)
+                sent = Frames(frames.rows[sends], frames.pcm[sends])
+            count += self._plane.send(sent, packets[count:], lengths[count:], destinations[count:])
+            messages += self._from_callee(frames)
+        return count, messages
 
-    def _play(self, rows: Rows, *, now: float) -> Pcm:
-        """Take the next frame to play of each row, silence where there is none: int16[n, 160]."""
-        rates = self._playback_rate[rows]
-        pcm, plays = np.empty((len(rows), frame_samples(CLOCK_RATE)), np.int16), np.empty(len(rows), np.bool_)
-        for rate, downlink in self._downlinks.items():
-            chosen = rates == rate
-            if chosen.all():
-                pcm, plays = downlink.play(rows, now=now)
-                break
-            if chosen.any():
-                pcm[chosen], plays[chosen] = downlink.play(rows[chosen], now=now)
-        if self._draining:
-            for row in rows[~plays].tolist():
-                self._note_drained(row)
-        return pcm
+    def _play(self, rows: Rows, *, now: float) -> Iterator[Frames]:
+        """Take the next frame to play of each row, silence where there is none."""
+        rates, wire_rates = self._playback_rate[rows], self._wire_rate[rows]
+        for (rate, wire_rate), downlink in self._downlinks.items():
+            of_both = (rates == rate) & (wire_rates == wire_rate)
+            if not of_both.any():
+                continue
+            chosen = rows if of_both.all() else rows[of_both]
+            pcm, plays = self._playouts[rate].read(chosen, now=now)
+            if self._draining:
+                for row in chosen[~plays].tolist():
+                    self._note_drained(row)
+            yield Frames(chosen, downlink.process(chosen, pcm))
 
     def _note_drained(self, row: int) -> None:
-        if row in self._draining and not self._calls[row].downlink.playouts.has_audio(row):
+        if row in self._draining and not self._calls[row].playouts.has_audio(row):
             self._draining.discard(row)
             self._drained.append(row)

@@ -11,6 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from random import Random
 from typing import Any
 
+from rtp import Codec
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.bot_uri import parse_bot_uri
 from sidecar.core.call_facts import facts_of
@@ -54,8 +55,12 @@ class CallControl:
         default_profile: Profile,
         bot_hosts: BotHosts,
         allow: Sequence[IPv4Network | IPv6Network],
+        codecs: Sequence[Codec] = (),
     ) -> None:
-        """`media_address` says where a host sends its media to: the address that it finds in our SDP."""
+        """`media_address` says where a host sends its media to: the address that it finds in our SDP.
+
+        `codecs` are those that calls may have, the most wanted first; none: all, and the caller chooses.
+        """
         self._agent = agent
         self._random = random
         self._media_address = media_address
@@ -63,6 +68,7 @@ class CallControl:
         self._default_profile = default_profile
         self._bot_hosts = bot_hosts
         self._allow = allow
+        self._codecs = codecs
         self._media_port = 0
         self._sessions: dict[str, StreamSession] = {}
         self._by_call: dict[CallRef, StreamSession] = {}
@@ -188,6 +194,7 @@ class CallControl:
             port=self._media_port,
             source=host,
             session_id=self._random.getrandbits(62),
+            codecs=self._codecs,
         )
         if request.body:
             negotiation.settle(negotiation.answer(request.body))

@@ -18,6 +18,7 @@ class Cause(IntEnum):
     """Causes of ITU-T Q.850; FreeSWITCH makes its hang-up causes of them."""
 
     NORMAL_CLEARING = 16
+    CALL_REJECTED = 21
     TEMPORARY_FAILURE = 41
     INCOMPATIBLE_DESTINATION = 88
 

@@ -14,12 +14,14 @@ from sidecar.core.options import StreamOptions
 class MediaLeg(msgspec.Struct, frozen=True):
     """The telephone side of a stream, as SDP has settled it."""
 
-    codec: str  # PCMU or PCMA
+    codec: str  # the name of a `rtp.Codec`
     payload_type: int  # of what we receive
     send_payload_type: int
     host: str  # where to send; what comes from there is heard
     port: int
     sources: list[str]  # hosts that may send from that same port too
+    ptime_ms: int = 20  # of what we send
+    telephone_event_payload_type: int | None = None  # of what we receive
 
 
 class OpenStream(msgspec.Struct, frozen=True, tag=True):
@@ -93,6 +95,7 @@ class BotFailed(msgspec.Struct, frozen=True, tag=True):
     stream: str
     code: int
     error: str
+    forbidden: bool = False  # its address turned out to be none that may be called
 
 
 class BotClosed(msgspec.Struct, frozen=True, tag=True):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 import msgspec
 
+from rtp import Codec
+from sidecar.core.codecs import ALL_CODECS, sdp_codecs
 from sidecar.core.link import MediaLeg
 from sip import (
-    Codec,
     MediaCapabilities,
     Negotiated,
     NotAcceptable,
@@ -19,8 +21,6 @@ from sip import (
     answer_offer,
     make_offer,
 )
-
-CODECS = (Codec("PCMU", 8000), Codec("PCMA", 8000))
 
 _BROADCAST = ip_address("255.255.255.255")
 
@@ -38,11 +38,14 @@ class Terms:
 class MediaNegotiation:
     """Makes and reads the session descriptions of one call; the terms that hold change by `settle` alone.
 
-    See RFC 3264. `address` and `port` are where we take media, `source` is the host that the call came from.
+    See RFC 3264. `address` and `port` are where we take media, `source` is the host that the call came from. `codecs`
+    are those that we take, the most wanted first; none: all, in the order of the other side.
     """
 
-    def __init__(self, *, address: str, port: int, source: str, session_id: int) -> None:
-        self._capabilities = MediaCapabilities(address, port, CODECS, telephone_event=False)
+    def __init__(self, *, address: str, port: int, source: str, session_id: int, codecs: Sequence[Codec] = ()) -> None:
+        self._capabilities = MediaCapabilities(
+            address, port, sdp_codecs(codecs or ALL_CODECS), telephone_event=False, in_our_order=bool(codecs)
+        )
         self._source = source
         self._origin = Origin(session_id, 0, address)
         self._offered: SessionDescription | None = None
@@ -90,12 +93,14 @@ class MediaNegotiation:
         if (media.remote_address, media.remote_port) == (self._capabilities.address, self._capabilities.port):
             raise NotAcceptable("the media address is our own")
         leg = MediaLeg(
-            codec=media.codec.encoding.upper(),
+            codec=Codec.of_rtpmap(media.codec.encoding, media.codec.clock_rate).name,
             payload_type=media.receive_payload_type,
             send_payload_type=media.payload_type,
             host=media.remote_address,
             port=media.remote_port,
             sources=[self._source] if self._source != media.remote_address and ":" not in self._source else [],
+            ptime_ms=media.ptime_ms,
+            telephone_event_payload_type=media.receive_telephone_event_payload_type,
         )
         if not address.is_unspecified:
             return leg

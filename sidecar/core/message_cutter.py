@@ -35,6 +35,12 @@ class MessageCutter:
         rest: Pcm = self._gathered[row, :filled].reshape(-1)
         return rest
 
+    def begin_with(self, row: int, rest: Pcm) -> None:
+        """Begin the row's next message with what another cutter has given as rest."""
+        frames = rest.reshape(-1, self._gathered.shape[2])
+        self._gathered[row, : len(frames)] = frames
+        self._filled[row] = len(frames)
+
 
 def as_bytes(messages: Pcm) -> NDArray[np.uint8]:
     """Return messages int16[n, m] as little-endian uint8[n, 2 * m]."""

@@ -210,8 +210,8 @@ class StreamSession:
                 self.emit("connect", {"status": "connected"})
                 if self._options.answer is AnswerMode.CONNECTED:
                     self._answer(now=now)
-            case BotFailed(_, code, error):
-                self._bot_failed(code, error, now=now)
+            case BotFailed():
+                self._bot_failed(message, now=now)
             case BotClosed(_, code, reason):
                 self._close = code, reason
                 self._bot_gone(code, reason)
@@ -237,14 +237,17 @@ class StreamSession:
             case _:
                 assert_never(message)
 
-    def _bot_failed(self, code: int, error: str, *, now: float) -> None:
-        self.emit("error", error_body(code, error))
+    def _bot_failed(self, failure: BotFailed, *, now: float) -> None:
+        self.emit("error", error_body(failure.code, failure.error))
         if self._bot is BotState.CONNECTED:
-            self._bot_gone(1006, error)
-            self.give_up(f"bot lost: {error}", now=now)
+            self._bot_gone(1006, failure.error)
+            self.give_up(f"bot lost: {failure.error}", now=now)
+            return
+        self._bot = BotState.GONE
+        if failure.forbidden and not self._answered:
+            self._refuse(403, Cause.CALL_REJECTED, failure.error, now=now)
         else:
-            self._bot = BotState.GONE
-            self.give_up(f"bot unreachable: {error}", now=now)
+            self.give_up(f"bot unreachable: {failure.error}", now=now)
 
     def _bot_gone(self, code: int, reason: str) -> None:
         self._bot = BotState.GONE

@@ -58,10 +58,12 @@ async def find_routes(uri: WebSocketURI, hosts: BotHosts) -> list[BotRoute]:
     if proxy is None:
         addresses = [each for each in await _addresses(uri.host, uri.port) if hosts.allows_address(each, uri.host)]
         if not addresses:
-            raise StreamError(ErrorCode.CONNECT_FAILED, f"{uri.host} has no address that is allowed")
+            why = f"{uri.host} has no address that is allowed"
+            raise StreamError(ErrorCode.CONNECT_FAILED, why, forbidden=True)
         return [BotRoute((address, uri.port)) for address in addresses]
     if not hosts.allows_unseen(uri.host):
-        raise StreamError(ErrorCode.CONNECT_FAILED, f"{uri.host} is not allowed by its name, and a proxy looks it up")
+        why = f"{uri.host} is not allowed by its name, and a proxy looks it up"
+        raise StreamError(ErrorCode.CONNECT_FAILED, why, forbidden=True)
     tunnel = prepare_connect_request(proxy, uri, user_agent_header=None)
     return [BotRoute((address, proxy.port), tunnel) for address in await _addresses(proxy.host, proxy.port)]
 

@@ -53,7 +53,7 @@ class BotStream:
         except TimeoutError:
             self.connection.fail(ErrorCode.TIMEOUT, f"no connection within {seconds:g} s")
         except StreamError as error:
-            self.connection.fail(error.code, str(error))
+            self.connection.fail(error.code, str(error), forbidden=error.forbidden)
         except ssl.SSLError as error:
             self.connection.fail(*explain_tls(error))
         except OSError as error:

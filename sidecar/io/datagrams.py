@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rtp import PACKET_BYTES, AddressKeys, address_key, address_of_key
+from rtp import PACKET_BYTES, PACKETS_A_FRAME, AddressKeys, address_key, address_of_key
 
 BATCH = 1024
 """Datagrams a call."""
@@ -47,23 +47,25 @@ class _MMsgHdr(ctypes.Structure):
 class _Batch:
     """Rows of datagrams that the kernel reads and writes in place."""
 
-    def __init__(self, row_bytes: int, datagram_bytes: int) -> None:
-        self.data = np.zeros((BATCH, row_bytes), np.uint8)
-        self._addresses = np.zeros((BATCH, _SOCKADDR_BYTES), np.uint8)
+    def __init__(self, rows: int, row_bytes: int) -> None:
+        self.data = np.zeros((rows, row_bytes), np.uint8)
+        self._addresses = np.zeros((rows, _SOCKADDR_BYTES), np.uint8)
         self.keys: AddressKeys = self._addresses.view(np.uint64)[:, 0]
-        self._iov = (_IoVec * BATCH)()
-        self.messages = (_MMsgHdr * BATCH)()
-        for row in range(BATCH):
+        self._iov = (_IoVec * rows)()
+        self.messages = (_MMsgHdr * rows)()
+        for row in range(rows):
             self._iov[row].base = self.data.ctypes.data + row * row_bytes
-            self._iov[row].length = datagram_bytes
+            self._iov[row].length = row_bytes
             header = self.messages[row].header
             header.name = self._addresses.ctypes.data + row * _SOCKADDR_BYTES
             header.name_length = _SOCKADDR_BYTES
             header.iov = ctypes.addressof(self._iov[row])
             header.iov_length = 1
-        raw = np.frombuffer(memoryview(self.messages).cast("B"), np.uint8).reshape(BATCH, ctypes.sizeof(_MMsgHdr))
+        raw = np.frombuffer(memoryview(self.messages).cast("B"), np.uint8).reshape(rows, ctypes.sizeof(_MMsgHdr))
         at = _MMsgHdr.length.offset
         self.lengths: NDArray[np.uint32] = raw[:, at : at + 4].view(np.uint32)[:, 0]
+        room = np.frombuffer(memoryview(self._iov).cast("B"), np.uint64).reshape(rows, 2)
+        self.lengths_to_send: NDArray[np.uint64] = room[:, 1]
 
 
 class Datagrams(Protocol):
@@ -72,7 +74,8 @@ class Datagrams(Protocol):
     data: NDArray[np.uint8]  # uint8[BATCH, m]: what `receive` brought
     lengths: NDArray[np.uint32]
     sources: AddressKeys
-    packets: NDArray[np.uint8]  # uint8[BATCH, 172]: what `send` takes
+    packets: NDArray[np.uint8]  # uint8[PACKETS_A_FRAME * BATCH, PACKET_BYTES]: what `send` takes
+    packet_lengths: NDArray[np.uint64]
     destinations: AddressKeys
     send_errors: int
 
@@ -116,10 +119,14 @@ class BatchDatagrams:
     def __init__(self, sock: socket.socket, libc: ctypes.CDLL) -> None:
         self._sock = sock
         self._libc = libc
-        self._in = _Batch(_ROW_BYTES, _ROW_BYTES)
-        self._out = _Batch(PACKET_BYTES, PACKET_BYTES)
+        self._in = _Batch(BATCH, _ROW_BYTES)
+        self._out = _Batch(PACKETS_A_FRAME * BATCH, PACKET_BYTES)
         self.data, self.lengths, self.sources = self._in.data, self._in.lengths, self._in.keys
-        self.packets, self.destinations = self._out.data, self._out.keys
+        self.packets, self.packet_lengths, self.destinations = (
+            self._out.data,
+            self._out.lengths_to_send,
+            self._out.keys,
+        )
         self.send_errors = 0
 
     @property
@@ -159,8 +166,9 @@ class PortableDatagrams:
         self.data = np.zeros((BATCH, _ROW_BYTES), np.uint8)
         self.lengths = np.zeros(BATCH, np.uint32)
         self.sources: AddressKeys = np.zeros(BATCH, np.uint64)
-        self.packets = np.zeros((BATCH, PACKET_BYTES), np.uint8)
-        self.destinations: AddressKeys = np.zeros(BATCH, np.uint64)
+        self.packets = np.zeros((PACKETS_A_FRAME * BATCH, PACKET_BYTES), np.uint8)
+        self.packet_lengths = np.zeros(PACKETS_A_FRAME * BATCH, np.uint64)
+        self.destinations: AddressKeys = np.zeros(PACKETS_A_FRAME * BATCH, np.uint64)
         self.send_errors = 0
 
     @property
@@ -181,9 +189,10 @@ class PortableDatagrams:
         return BATCH
 
     def send(self, count: int) -> None:
-        for packet, key in zip(self.packets[:count], self.destinations[:count].tolist(), strict=True):
+        lengths, keys = self.packet_lengths[:count].tolist(), self.destinations[:count].tolist()
+        for packet, length, key in zip(self.packets[:count], lengths, keys, strict=True):
             try:
-                self._sock.sendto(memoryview(packet), address_of_key(key))
+                self._sock.sendto(memoryview(packet[:length]), address_of_key(key))
             except OSError:
                 self.send_errors += 1
 

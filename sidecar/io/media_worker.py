@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
@@ -18,10 +18,10 @@ import numpy as np
 import structlog
 from websockets.frames import CloseCode
 
-from rtp import Codec, MediaPlane, PlaneCounters, address_key, frame_samples
+from rtp import FRAME_MS, Codec, MediaPlane, PlaneCounters, address_key, frame_samples, prepare
 from sidecar.core.bot_connection import BotConnection, Closed, ConnectionEvent, Failed, Opened, TextReceived
 from sidecar.core.bot_hosts import BotHosts
-from sidecar.core.bridge import Bridge, Messages
+from sidecar.core.bridge import JITTER_FRAMES, Bridge, Messages
 from sidecar.core.link import (
     BotClosed,
     BotConnected,
@@ -68,6 +68,8 @@ class WorkerSettings:
     playout_seconds: float = 600.0
     bot_hosts: BotHosts = field(default_factory=BotHosts)
     portable: bool = False  # use no system call that only Linux has
+    jitter_frames: int = JITTER_FRAMES
+    codecs: Sequence[Codec] = ()  # to be loaded before the first call
 
 
 class MediaWorker:
@@ -85,7 +87,7 @@ class MediaWorker:
         self._datagrams = datagrams
         self._to_control = to_control
         self._plane = MediaPlane(settings.capacity, random)
-        self._bridge = Bridge(self._plane, random_bytes=os.urandom)
+        self._bridge = Bridge(self._plane, random_bytes=os.urandom, jitter_frames=settings.jitter_frames)
         self._streams: dict[str, BotStream] = {}
         self._by_row: list[BotStream | None] = [None] * settings.capacity
         self._lanes: dict[int, BotLane] = {}  # by row
@@ -97,6 +99,7 @@ class MediaWorker:
 
     async def run(self) -> None:
         """Take streams until `stop` is called; then close all, the RTP socket too."""
+        prepare(self._settings.codecs)
         self._loop = asyncio.get_running_loop()
         self._readiness = open_readiness(self._loop, self._on_bots_readable, portable=self._settings.portable)
         self._readiness.add(self)
@@ -158,6 +161,8 @@ class MediaWorker:
             send_payload_type=leg.send_payload_type if leg else 0,
             destination=address_key(leg.host, leg.port) if leg else None,
             sources=[address_key(host, leg.port) for host in leg.sources] if leg else [],
+            ptime_ms=leg.ptime_ms if leg else FRAME_MS,
+            telephone_event_payload_type=leg.telephone_event_payload_type if leg else None,
         )
         if row is None:
             why = f"no room, or {leg.host}:{leg.port} is in another call" if leg else "no room"
@@ -181,8 +186,11 @@ class MediaWorker:
             send_payload_type=leg.send_payload_type,
             destination=address_key(leg.host, leg.port),
             sources=[address_key(host, leg.port) for host in leg.sources],
+            ptime_ms=leg.ptime_ms,
+            telephone_event_payload_type=leg.telephone_event_payload_type,
             now=self._loop.time(),
         )
+        self._bridge.change(stream.row)
         self._to_control(
             LegChanged(stream.name) if done else LegRefused(stream.name, f"{leg.host}:{leg.port} is in another call")
         )
@@ -315,15 +323,18 @@ class MediaWorker:
             case Closed(code, reason):
                 self._to_control(BotClosed(stream.name, code, reason))
                 self._bridge.drain(stream.row)
-            case Failed(code, error):
-                self._to_control(BotFailed(stream.name, code, error))
+            case Failed(code, error, forbidden):
+                self._to_control(BotFailed(stream.name, code, error, forbidden))
 
     def _on_tick(self) -> None:
         """Send the RTP that is due, and whatever else time brings."""
         now = self._loop.time()
         try:
+            datagrams = self._datagrams
             for _ in range(self._bridge.ticks_due(now=now)):
-                count, messages = self._bridge.tick(self._datagrams.packets, self._datagrams.destinations, now=now)
+                count, messages = self._bridge.tick(
+                    datagrams.packets, datagrams.packet_lengths, datagrams.destinations, now=now
+                )
                 self._datagrams.send(count)
                 for each in messages:
                     self._send(each)

@@ -8,6 +8,8 @@ from sidecar.core.errors import ErrorCode
 class StreamError(Exception):
     """It is told as an event `error`."""
 
-    def __init__(self, code: ErrorCode, text: str) -> None:
+    def __init__(self, code: ErrorCode, text: str, *, forbidden: bool = False) -> None:
+        """Tell whether the bot is one that must not be called."""
         super().__init__(text)
         self.code = code
+        self.forbidden = forbidden

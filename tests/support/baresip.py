@@ -68,6 +68,8 @@ class Codec:
 PCMU = Codec("pcmu", "g711", 8000)
 PCMA = Codec("pcma", "g711", 8000)
 G722 = Codec("g722", "g722", 16000)
+L16_8K = Codec("L16/8000/1", "l16", 8000)
+L16_16K = Codec("L16/16000/1", "l16", 16000)
 OPUS = Codec("opus/48000/2", "opus", 48000, channels=2)
 
 Event = Mapping[str, Any]

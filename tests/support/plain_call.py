@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rtp import CLOCK_RATE, Codec, JitterBuffer, Pcm, ReceiveStream, Resampler, RtpError, RtpPacket, frame_samples
-from rtp.g711 import encode_one
+from rtp import Codec, JitterBuffer, Pcm, ReceiveStream, Resampler, RtpError, RtpPacket
+from rtp.payload_coding import new_encoder
 from sidecar.core.options import MixMode, StreamOptions
 from sidecar.core.playout import PlayoutBuffer
 
@@ -20,7 +20,7 @@ class PlainCall:
     def __init__(self, options: StreamOptions, codec: Codec, payload_type: int, *, playout_seconds: float) -> None:
         rate = options.playback_rate
         self.options = options
-        self.stream = ReceiveStream(codec, payload_type)
+        self.stream = ReceiveStream(codec, payload_type, fills_pauses=True)
         self.playout = PlayoutBuffer(
             frame_bytes=rate // 50 * 2,
             preroll=options.preroll / 1000,
@@ -29,10 +29,9 @@ class PlainCall:
         )
         self.malformed = 0
         self._jitter_buffer = JitterBuffer()
-        self._left = Resampler(CLOCK_RATE, options.rate, rows=1)
-        self._right = Resampler(CLOCK_RATE, options.rate, rows=1)
-        self._down = Resampler(rate, CLOCK_RATE, rows=1)
+        self._change_rate(codec.sample_rate)
         self._codec = codec
+        self._encoder = new_encoder(codec)
         self._gathered = b""
 
     def receive(self, datagram: bytes, *, now: float) -> list[bytes]:
@@ -51,18 +50,27 @@ class PlainCall:
     def change(self, codec: Codec, payload_type: int) -> None:
         """Go on with another codec, both ways."""
         self.stream.change(codec, payload_type)
+        self._encoder = new_encoder(codec)
+        if codec.sample_rate != self._codec.sample_rate:
+            self._change_rate(codec.sample_rate)
+            self._jitter_buffer.clear()
         self._codec = codec
 
     def play(self, *, now: float) -> tuple[bytes, list[bytes]]:
         """Return the payload of the next RTP packet, and the messages that what it says completes."""
         frame = self.playout.read(now=now) or bytes(self.options.playback_rate // 50 * 2)
         callee = self._down.process(ROW, np.frombuffer(frame, np.int16)[None])[0]
-        return encode_one(callee, self._codec), self._from_callee(callee)
+        return self._encoder.encode(callee), self._from_callee(callee)
 
     def take_rest(self) -> bytes:
         """Return the message that is not complete."""
         rest, self._gathered = self._gathered, b""
         return rest
+
+    def _change_rate(self, wire_rate: int) -> None:
+        self._left = Resampler(wire_rate, self.options.rate, rows=1)
+        self._right = Resampler(wire_rate, self.options.rate, rows=1)
+        self._down = Resampler(self.options.playback_rate, wire_rate, rows=1)
 
     def _from_caller(self) -> list[bytes]:
         messages: list[bytes] = []
@@ -80,7 +88,7 @@ class PlainCall:
             return list(self._cut(self._resampled(self._left, callee)))
         caller = self._jitter_buffer.read()
         if caller is None:
-            caller = np.zeros(frame_samples(CLOCK_RATE), np.int16)
+            caller = np.zeros(self._codec.frame_samples, np.int16)
         if self.options.mix is MixMode.MIXED:
             both = (caller.astype(int) + callee).clip(-32768, 32767).astype(np.int16)
             return list(self._cut(self._resampled(self._left, both)))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rtp import RtpPacket
+from rtp import Codec, RtpPacket
 
 PLAIN = "plain"
 ACTIONS = (
@@ -26,6 +26,10 @@ ACTIONS = (
     "uneven",
     "empty",
     "other type",
+    "pause",
+    "clock jump",
+    "noise",
+    "event",
     "marked",
     "with csrc",
     "with extension",
@@ -67,8 +71,11 @@ def batch_of(datagrams: Sequence[tuple[bytes, int]], *, width: int = 2048) -> Ba
 class RtpSender:
     """The far end of one call."""
 
-    def __init__(self, random: Random, *, payload_type: int, sequence_number: int = 65_500) -> None:
+    def __init__(
+        self, random: Random, *, payload_type: int, codec: Codec = Codec.PCMU, sequence_number: int = 65_500
+    ) -> None:
         self._random = random
+        self._codec = codec
         self._payload_type = payload_type
         self._sequence_number = sequence_number
         self._stray_sequence_number = (sequence_number + 20_000) % (1 << 16)
@@ -101,15 +108,21 @@ class RtpSender:
             case "stray":  # the next of a sequence of its own
                 self._stray_sequence_number = (self._stray_sequence_number + 1) % (1 << 16)
                 return [bytes(RtpPacket(self._payload_type, self._stray_sequence_number, 0, self._ssrc, b"stray"))]
+            case "pause":
+                self._timestamp = (self._timestamp + argument * self._codec.frame_ticks) % (1 << 32)
+                return []
+            case "clock jump":
+                self._timestamp = self._random.getrandbits(32)
+                return []
             case "garbage":
                 return [self._random.randbytes(argument)]
         datagram = self._next(kind)
         self._sent.append(datagram)
         return [datagram]
 
-    def change(self, payload_type: int) -> None:
-        """Go on with another payload type."""
-        self._payload_type = payload_type
+    def change(self, payload_type: int, codec: Codec = Codec.PCMU) -> None:
+        """Go on with another payload type and codec."""
+        self._payload_type, self._codec = payload_type, codec
 
     def release_all(self) -> list[bytes]:
         """Let all arrive that was held back."""
@@ -118,17 +131,23 @@ class RtpSender:
 
     def _next(self, kind: str = PLAIN) -> bytes:
         """Make the next packet, peculiar in the way of `kind`."""
-        samples = {"short": 80, "long": 320, "longest": 480, "uneven": 333, "empty": 0}.get(kind, 160)
+        frame, ticks = self._codec.frame_bytes or 90, self._codec.frame_ticks
+        size = {"short": frame // 2, "long": 2 * frame, "longest": 3 * frame, "uneven": 2 * frame + 13, "empty": 0}.get(
+            kind, frame
+        )
+        ticks = ticks * size // frame
+        if kind in ("noise", "event"):
+            size, ticks = (1, 0) if kind == "noise" else (4, 0)
         packet = RtpPacket(
-            payload_type=101 if kind == "other type" else self._payload_type,
+            payload_type={"other type": 102, "event": 101, "noise": 13}.get(kind, self._payload_type),
             sequence_number=self._sequence_number,
             timestamp=self._timestamp,
             ssrc=self._random.getrandbits(32) if kind == "stranger" else self._ssrc,
-            payload=self._random.randbytes(samples),
+            payload=self._random.randbytes(size),
             marker=kind == "marked",
         )
         self._sequence_number = (self._sequence_number + 1) % (1 << 16)
-        self._timestamp = (self._timestamp + samples) % (1 << 32)
+        self._timestamp = (self._timestamp + ticks) % (1 << 32)
         return _peculiar(bytes(packet), kind)
 
 

@@ -19,9 +19,18 @@ from hypothesis import strategies as st
 from rtp import Codec, Frames, MediaPlane, Pcm, ReceiveStream, RtpError, RtpPacket, address_key
 from tests.support.rtp_sender import ACTIONS, PLAIN, Action, RtpSender, batch_of
 
-CALLS = [(Codec.PCMU, 0), (Codec.PCMA, 8), (Codec.PCMU, 96), (Codec.PCMA, 97)]
+CALLS = [
+    (Codec.PCMU, 0),
+    (Codec.PCMA, 8),
+    (Codec.PCMU, 96),
+    (Codec.L16_8K, 97),
+    (Codec.L16_16K, 98),
+    (Codec.G722, 9),
+    (Codec.OPUS, 99),
+]
+EVENTS = 101
 STRANGER = address_key("192.0.2.66", 6666)
-WAITS = (0.0, 0.001, 0.020, 0.050, 0.060, 0.100)
+WAITS = (0.0, 0.001, 0.005, 0.020, 0.020, 0.050, 0.060, 0.100)
 
 
 class Change(NamedTuple):
@@ -34,16 +43,20 @@ class Change(NamedTuple):
     moves: int = 0
 
 
+def alone(call: int) -> ReceiveStream:
+    return ReceiveStream(*CALLS[call], EVENTS, fills_pauses=True)
+
+
 class TwoReceivers:
     """The same calls twice: as rows of a plane, and each alone."""
 
     def __init__(self, seed: int) -> None:
         random = Random(seed)
         self.now = 100.0
-        self.plane = MediaPlane(capacity=7, random=random)
-        self.senders = [RtpSender(random, payload_type=payload_type) for _, payload_type in CALLS]
+        self.plane = MediaPlane(capacity=9, random=random)
+        self.senders = [RtpSender(random, payload_type=payload_type, codec=codec) for codec, payload_type in CALLS]
         self.sources = [address_key(f"192.0.2.{number}", 4000 + number) for number in range(len(CALLS))]
-        self.alone = [ReceiveStream(codec, payload_type) for codec, payload_type in CALLS]
+        self.alone = [alone(call) for call in range(len(CALLS))]
         self.rows = [self._opened(call) for call in range(len(CALLS))]
         self.malformed = self.unknown = 0
 
@@ -55,6 +68,7 @@ class TwoReceivers:
             send_payload_type=payload_type,
             destination=self.sources[call],
             sources=[],
+            telephone_event_payload_type=EVENTS,
         )
         assert row is not None
         return row
@@ -63,8 +77,8 @@ class TwoReceivers:
         """End a call in the middle of whatever it is doing, and begin another from the same address."""
         assert self.plane.close(self.rows[call]) == self.alone[call].counters
         self.rows[call] = self._opened(call)
-        self.alone[call] = ReceiveStream(*CALLS[call])
-        self.senders[call].change(CALLS[call][1])
+        self.alone[call] = alone(call)
+        self.senders[call].change(CALLS[call][1], CALLS[call][0])
 
     def change(self, change: Change) -> None:
         """Give a call another codec, and perhaps another address; its sender follows, or is slow to."""
@@ -76,11 +90,12 @@ class TwoReceivers:
             send_payload_type=0,
             destination=self.sources[change.call],
             sources=[],
+            telephone_event_payload_type=EVENTS,
             now=self.now,
         )
-        self.alone[change.call].change(change.codec, change.payload_type)
+        self.alone[change.call].change(change.codec, change.payload_type, EVENTS)
         if change.follows:
-            self.senders[change.call].change(change.payload_type)
+            self.senders[change.call].change(change.payload_type, change.codec)
 
     def deliver(self, actions: Iterable[Action]) -> None:
         """Let all that the actions make arrive in one batch."""
@@ -113,13 +128,14 @@ class TwoReceivers:
         """Both have given the same samples, and wait for the same time."""
         given_out: dict[int, list[Pcm]] = defaultdict(list)
         for rows, pcm in frames:
-            assert pcm.shape == (len(rows), 160)
             assert len(set(rows.tolist())) == len(rows), "a row comes twice in one batch"
             for row, samples in zip(rows.tolist(), pcm, strict=True):
                 given_out[row].append(samples)
         for row, stream in zip(self.rows, self.alone, strict=True):
             ours, theirs = given_out.pop(row, []), stream.take_frames()
             assert np.array_equal(np.array(ours), np.array(theirs)), f"row {row}"
+            assert {len(frame) for frame in ours} <= {self.plane.codec(row).frame_samples}
+            assert self.plane.take_telephone_events(row) == stream.take_telephone_events()
         assert not given_out
         deadlines = [at for stream in self.alone if (at := stream.next_timeout()) is not None]
         assert self.plane.next_timeout() == min(deadlines, default=None)

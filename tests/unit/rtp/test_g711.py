@@ -9,7 +9,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from rtp.g711 import Codec, decode, decode_one, encode, encode_one
+from rtp import Codec
+from rtp.g711 import decode, decode_one, encode, encode_one
 
 ALL_CODES = bytes(range(256))
 ALL_SAMPLES = np.arange(-32768, 32768).astype(np.int16)
@@ -24,7 +25,7 @@ def import_audioop() -> ModuleType:
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="audioop is gone")
-@pytest.mark.parametrize("codec", Codec)
+@pytest.mark.parametrize("codec", [Codec.PCMU, Codec.PCMA])
 def test_every_code_decodes_as_in_the_standard_library(codec: Codec) -> None:
     audioop = import_audioop()
     decoder = {Codec.PCMU: audioop.ulaw2lin, Codec.PCMA: audioop.alaw2lin}[codec]
@@ -32,7 +33,7 @@ def test_every_code_decodes_as_in_the_standard_library(codec: Codec) -> None:
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="audioop is gone")
-@pytest.mark.parametrize("codec", Codec)
+@pytest.mark.parametrize("codec", [Codec.PCMU, Codec.PCMA])
 def test_every_sample_encodes_as_in_the_standard_library(codec: Codec) -> None:
     audioop = import_audioop()
     encoder = {Codec.PCMU: audioop.lin2ulaw, Codec.PCMA: audioop.lin2alaw}[codec]
@@ -51,14 +52,14 @@ def test_codes_have_the_values_of_itu_t_g711() -> None:
     )
 
 
-@pytest.mark.parametrize("codec", Codec)
+@pytest.mark.parametrize("codec", [Codec.PCMU, Codec.PCMA])
 def test_encoding_what_was_decoded_gives_the_same_code(codec: Codec) -> None:
     again = encode_one(decode_one(ALL_CODES, codec), codec)
     expected = ALL_CODES if codec is Codec.PCMA else ALL_CODES.replace(b"\x7f", b"\xff")  # there is one zero only
     assert again == expected
 
 
-@pytest.mark.parametrize("codec", Codec)
+@pytest.mark.parametrize("codec", [Codec.PCMU, Codec.PCMA])
 def test_the_error_of_a_sample_is_at_most_half_a_step(codec: Codec) -> None:
     error = np.abs(decode_one(encode_one(ALL_SAMPLES, codec), codec).astype(int) - ALL_SAMPLES)
     clipped = {Codec.PCMU: 644, Codec.PCMA: 512}[codec]
@@ -73,7 +74,7 @@ def test_a_batch_decodes_each_row_by_its_own_codec() -> None:
     pcm = decode(payload, codecs)
     assert pcm.dtype == np.int16
     for row, codec in enumerate(codecs):
-        assert (pcm[row] == decode_one(payload[row].tobytes(), Codec(codec))).all()
+        assert (pcm[row] == decode_one(payload[row].tobytes(), list(Codec)[codec])).all()
 
 
 @pytest.mark.parametrize("codecs", [[0, 1, 1, 0, 1], [0] * 5, [1] * 5])
@@ -81,7 +82,7 @@ def test_a_batch_encodes_each_row_by_its_own_codec(codecs: list[int]) -> None:
     pcm = np.random.default_rng(2).integers(-32768, 32768, (5, 160)).astype(np.int16)
     payload = encode(pcm, np.array(codecs, np.uint8))
     for row, codec in enumerate(codecs):
-        assert payload[row].tobytes() == encode_one(pcm[row], Codec(codec))
+        assert payload[row].tobytes() == encode_one(pcm[row], list(Codec)[codec])
 
 
 def test_a_slice_of_a_larger_array_encodes_as_a_copy_of_it() -> None:

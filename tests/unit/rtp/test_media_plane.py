@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from rtp import PACKET_BYTES, Codec, Frames, MediaPlane, Pcm, ReceiveCounters, RtpPacket, address_key
 from rtp.g711 import decode_one, encode_one
 from rtp.media_plane import STILL_HEARD
+from rtp.packetizer import packet_ms
+from rtp.receive_stream import PAUSE_AFTER
 from tests.support.rtp_sender import PLAIN, RtpSender, batch_of
 
 HERE, THERE, ELSEWHERE = (address_key("192.0.2.1", port) for port in (4000, 4002, 4004))
@@ -57,9 +59,11 @@ def sent(plane: MediaPlane, rows: Iterable[int], pcm: Pcm | None = None) -> list
     chosen = np.array(list(rows), np.int64)
     pcm = np.zeros((len(chosen), 160), np.int16) if pcm is None else pcm
     packets, destinations = np.full((9, PACKET_BYTES), 0xA5, np.uint8), np.zeros(9, np.uint64)
-    count = plane.send(Frames(chosen, pcm), packets, destinations)
+    lengths = np.zeros(9, np.uint64)
+    count = plane.send(Frames(chosen, pcm), packets, lengths, destinations)
     assert (packets[count:] == 0xA5).all()
-    return [(RtpPacket.parse(packets[at].tobytes()), int(destinations[at])) for at in range(count)]
+    assert all((packet[length:] == 0xA5).all() for packet, length in zip(packets, lengths.tolist(), strict=True))
+    return [(RtpPacket.parse(packets[at, : lengths[at]].tobytes()), int(destinations[at])) for at in range(count)]
 
 
 def test_a_packet_is_heard_in_the_row_of_its_sender() -> None:
@@ -150,7 +154,7 @@ def test_a_gap_is_concealed_when_its_time_is_over() -> None:
     assert plane.next_timeout() == 1.0 + 0.060
     assert list(plane.handle_timeout(now=1.059)) == []
     assert len(heard(plane.handle_timeout(now=1.060), row)) == 320
-    assert plane.next_timeout() is None
+    assert plane.next_timeout() == 1.0 + PAUSE_AFTER
     assert plane.close(row) == ReceiveCounters(received=2, lost=1, concealed=1)
 
 
@@ -416,3 +420,90 @@ def test_what_one_call_sends_beyond_all_measure_keeps_nobody_waiting() -> None:
     flood = [(sender.act(PLAIN)[0], HERE) for _ in range(130)]
     assert len(heard(receive(plane, *flood), row)) == 100 * 160
     assert plane.counters.flooded == 30
+
+
+# --- other codecs and packet times
+
+
+def opened_with(plane: MediaPlane, codec: Codec, *, ptime_ms: int = 20) -> int:
+    row = plane.open(
+        codec=codec, payload_type=96, send_payload_type=96, destination=HERE, sources=[], ptime_ms=ptime_ms
+    )
+    assert row is not None
+    return row
+
+
+@pytest.mark.parametrize("codec", Codec)
+@pytest.mark.parametrize("ptime_ms", [10, 20, 30, 40, 60])
+def test_packets_of_any_length_follow_each_other_in_time(codec: Codec, ptime_ms: int) -> None:
+    plane = new_plane()
+    row, ptime_ms = opened_with(plane, codec, ptime_ms=ptime_ms), packet_ms(codec, ptime_ms)
+    assert plane.codec(row) is codec
+    packets = []
+    for _ in range(12):
+        packets += [packet for packet, _ in sent(plane, [row], np.zeros((1, codec.frame_samples), np.int16))]
+    ticks = codec.frame_ticks * ptime_ms // 20
+    assert len(packets) == plane.packets_sent(row) == 240 // ptime_ms
+    for number, packet in enumerate(packets):
+        assert packet.timestamp == (packets[0].timestamp + ticks * number) % (1 << 32)
+        assert packet.sequence_number == (packets[0].sequence_number + number) % (1 << 16)
+        assert packet.marker == (number == 0)
+
+
+def test_a_skip_forgets_what_is_not_sent_and_time_goes_on() -> None:
+    plane = new_plane()
+    row, frame = opened_with(plane, Codec.PCMU, ptime_ms=60), np.zeros((1, 160), np.int16)
+    first = [packet for _ in range(4) for packet, _ in sent(plane, [row], frame)]
+    plane.skip(np.array([row]), 5)
+    second = [packet for _ in range(3) for packet, _ in sent(plane, [row], frame)]
+    assert [len(first), len(second)] == [1, 1]
+    assert second[0].timestamp == (first[0].timestamp + 160 * (4 + 5)) % (1 << 32)
+    assert second[0].marker
+
+
+def test_rows_of_one_rate_may_have_any_codec_and_packet_time() -> None:
+    plane = new_plane()
+    legs = [(Codec.L16_8K, 20), (Codec.PCMU, 10), (Codec.PCMA, 20), (Codec.PCMU, 20)]
+    rows = [
+        plane.open(
+            codec=codec,
+            payload_type=0,
+            send_payload_type=codec,
+            destination=HERE + (number << 40),
+            sources=[],
+            ptime_ms=ptime_ms,
+        )
+        for number, (codec, ptime_ms) in enumerate(legs)
+    ]
+    pcm = np.random.default_rng(1).integers(-32768, 32768, (4, 160)).astype(np.int16)
+    packets = sent(plane, [row for row in rows if row is not None], pcm)
+    sizes = sorted((packet.payload_type, len(packet.payload)) for packet, _ in packets)
+    assert sizes == [(0, 80), (0, 80), (0, 160), (1, 160), (2, 320)]
+
+
+def test_calls_of_different_rates_are_heard_in_one_batch() -> None:
+    plane = new_plane()
+    narrow = opened(plane, THERE)
+    wide = opened_with(plane, Codec.L16_16K)
+    ours = RtpSender(Random(1), payload_type=96, codec=Codec.L16_16K)
+    theirs = RtpSender(Random(2), payload_type=0)
+    for _ in range(4):
+        frames = receive(plane, (ours.act(PLAIN)[0], HERE), (theirs.act(PLAIN)[0], THERE))
+        assert (len(heard(frames, wide)), len(heard(frames, narrow))) == (320, 160)
+    assert plane._fast[[wide, narrow]].all()
+
+
+def test_what_is_quiet_is_filled_for_each_call_alone() -> None:
+    plane = new_plane()
+    quiet, talking = opened(plane, HERE), opened(plane, THERE)
+    ours, theirs = RtpSender(Random(1), payload_type=0), RtpSender(Random(2), payload_type=0)
+    given_out = {quiet: 0, talking: 0}
+    for number in range(50):
+        now = 0.020 * number
+        arriving = [(theirs.act(PLAIN)[0], THERE)] + ([(ours.act(PLAIN)[0], HERE)] if number < 5 else [])
+        for frames in (receive(plane, *arriving, now=now), list(plane.handle_timeout(now=now))):
+            for row in given_out:
+                given_out[row] += len(heard(frames, row)) // 160
+    assert given_out[talking] == 50
+    assert 38 <= given_out[quiet] <= 46
+    assert plane.receive_counters(quiet).filled_ms == 20 * (given_out[quiet] - 5)

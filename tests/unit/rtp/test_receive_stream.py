@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtp import Codec, Pcm, ReceiveCounters, ReceiveStream, RtpPacket
-from rtp.concealment import conceal
+from rtp.concealment import Concealment
 from rtp.g711 import decode_one
-from rtp.receive_stream import CONCEALMENT_LEAD, FARTHEST_AHEAD, FARTHEST_BEHIND, MOST_FRAMES, REORDER_WAIT
+from rtp.opus import OpusEncoder
+from rtp.receive_stream import (
+    CONCEALMENT_LEAD,
+    FARTHEST_AHEAD,
+    FARTHEST_BEHIND,
+    MOST_FRAMES,
+    PAUSE_AFTER,
+    PAUSE_LEAD,
+    REORDER_WAIT,
+)
 
 PTIME = 0.020
 
@@ -41,6 +52,15 @@ def sound(numbers: Iterable[int], *, samples: int = 160) -> Pcm:
     """Return what the packets `numbers` hold."""
     payload = b"".join(packet(number, samples=samples).payload for number in numbers)
     return decode_one(payload, Codec.PCMU)
+
+
+def concealed(before: Pcm, samples: int, after: Pcm | None = None) -> Pcm:
+    """Return what is heard in a gap of so many samples, and `after` it."""
+    concealment = Concealment(before[-480:], 8000)
+    heard = concealment.take(samples)
+    if after is None:
+        return heard
+    return np.concatenate([heard, concealment.join(after) if concealment.is_audible else after])
 
 
 def taken(stream: ReceiveStream) -> Pcm:
@@ -86,8 +106,7 @@ def test_a_lost_packet_is_concealed_after_60_ms() -> None:
     stream.handle_timeout(now=deadline - 0.001)
     assert not stream.has_frames
     stream.handle_timeout(now=deadline)
-    stand_in = conceal(sound([1]), already=0)
-    assert same(taken(stream), np.concatenate([stand_in, sound([3])]))
+    assert same(taken(stream), concealed(sound([0, 1]), 160, sound([3])))
     assert stream.next_timeout() is None
     assert stream.settled
     assert stream.counters == ReceiveCounters(received=3, lost=1, concealed=1)
@@ -99,8 +118,7 @@ def test_a_long_gap_fades_to_silence() -> None:
     stream.handle_timeout(now=1.0)
     heard = taken(stream)
     assert len(heard) == 6 * 160
-    assert same(heard[:160], conceal(sound([0]), already=0))
-    assert same(heard[320:480], conceal(sound([0]), already=320))
+    assert same(heard, concealed(sound([0]), 800, sound([6])))
     assert not heard[480:800].any()
     assert stream.counters.lost == stream.counters.concealed == 5
 
@@ -110,7 +128,8 @@ def test_a_fade_begins_anew_after_a_packet_was_played() -> None:
     fed(stream, [0, 2, 4])
     stream.handle_timeout(now=1.0)
     heard = taken(stream)
-    assert same(heard[320:480], conceal(sound([2]), already=0))
+    first = concealed(sound([0]), 160, sound([2]))
+    assert same(heard, np.concatenate([first, concealed(np.concatenate([sound([0]), first]), 160, sound([4]))]))
 
 
 def test_two_gaps_wait_each_for_its_own_time() -> None:
@@ -121,7 +140,7 @@ def test_two_gaps_wait_each_for_its_own_time() -> None:
     taken(stream)
     assert stream.next_timeout() == 0.010 + REORDER_WAIT
     stream.handle_timeout(now=0.075)
-    assert same(taken(stream), np.concatenate([conceal(sound([0]), already=0), sound([2])]))
+    assert same(taken(stream), concealed(sound([0]), 160, sound([2])))
     assert stream.next_timeout() == 0.050 + REORDER_WAIT
     stream.receive(packet(3), now=0.080)
     assert same(taken(stream), sound([3, 4]))
@@ -173,14 +192,29 @@ def test_sequence_numbers_wrap_around_with_a_gap_across_the_end() -> None:
     assert stream.counters == ReceiveCounters(received=5, lost=1, concealed=1)
 
 
-def test_a_new_ssrc_is_played_at_once_after_what_waited_of_the_old_one() -> None:
+def test_a_new_ssrc_is_believed_at_the_second_packet_and_heard_from_the_first() -> None:
     stream = new_stream()
     fed(stream, [0, 2, 4])
     stream.receive(packet(5, first=40_000, ssrc=8), now=0.1)
-    assert same(taken(stream), sound([2, 4, 5]))
-    assert stream.counters == ReceiveCounters(received=4, restarts=1)
+    assert not stream.has_frames
     stream.receive(packet(6, first=40_000, ssrc=8), now=0.12)
-    assert same(taken(stream), sound([6]))
+    assert same(taken(stream), sound([2, 4, 5, 6]))
+    assert stream.counters == ReceiveCounters(received=5, restarts=1)
+    stream.receive(packet(7, first=40_000, ssrc=8), now=0.14)
+    assert same(taken(stream), sound([7]))
+    assert stream.settled
+
+
+def test_two_sources_at_once_do_not_take_turns() -> None:
+    stream = new_stream()
+    fed(stream, [0])
+    for number in range(1, 9):
+        stream.receive(packet(number), now=0.1)
+        stream.receive(packet(number, first=40_000, ssrc=8), now=0.1)
+    assert same(taken(stream), sound(range(1, 9)))
+    assert stream.counters.restarts == 0
+    stream.receive(packet(9, first=40_000, ssrc=8), now=0.12)
+    assert same(taken(stream), sound([8, 9]))
 
 
 @pytest.mark.parametrize("jump", [FARTHEST_AHEAD + 1, 30_000, -30_000, -FARTHEST_BEHIND - 2])
@@ -189,8 +223,8 @@ def test_a_jump_of_the_sequence_number_is_believed_at_the_second_packet(jump: in
     fed(stream, [0, 1])
     for number in (2, 3, 4):
         stream.receive(packet(number, first=1000 + jump), now=0.1)
-    assert same(taken(stream), sound([3, 4]))
-    assert stream.counters == ReceiveCounters(received=5, ignored=1, restarts=1)
+    assert same(taken(stream), sound([2, 3, 4]))
+    assert stream.counters == ReceiveCounters(received=5, restarts=1)
     assert stream.settled
 
 
@@ -257,23 +291,18 @@ def test_a_gap_is_as_long_as_the_packets_around_it(samples: int) -> None:
     assert stream.counters.lost == 2
 
 
-def test_a_packet_of_another_payload_type_is_counted_and_leaves_no_gap() -> None:
+@pytest.mark.parametrize("odd", [{"payload_type": 102}, {"payload": b""}, {"payload": bytes(481)}])
+def test_a_packet_that_cannot_be_heard_is_counted_and_its_time_is_filled(odd: dict[str, Any]) -> None:
     stream = new_stream()
-    stream.receive(packet(0, payload_type=101), now=0.0)
+    stream.receive(packet(0, **odd), now=0.0)
     assert not stream.has_frames
-    fed(stream, [1, 2])
-    stream.receive(packet(3, payload_type=13), now=0.1)
+    heard = fed(stream, [1, 2])
+    stream.receive(packet(3, **odd), now=0.1)
     assert stream.settled
-    assert same(fed(stream, [4]), sound([4]))
-    assert stream.counters == ReceiveCounters(received=5, ignored=2)
-
-
-def test_a_packet_without_payload_is_counted_and_leaves_no_gap() -> None:
-    stream = new_stream()
-    fed(stream, [0])
-    stream.receive(packet(1, payload=b""), now=0.1)
-    assert same(fed(stream, [2]), sound([2]))
-    assert stream.counters == ReceiveCounters(received=3, ignored=1)
+    stream.receive(packet(4), now=0.1)
+    assert len(taken(stream)) == 2 * 160
+    assert same(heard, sound([1, 2]))
+    assert stream.counters == ReceiveCounters(received=5, ignored=2, filled_ms=20)
 
 
 def test_a_loss_before_the_first_sound_takes_no_time() -> None:
@@ -286,7 +315,7 @@ def test_a_loss_before_the_first_sound_takes_no_time() -> None:
     assert stream.counters.lost == 2
 
 
-@pytest.mark.parametrize("codec", Codec)
+@pytest.mark.parametrize("codec", [Codec.PCMU, Codec.PCMA])
 def test_each_codec_is_decoded_as_such(codec: Codec) -> None:
     stream = ReceiveStream(codec, payload_type=96)
     stream.receive(packet(0, payload_type=96), now=0.0)
@@ -298,10 +327,11 @@ def test_packets_decoded_elsewhere_are_taken_note_of() -> None:
     fed(stream, [0, 2])
     stream.handle_timeout(now=1.0)
     taken(stream)
-    stream.skip(packets=3, expected_sequence=1006, last_payload=packet(5).payload, now=0.5)
+    payloads = [packet(number).payload for number in (3, 4, 5)]
+    stream.skip(payloads, packets=3, sequence=1006, timestamp=160 * 6, now=0.5)
     stream.receive(packet(7), now=1.0)
     stream.handle_timeout(now=2.0)
-    assert same(taken(stream), np.concatenate([conceal(sound([5]), already=0), sound([7])]))
+    assert same(taken(stream), concealed(sound([3, 4, 5]), 160, sound([7])))
     assert stream.counters == ReceiveCounters(received=6, lost=2, concealed=2)
 
 
@@ -339,8 +369,9 @@ def test_as_much_comes_out_as_went_in(
 def test_a_restart_pads_what_is_left_of_a_source_with_other_packet_sizes() -> None:
     stream = ReceiveStream(Codec.PCMU, 0)
     stream.receive(RtpPacket(0, 1, 0, ssrc=1, payload=bytes([0x80]) * 240), now=0.0)  # 30 ms
-    stream.receive(RtpPacket(0, 7, 0, ssrc=2, payload=bytes([0x80]) * 160), now=0.03)
-    first, second, third = stream.take_frames()
+    for number in (7, 8):
+        stream.receive(RtpPacket(0, number, 160 * number, ssrc=2, payload=bytes([0x80]) * 160), now=0.03)
+    first, second, third, _ = stream.take_frames()
     assert first.all()
     assert second[:80].all()
     assert not second[80:].any()
@@ -366,13 +397,6 @@ def test_jumps_all_at_once_are_not_filled_again_and_again() -> None:
         stream.handle_timeout(now=1.0)
         stream.take_frames()
     assert stream.counters.concealed <= 1 + CONCEALMENT_LEAD / PTIME
-
-
-def test_a_packet_longer_than_sixty_milliseconds_is_ignored() -> None:
-    stream = new_stream()
-    stream.receive(packet(0, payload=bytes(481)), now=0.0)
-    assert not stream.has_frames
-    assert stream.counters.ignored == 1
 
 
 def test_a_flood_is_heard_up_to_a_bound() -> None:
@@ -403,4 +427,203 @@ def test_what_is_missing_after_a_change_is_concealed_by_what_was_heard_before() 
     stream.change(Codec.PCMA, 8)
     stream.receive(packet(2, payload_type=8), now=PTIME)
     stream.handle_timeout(now=1.0)
-    assert taken(stream)[:160].tolist() == conceal(heard, already=0).tolist()
+    assert taken(stream)[:160].tolist() == concealed(heard, 160).tolist()
+
+
+# --- time that passes by timestamps
+
+
+def late_packet(number: int, *, pause: int, **more: Any) -> RtpPacket:
+    """Return packet `number`, whose timestamp is `pause` samples later than that of all that was sent."""
+    return replace(packet(number, **more), timestamp=(160 * number + pause) % (1 << 32))
+
+
+def level(pcm: Pcm) -> float:
+    return float(np.sqrt(np.mean(pcm.astype(float) ** 2)))
+
+
+def test_a_pause_that_was_not_sent_takes_its_time() -> None:
+    stream = new_stream()
+    fed(stream, [0])
+    stream.receive(late_packet(1, pause=8000), now=1.02)
+    assert stream.settled
+    heard = taken(stream)
+    assert len(heard) == 8000 + 160
+    assert same(heard[-160:], sound([1]))
+    assert 0 < level(heard[480:8000]) < 110
+    assert stream.counters == ReceiveCounters(received=2, filled_ms=1000)
+
+
+def test_a_clock_that_is_set_is_no_pause() -> None:
+    """No more time can have passed than has; backwards it cannot go at all."""
+    for jump in (80_000, 1 << 31, -8000, -(1 << 30)):
+        stream = new_stream()
+        fed(stream, [0])
+        stream.receive(late_packet(1, pause=jump), now=0.02)
+        stream.receive(late_packet(2, pause=jump), now=0.04)
+        assert len(taken(stream)) <= 2 * 160 + 8000 * (PAUSE_LEAD + 0.02), jump
+        assert stream.settled
+
+
+def test_timestamps_wrap_around_in_a_pause() -> None:
+    stream = new_stream()
+    stream.receive(replace(packet(0), timestamp=(1 << 32) - 200), now=0.0)
+    stream.receive(replace(packet(1), timestamp=760), now=0.12)
+    assert len(taken(stream)) == 800 + 320
+
+
+def test_a_pause_in_which_a_packet_was_lost_is_concealed_then_filled() -> None:
+    stream = new_stream()
+    fed(stream, [0])
+    stream.receive(late_packet(2, pause=4000), now=0.54)
+    stream.handle_timeout(now=0.7)
+    assert len(taken(stream)) == 160 + 4000 + 160
+    assert stream.counters == ReceiveCounters(received=2, lost=1, concealed=1, filled_ms=500)
+
+
+@pytest.mark.parametrize("decibels", [30, 45, 60])
+def test_comfort_noise_has_the_level_that_the_sender_asks_for(decibels: int) -> None:
+    stream = new_stream()
+    fed(stream, [0])
+    stream.receive(packet(1, payload_type=13, payload=bytes([decibels, 3, 4])), now=0.02)
+    assert not stream.settled
+    stream.receive(late_packet(2, pause=8000 - 160), now=1.02)
+    heard = taken(stream)
+    assert len(heard) == 8000 + 160
+    assert level(heard[:8000]) == pytest.approx(32768 * 10 ** (-decibels / 20), rel=0.05)
+    assert same(heard[8000:], sound([2]))
+    assert stream.counters == ReceiveCounters(received=3, comfort_noise=1, filled_ms=1000)
+
+
+def test_comfort_noise_without_a_level_is_silence() -> None:
+    stream = new_stream()
+    stream.receive(packet(0, payload_type=13, payload=b""), now=0.0)
+    stream.receive(late_packet(1, pause=160), now=0.04)
+    assert not taken(stream)[:320].any()
+
+
+def test_a_pause_is_filled_by_the_clock_while_it_lasts() -> None:
+    stream = ReceiveStream(Codec.PCMU, 0, fills_pauses=True)
+    assert stream.next_timeout() is None
+    fed(stream, [0, 1])
+    assert stream.next_timeout() == 0.02 + PAUSE_AFTER
+    stream.handle_timeout(now=0.119)
+    stream.handle_timeout(now=0.120)
+    assert not stream.has_frames
+    lengths = []
+    for tick in range(1, 243):
+        stream.handle_timeout(now=0.120 + 0.005 * tick)
+        lengths.append(len(taken(stream)))
+    assert sum(lengths) == 60 * 160
+    assert max(lengths) == 160
+    stream.receive(late_packet(2, pause=80 * 160), now=0.02 + 81 * PTIME)
+    assert len(taken(stream)) == 20 * 160 + 160, "what the clock has not filled is filled by the timestamp"
+    stream.receive(packet(3), now=1.7)
+    assert stream.settled
+
+
+def test_after_a_stall_the_clock_does_not_catch_up_what_may_yet_be_read() -> None:
+    stream = ReceiveStream(Codec.PCMU, 0, fills_pauses=True)
+    fed(stream, [0])
+    stream.handle_timeout(now=5.0)
+    assert not stream.has_frames
+    stream.handle_timeout(now=9.0)
+    stream.handle_timeout(now=9.019)
+    assert len(taken(stream)) == 160
+    stream.receive(packet(1), now=9.02)
+    assert len(taken(stream)) == 160
+    assert stream.counters.filled_ms == 20
+
+
+def test_packets_that_a_network_held_back_are_all_heard_and_the_next_pause_is_shorter() -> None:
+    stream = ReceiveStream(Codec.PCMU, 0, fills_pauses=True)
+    fed(stream, [0])
+    for tick in range(60):
+        stream.handle_timeout(now=0.005 * tick)
+    filled = len(taken(stream)) // 160
+    assert filled > 3
+    for number in range(1, 10):
+        stream.receive(packet(number), now=0.3)
+    assert same(taken(stream)[160:], sound(range(2, 10)))
+    stream.receive(late_packet(10, pause=1600), now=0.52)
+    assert len(taken(stream)) == 1600 - 3 * 160 + 160
+
+
+def test_telephone_events_are_handed_over_and_take_no_place_in_the_audio() -> None:
+    stream = ReceiveStream(Codec.PCMU, 0, 101, fills_pauses=True)
+    fed(stream, [0])
+    for number in range(1, 4):
+        event = RtpPacket(101, 1000 + number, 160, 7, bytes([5, 10, 0, 80 * number]), marker=number == 1)
+        stream.receive(event, now=PTIME * number)
+        stream.receive(event, now=PTIME * number)
+    assert stream.settled
+    assert not stream.has_frames
+    events = stream.take_telephone_events()
+    assert [(event.timestamp, event.marker) for event in events] == [(160, True), (160, False), (160, False)]
+    assert [event.payload[3] for event in events] == [80, 160, 240]
+    assert stream.take_telephone_events() == []
+    stream.receive(replace(packet(4), timestamp=160 + 480), now=0.08)
+    heard = taken(stream)
+    assert len(heard) == 480 + 160
+    assert stream.counters == ReceiveCounters(received=8, duplicate=3, telephone_events=3, filled_ms=60)
+
+
+def test_a_lost_telephone_event_is_not_concealed() -> None:
+    stream = ReceiveStream(Codec.PCMU, 0, 101)
+    fed(stream, [0])
+    for number in (1, 3):
+        stream.receive(RtpPacket(101, 1000 + number, 160, 7, bytes(4)), now=0.02)
+    stream.handle_timeout(now=1.0)
+    assert not stream.has_frames
+    assert stream.counters == ReceiveCounters(received=3, lost=1, telephone_events=2)
+    stream.receive(replace(packet(4), timestamp=160), now=1.0)
+    assert same(taken(stream), sound([4]))
+    stream.receive(RtpPacket(101, 1006, 0, 7, bytes(4)), now=1.0)  # of an event that began before
+    stream.handle_timeout(now=2.0)
+    assert not stream.has_frames
+
+
+def test_only_so_many_telephone_events_wait_to_be_taken() -> None:
+    stream = ReceiveStream(Codec.PCMU, 0, 101)
+    for number in range(70):
+        stream.receive(RtpPacket(101, number, 0, 7, bytes([number])), now=0.0)
+    assert [event.payload[0] for event in stream.take_telephone_events()] == list(range(6, 70))
+
+
+# --- codecs that know more
+
+
+def opus_stream(seconds: float) -> tuple[list[RtpPacket], Pcm]:
+    """Return a sweep as opus packets, and the sweep."""
+    at = np.arange(int(48000 * seconds)) / 48000
+    pcm = np.rint(9000 * np.sin(2 * np.pi * (300 * at + 150 * at**2))).astype(np.int16)
+    encoder = OpusEncoder()
+    frames = pcm[: len(pcm) // 960 * 960].reshape(-1, 960)
+    return [RtpPacket(96, n, 960 * n, 7, encoder.encode(frame)) for n, frame in enumerate(frames)], pcm
+
+
+def test_opus_brings_back_what_was_lost_from_the_packet_after_it() -> None:
+    packets, _ = opus_stream(1.0)
+    whole, lossy = (ReceiveStream(Codec.OPUS, 96) for _ in range(2))
+    for number, each in enumerate(packets):
+        whole.receive(each, now=PTIME * number)
+        if number not in (20, 30, 31):
+            lossy.receive(each, now=PTIME * number)
+        lossy.handle_timeout(now=PTIME * number)
+    expected, heard = (np.concatenate(stream.take_frames()).astype(float) for stream in (whole, lossy))
+    assert lossy.counters == ReceiveCounters(received=47, lost=3, concealed=3)
+    assert len(expected) == len(heard)
+    lost = slice(960 * 20, 960 * 21)
+    assert level(heard[lost] - expected[lost]) < 0.1 * level(expected[lost])
+
+
+def test_opus_of_which_nothing_was_heard_or_that_is_broken_is_ignored() -> None:
+    stream = ReceiveStream(Codec.OPUS, 96)
+    stream.receive(RtpPacket(96, 0, 0, 7, b"\xff\xff\xff"), now=0.0)
+    assert stream.counters.ignored == 1
+    packets, _ = opus_stream(0.2)
+    for each in (packets[0], RtpPacket(96, 2, 1920, 7, b"\xff\xff\xff")):
+        stream.receive(replace(each, sequence_number=each.sequence_number + 1), now=0.0)
+    stream.handle_timeout(now=1.0)
+    assert stream.counters == ReceiveCounters(received=3, ignored=2, lost=1, concealed=1)
+    assert sum(map(len, stream.take_frames())) == 2 * 960

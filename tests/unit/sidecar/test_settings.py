@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rtp import Codec
 from sidecar.settings import SettingsError, load_settings
 from tests.support.certificates import write_certificate
 
@@ -159,3 +160,10 @@ def test_we_ask_for_no_session_that_we_would_refuse(expires: int, allowed: bool)
     else:
         with pytest.raises(SettingsError, match=r"^sip: .*session_expires is 89, and min_se 90"):
             load_settings(values={"sip": {"session_expires": expires}})
+
+
+def test_codecs_are_known_by_their_names_of_sdp() -> None:
+    settings = load_settings(values={"rtp": {"codecs": ["pcma", "L16/16000", "opus"]}})
+    assert settings.rtp.codecs == (Codec.PCMA, Codec.L16_16K, Codec.OPUS)
+    with pytest.raises(SettingsError, match=r"rtp\.codecs\.0: .*'G729' is none of PCMU, PCMA"):
+        load_settings(values={"rtp": {"codecs": ["G729"]}})

@@ -31,8 +31,8 @@ def cause(peer: Peer) -> EndCause:
         (False, ["Session-Expires: 600;refresher=uac"], "600;refresher=uas", None),
         (False, ["Session-Expires: 10"], "90;refresher=uas", None),
         (True, [], "1800;refresher=uas", None),
-        (True, [ABLE, "Min-SE: 3600"], "3600;refresher=uac", "timer"),
-        (True, [ABLE, "Min-SE: junk"], "1800;refresher=uac", "timer"),
+        (True, [ABLE, "Min-SE: 3600"], "3600;refresher=uas", None),
+        (True, [ABLE, "Min-SE: junk"], "1800;refresher=uas", None),
     ],
 )
 def test_our_200_says_who_refreshes_and_when(

@@ -480,7 +480,25 @@ def test_a_decompression_bomb_ends_the_connection() -> None:
     (event,) = connection.take_events()
     assert isinstance(event, Failed)
     assert event.code is ErrorCode.PROTOCOL
-    assert sum(map(len, connection.take_audio())) <= 16 << 20
+    assert sum(map(len, connection.take_audio())) <= 4 << 20
+
+
+def test_many_small_bombs_in_one_read_end_the_connection() -> None:
+    connection, bot = deflating_pair()
+    for _ in range(40):
+        bot.send_binary(bytes(1 << 20))
+    connection.receive_data(b"".join(bot.data_to_send()))
+    assert connection.take_events() == [Failed(ErrorCode.PROTOCOL, "the bot sends more than it seems")]
+    assert sum(map(len, connection.take_audio())) <= 4 << 20
+
+
+def test_much_audio_that_comes_compressed_bit_by_bit_is_heard() -> None:
+    connection, bot = deflating_pair()
+    for _ in range(40):
+        bot.send_binary(bytes(1 << 20))
+        connection.receive_data(b"".join(bot.data_to_send()))
+    assert connection.take_events() == []
+    assert sum(map(len, connection.take_audio())) == 40 << 20
 
 
 # --- what a bot must not do

@@ -25,6 +25,7 @@ class Rig:
         self.sent: dict[int, list[tuple[float, RtpPacket]]] = {}
         self.rows = [self.open(**options) for _ in range(calls)]
         self._packets = np.zeros((capacity, PACKET_BYTES), np.uint8)
+        self._lengths = np.zeros(capacity, np.uint64)
         self._destinations = np.zeros(capacity, np.uint64)
 
     def open(self, **options: object) -> int:
@@ -43,9 +44,11 @@ class Rig:
     def wake_up(self, now: float) -> int:
         due = self.bridge.ticks_due(now=now)
         for _ in range(due):
-            count, _ = self.bridge.tick(self._packets, self._destinations, now=now)
-            for packet, destination in zip(self._packets[:count], self._destinations.tolist(), strict=False):
-                self.sent[destination].append((now, RtpPacket.parse(packet.tobytes())))
+            count, _ = self.bridge.tick(self._packets, self._lengths, self._destinations, now=now)
+            for packet, length, destination in zip(
+                self._packets[:count], self._lengths.tolist(), self._destinations.tolist(), strict=False
+            ):
+                self.sent[destination].append((now, RtpPacket.parse(packet[:length].tobytes())))
         return due
 
 

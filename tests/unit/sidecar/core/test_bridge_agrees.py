@@ -31,6 +31,7 @@ class BothCalls:
     sender: RtpSender
     sending: bool = False
     changed: bool = False
+    ticks: int = 0  # timestamp units of the packet sent last
     last_sent: RtpPacket | None = None
 
 
@@ -44,6 +45,7 @@ class TwoBridges:
         self.bridge = Bridge(self.plane, random_bytes=self.random.randbytes)
         self.calls: dict[int, BothCalls] = {}
         self._packets = np.zeros((CAPACITY, PACKET_BYTES), np.uint8)
+        self._lengths = np.zeros(CAPACITY, np.uint64)
         self._destinations = np.zeros(CAPACITY, np.uint64)
 
     def open(self, options: StreamOptions, codec: Codec) -> None:
@@ -60,7 +62,9 @@ class TwoBridges:
         if row is not None:
             self.bridge.open(row, options, playout_seconds=PLAYOUT_SECONDS)
             plain = PlainCall(options, codec, payload_type, playout_seconds=PLAYOUT_SECONDS)
-            self.calls[row] = BothCalls(row, address, plain, RtpSender(self.random, payload_type=payload_type))
+            self.calls[row] = BothCalls(
+                row, address, plain, RtpSender(self.random, payload_type=payload_type, codec=codec)
+            )
 
     def start(self, row: int) -> None:
         self.bridge.start(row)
@@ -88,9 +92,10 @@ class TwoBridges:
             now=self.now,
         )
         assert call.changed
+        self.bridge.change(row)
         call.plain.change(codec, payload_type)
         if self.random.random() < 0.7:
-            call.sender.change(payload_type)
+            call.sender.change(payload_type, codec)
 
     def receive(self, arriving: Iterable[tuple[int, str, int]]) -> None:
         """Let the telephones do something, all in one batch."""
@@ -139,28 +144,31 @@ class TwoBridges:
         self._compare(self.bridge.handle_timeout(now=self.now), expected)
 
     def _tick(self) -> None:
-        count, messages = self.bridge.tick(self._packets, self._destinations, now=self.now)
+        count, messages = self.bridge.tick(self._packets, self._lengths, self._destinations, now=self.now)
         by_address = {call.address: call for call in self.calls.values()}
         expected = {}
-        for packet, destination in zip(self._packets[:count], self._destinations[:count].tolist(), strict=True):
+        for packet, length, destination in zip(
+            self._packets[:count], self._lengths[:count].tolist(), self._destinations[:count].tolist(), strict=True
+        ):
             call = by_address.pop(destination)
             assert call.sending
             payload, expected[call.row] = call.plain.play(now=self.now)
-            self._compare_packet(call, RtpPacket.parse(packet.tobytes()), payload)
+            self._compare_packet(call, RtpPacket.parse(packet[:length].tobytes()), payload)
         self._compare(messages, expected)
 
     def _compare_packet(self, call: BothCalls, packet: RtpPacket, payload: bytes) -> None:
         assert packet.payload == payload
         last, call.last_sent = call.last_sent, packet
         marked, call.changed = call.changed, False
+        ticks, call.ticks = call.ticks, self.plane.codec(call.row).frame_ticks
         if last is None:
             assert packet.marker
         else:
             elapsed = (packet.timestamp - last.timestamp) % (1 << 32)
             assert packet.sequence_number == (last.sequence_number + 1) % (1 << 16)
             assert packet.ssrc == last.ssrc
-            assert packet.marker == (marked or elapsed != 160)
-            assert elapsed % 160 == 0
+            assert packet.marker == (marked or elapsed != ticks)
+            assert elapsed % 80 == 0 if marked else elapsed % ticks == 0
 
     def _compare(self, messages: Iterable[Messages], expected: dict[int, list[bytes]]) -> None:
         assert messages_by_row(messages) == {row: each for row, each in expected.items() if each}

@@ -177,6 +177,22 @@ def test_a_bot_that_cannot_be_reached_is_a_503_that_says_so() -> None:
     assert_nothing_is_left(rig)
 
 
+@pytest.mark.parametrize(("answer", "ends_with"), [("connected", 403), ("immediate", None)])
+def test_a_bot_whose_address_turns_out_to_be_forbidden_is_a_403(answer: str, ends_with: int | None) -> None:
+    rig = CallRig()
+    rig.call({**ANY_BOT, "X-STREAM_ANSWER": answer})
+    rig.worker_says(BotFailed(rig.stream, 6, "bot.example has no address that is allowed", forbidden=True))
+    if ends_with is None:
+        assert isinstance(rig.heard[-1], CallEnded)  # too late to refuse it
+    else:
+        response = refusal(rig)
+        assert response.status == ends_with
+        assert response.headers.get("Reason") == 'Q.850;cause=21;text="bot.example has no address that is allowed"'
+        assert response.headers.get("Retry-After") is None
+    rig.end_stream()
+    assert_nothing_is_left(rig)
+
+
 def test_what_a_bot_says_cannot_break_the_reason_header() -> None:
     rig = CallRig()
     rig.call(ANY_BOT)

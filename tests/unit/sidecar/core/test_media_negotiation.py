@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from rtp import Codec
 from sidecar.core.link import MediaLeg
-from sidecar.core.media_negotiation import CODECS, MediaNegotiation
+from sidecar.core.media_negotiation import MediaNegotiation
+from sip import Codec as SdpCodec
 from sip import MediaCapabilities, NotAcceptable, Origin, SdpError, SessionDescription, answer_offer
 
 SOURCE = "192.0.2.1"
@@ -55,7 +58,7 @@ def test_our_offer_is_answered_by_one_codec_with_the_numbers_of_either_side() ->
     offer = SessionDescription.parse(ours.offer())
     theirs = answer_offer(
         offer,
-        capabilities=MediaCapabilities(SOURCE, 4000, CODECS[1:], telephone_event=False),
+        capabilities=MediaCapabilities(SOURCE, 4000, (SdpCodec("PCMA", 8000),), telephone_event=False),
         origin=Origin(1, 1, SOURCE),
     )
     terms = ours.read_answer(bytes(theirs.description))
@@ -92,3 +95,33 @@ def test_the_hold_of_old_keeps_the_address_and_takes_the_codec() -> None:
     ours.settle(ours.answer(sdp()))
     held = ours.answer(sdp("8", host="0.0.0.0", port=9))
     assert (held.leg, held.sends) == (leg("PCMA", 8), False)
+
+
+def test_the_codecs_of_the_setting_are_taken_in_its_order() -> None:
+    ours = MediaNegotiation(
+        address="192.0.2.20",
+        port=40000,
+        source=SOURCE,
+        session_id=7,
+        codecs=[Codec.L16_16K, Codec.G722, Codec.PCMA],
+    )
+    offer = sdp("0 8 9 96 13").decode() + "a=rtpmap:96 L16/16000\r\na=ptime:30\r\n"
+    terms = ours.answer(offer.encode())
+    assert terms.leg == msgspec.structs.replace(leg("L16_16K", 96), ptime_ms=30)
+    assert ours.answer(sdp("0 8 9")).leg == leg("G722", 9)
+    with pytest.raises(NotAcceptable):
+        ours.answer(sdp("0"))
+    offered = SessionDescription.parse(ours.offer()).media[0]
+    assert [str(offered.codec(number)) for number in offered.payload_types] == [
+        "L16/16000",
+        "G722/8000",
+        "PCMA/8000",
+        "CN/8000",
+    ]
+
+
+def test_opus_and_comfort_noise_are_answered_as_their_rfcs_say() -> None:
+    offer = sdp("111 13").decode() + "a=rtpmap:111 opus/48000/2\r\na=fmtp:111 useinbandfec=1;stereo=1\r\n"
+    terms = negotiation().answer(offer.encode())
+    assert terms.leg == leg("OPUS", 111)
+    assert b"a=rtpmap:111 opus/48000/2\r\na=fmtp:111 useinbandfec=1\r\n" in terms.description

@@ -114,7 +114,7 @@ def test_what_is_no_audio_of_this_call_is_counted_and_dropped() -> None:
     talker.start(LINE, now=1.0)
     talker.receive_datagram(bytes(packet), ("127.0.0.1", 40002), now=1.0)
     talker.receive_datagram(b"no RTP", REMOTE, now=1.0)
-    echo(talker, RtpPacket(13, 7, 160, 1, bytes(1)), at=1.0)  # comfort noise
+    echo(talker, RtpPacket(102, 7, 160, 1, bytes(1)), at=1.0)  # of a format that nobody has agreed on
     assert talker.recording().packets_ignored == 4
     assert talker.frames_heard == 0
 

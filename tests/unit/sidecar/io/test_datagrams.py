@@ -36,6 +36,7 @@ def fill(datagrams: Datagrams, destinations: list[tuple[str, int]]) -> None:
     """Put one packet for each destination into the batch, each with its number."""
     for row, (host, port) in enumerate(destinations):
         datagrams.packets[row] = row % 256
+        datagrams.packet_lengths[row] = PACKET_BYTES - row
         datagrams.destinations[row] = address_key(host, port)
 
 
@@ -85,7 +86,8 @@ def test_a_bad_destination_costs_the_others_nothing(
     assert datagrams.send_errors == 1
     for peer in peers:
         data, source = peer.recvfrom(2048)
-        assert data == bytes([destinations.index(peer.getsockname())]) * PACKET_BYTES
+        number = destinations.index(peer.getsockname())
+        assert data == bytes([number]) * (PACKET_BYTES - number)
         assert source == (LOOPBACK, datagrams.port)
 
 

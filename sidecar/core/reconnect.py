@@ -1,0 +1,32 @@
+"""Whether a bot that is gone may be asked again."""
+
+from __future__ import annotations
+
+from websockets.frames import CloseCode
+
+from sidecar.core.bot_connection import Closed, Failed
+from sidecar.core.errors import ErrorCode
+
+# The bot's machine is in trouble, or makes room for another: RFC 6455, section 7.4.1, and IANA's registry.
+_COMES_BACK = (
+    CloseCode.GOING_AWAY,
+    CloseCode.INTERNAL_ERROR,
+    CloseCode.SERVICE_RESTART,
+    CloseCode.TRY_AGAIN_LATER,
+    CloseCode.BAD_GATEWAY,
+)
+# It would break again for the same reason.
+_HOPELESS = (
+    ErrorCode.SERVER_MASKED,
+    ErrorCode.NOT_SUPPORTED,
+    ErrorCode.TLS_INIT_FAILED,
+    ErrorCode.SSL_ERROR,
+    ErrorCode.PROTOCOL,
+)
+
+
+def may_reconnect(end: Closed | Failed) -> bool:
+    """Return whether it is worth trying: never after a normal close, nor where the bot has sent us away."""
+    if isinstance(end, Closed):
+        return end.code in _COMES_BACK
+    return end.code not in _HOPELESS
