@@ -33,7 +33,7 @@ class TransactionLayer:
         return len(self._servers) + len(self._clients)
 
     def has_room(self, request: Request) -> bool:
-        """Tell whether to serve one more request: new calls leave room to those that are up, all leave room to hang up."""
+        """Tell whether to serve one more request: new calls leave room to those that are up, and these to hang up."""
         if request.method in ("BYE", "CANCEL"):
             return len(self) < 3 * self._max_transactions
         return len(self) < self._max_transactions * (1 if request.to.tag is None else 2)
