@@ -146,8 +146,12 @@ class SipSettings(_Section):
     t4: float = Field(5.0, gt=0, le=32)  # how long a datagram stays in the network
     session_expires: int = Field(1800, ge=0, le=86400)  # seconds until a call must be refreshed (RFC 4028); 0: never
     min_se: int = Field(90, ge=1, le=86400)  # the shortest that we take from others
-    requests_per_second: float = Field(0, ge=0)  # of each source; more are dropped; 0: without limit
-    invites_per_second: float = Field(0, ge=0)  # new calls of all sources; more get 503; 0: without limit
+    requests_per_second: float = Field(
+        0, ge=0, allow_inf_nan=False
+    )  # of each source; more are dropped; 0: without limit
+    invites_per_second: float = Field(
+        0, ge=0, allow_inf_nan=False
+    )  # new calls of all sources; more get 503; 0: without limit
     auth: AuthSettings = AuthSettings()
 
     @model_validator(mode="after")
