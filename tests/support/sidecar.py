@@ -72,7 +72,8 @@ async def sidecar_under_test(*, portable: bool = False, **settings: Any) -> Asyn
         under_test = SidecarUnderTest(sidecar)
         yield under_test
         await under_test.until_idle()
-        assert watched_sources(sidecar) == 1, "more is watched than the RTP socket"
+        own_sockets = 2 if sidecar.rtp_port else 0
+        assert watched_sources(sidecar) == own_sockets, "more is watched than the sockets of RTP and RTCP"
         left = [task for task in asyncio.all_tasks() - tasks - own if "MediaWorker" in repr(task)]
         assert not left, left
     await until_nothing_is_left(tasks, descriptors)
