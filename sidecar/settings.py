@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
@@ -19,10 +20,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     ValidationError,
     field_validator,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
@@ -100,6 +103,11 @@ def _bot_host(value: str) -> str:
     return value
 
 
+def _network(value: Any) -> IPv4Network | IPv6Network:
+    return ip_network(str(value))
+
+
+Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network)]
 BotHost = Annotated[str, AfterValidator(_bot_host)]
 CodecName = Annotated[Codec, BeforeValidator(_codec)]
 OptionText = Annotated[str, BeforeValidator(_option_text)]
@@ -132,15 +140,19 @@ class SipSettings(_Section):
     tls_ca: Path | None = None  # who must have signed those of whom we connect to; None: one the system trusts
     max_connections: int = Field(1024, ge=1, le=65535)  # of TCP and TLS
     max_connections_per_host: int = Field(256, ge=1, le=65535)
-    allow: tuple[IPv4Network | IPv6Network, ...] = tuple(ip_network(net) for net in _PRIVATE)
+    allow: tuple[Network, ...] = tuple(ip_network(net) for net in _PRIVATE)
     max_calls: int = Field(2000, ge=1, le=_MOST_CALLS)
     t1: float = Field(0.5, gt=0, le=4)  # seconds; RFC 3261, table 4: the round trip
     t2: float = Field(4.0, gt=0, le=32)  # the longest interval between two retransmissions
     t4: float = Field(5.0, gt=0, le=32)  # how long a datagram stays in the network
     session_expires: int = Field(1800, ge=0, le=86400)  # seconds until a call must be refreshed (RFC 4028); 0: never
     min_se: int = Field(90, ge=1, le=86400)  # the shortest that we take from others
-    requests_per_second: float = Field(0, ge=0)  # of each source; more are dropped; 0: without limit
-    invites_per_second: float = Field(0, ge=0)  # new calls of all sources; more get 503; 0: without limit
+    requests_per_second: float = Field(
+        0, ge=0, allow_inf_nan=False
+    )  # of each source; more are dropped; 0: without limit
+    invites_per_second: float = Field(
+        0, ge=0, allow_inf_nan=False
+    )  # new calls of all sources; more get 503; 0: without limit
     auth: AuthSettings = AuthSettings()
 
     @model_validator(mode="after")
@@ -314,10 +326,22 @@ def load_settings(config: Path | None = None, values: Mapping[str, Any] | None =
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{config}: {error}") from None
     except SourceError as error:
-        raise SettingsError(f"{error}: a list, or a whole section, is written as JSON") from None
+        raise SettingsError(f"{_variables_of(error)}: a list, or a whole section, is written as JSON") from None
     except ValidationError as error:
-        lines = [": ".join(filter(None, [".".join(map(str, each["loc"])), each["msg"]])) for each in error.errors()]
-        raise SettingsError("\n".join(lines)) from None
+        raise SettingsError("\n".join(map(_in_words, error.errors()))) from None
+
+
+def _variables_of(error: SourceError) -> str:
+    """Name the variables of the environment that are no JSON; pydantic names the section alone."""
+    wrong = error.__cause__.doc if isinstance(error.__cause__, json.JSONDecodeError) else None
+    prefix = Settings.model_config.get("env_prefix", "")
+    names = [name for name, value in os.environ.items() if value == wrong and name.upper().startswith(prefix)]
+    return ", ".join(names) or str(error)
+
+
+def _in_words(error: ErrorDetails) -> str:
+    field = ".".join(map(str, error["loc"]))
+    return ": ".join(filter(None, [field, error["msg"].removeprefix("Value error, ")]))
 
 
 def _check_options(where: str, settings: ProfileSettings) -> None:

@@ -133,6 +133,7 @@ class CallControl:
         session = self._sessions.get(message.stream)
         if session is not None:  # else it is no news any more
             session.receive_message(message, now=now)
+            session.send_infos(now=now)
             self._handle_sip_events(now=now)
             self._forget_if_over(session, now=now)
 
@@ -170,6 +171,7 @@ class CallControl:
                     self._reject(event, error, now=now)
             elif (session := self._by_call.get(event.call)) is not None:
                 self._handle_call_event(session, event, now=now)
+                session.send_infos(now=now)
 
     def _handle_call_event(self, session: StreamSession, event: Event, *, now: float) -> None:
         match event:
@@ -188,7 +190,7 @@ class CallControl:
             case DigitReceived(_, digit, duration_ms):
                 session.receive_digit(digit, duration_ms)
             case InfoAnswered():
-                session.info_answered(now=now)
+                session.info_answered()
             case InfoReceived():
                 self.ignored_infos += 1
             case TransferProgress(_, status, is_final):

@@ -13,7 +13,7 @@ from rtp import DIGITS, LONGEST_MS, SHORTEST_MS
 from sidecar.core.cause import RETRY_AFTER, Cause, cause_of_close, reason_headers
 from sidecar.core.errors import ErrorCode
 from sidecar.core.events import StreamEvent, error_body
-from sidecar.core.info_digits import CONTENT_TYPE, InfoDigits
+from sidecar.core.info_queue import DTMF_RELAY, JSON, InfoQueue, digit_body, event_body
 from sidecar.core.link import (
     BotClosed,
     BotConnected,
@@ -116,8 +116,9 @@ class StreamSession:
         self._leg = None if negotiation.terms is None else negotiation.terms.leg  # that the worker has
         self._changes: deque[_LegChange] = deque()  # that it has yet to answer
         self._call_over = self._stream_over = False
-        self._closing = False  # the worker has been told to close the stream
-        self._info_digits = InfoDigits()
+        self._closing = False  # we have hung up, or they have, and the stream is to end
+        self._infos = InfoQueue()
+        self._is_told_by_info = "send_info" in (received.request.headers.get("X-FS-Support") or "")  # a FreeSWITCH
         self._events = 0
 
     @property
@@ -161,8 +162,8 @@ class StreamSession:
             raise ValueError("the call is not answered yet")
         if self._leg is not None and self._leg.send_telephone_event_payload_type is not None:
             self._outbox.append(SendDigits(self.stream, digits, duration_ms))
-        elif self._info_digits.dial(digits, duration_ms):
-            self._send_info(now=now)
+        elif self._infos.add(DTMF_RELAY, [digit_body(digit, duration_ms) for digit in digits]):
+            self.send_infos(now=now)
         else:
             raise ValueError("too many digits wait to be sent")
 
@@ -170,7 +171,15 @@ class StreamSession:
         """Tell the outside."""
         self._events += 1
         quiet = kind == "json" and self._options.suppress_log
-        self._outbox.append(StreamEvent(kind, self.stream, self._call_id, self._events, body, quiet))
+        event = StreamEvent(kind, self.stream, self._call_id, self._events, body, quiet)
+        self._outbox.append(event)
+        if self._is_told_by_info and not self._closing:
+            self._infos.add(JSON, [event_body(event)])
+
+    def send_infos(self, *, now: float) -> None:
+        """Send what waits to be told by INFO, when it is time."""
+        if self._confirmed and not self._closing and (info := self._infos.take()) is not None:
+            self._agent.send_info(self.call, *info, now=now)
 
     # --- what the caller's side does
 
@@ -213,10 +222,9 @@ class StreamSession:
         """A digit came in an INFO."""
         self.emit("dtmf", {"digit": digit, "duration_ms": duration_ms, "source": "info"})
 
-    def info_answered(self, *, now: float) -> None:
-        """The INFO with our last digit was answered, or never will be."""
-        self._info_digits.answered()
-        self._send_info(now=now)
+    def info_answered(self) -> None:
+        """Our last INFO was answered, or never will be."""
+        self._infos.answered()
 
     def transfer_progressed(self, status: int, *, is_final: bool, now: float) -> None:
         """The other side says how our REFER goes; whoever has been transferred does not need us any more."""
@@ -373,11 +381,6 @@ class StreamSession:
         self._media_is_due = True
         self._start_media()
 
-    def _send_info(self, *, now: float) -> None:
-        body = self._info_digits.next_body()
-        if body is not None:
-            self._agent.send_info(self.call, CONTENT_TYPE, body, now=now)
-
     def _description(self) -> bytes:
         """Return what our response says of the media: the answer, or the offer, which is made once."""
         if not self._is_late_offer:
@@ -396,5 +399,5 @@ class StreamSession:
 
     def _close_stream(self) -> None:
         if not self._closing and not self._stream_over:
-            self._closing = True
             self._outbox.append(CloseStream(self.stream))
+        self._closing = True

@@ -40,6 +40,10 @@ class SidecarUnderTest:
         """Wait until nothing is left of any call but the transactions that answer retransmissions."""
         await _until(lambda: not self.sidecar.control.calls and self.sidecar.worker.idle, within)
 
+    async def until_no_bye_is_open(self, *, within: float = 5.0) -> None:
+        """Wait until each BYE is answered, or has come to nothing."""
+        await _until(lambda: not self.sidecar.agent.open_calls, within)
+
     async def until_idle(self, *, within: float = 10.0) -> None:
         """Wait until nothing at all is left: no row, task, socket, dialog or transaction."""
         await _until(lambda: self.sidecar.idle, within)
