@@ -16,7 +16,6 @@ from sip import (
     CallAnswered,
     CallEnded,
     Codec,
-    Event,
     MediaCapabilities,
     Negotiated,
     Origin,
@@ -46,9 +45,9 @@ class MediaCaller:
     sequence_number: int = 0
     timestamp: int = 0
 
-    def packet(self, payload: bytes = b"\xff" * 160, **fields: int) -> bytes:
+    def packet(self, payload: bytes = b"\xff" * 160) -> bytes:
         """Make the next audio packet."""
-        packet = RtpPacket(self.media.payload_type, self.sequence_number, self.timestamp, 7, payload, **fields)
+        packet = RtpPacket(self.media.payload_type, self.sequence_number, self.timestamp, 7, payload)
         self.sequence_number = (self.sequence_number + 1) % (1 << 16)
         self.timestamp += len(payload)
         return bytes(packet)
@@ -97,7 +96,7 @@ async def media_caller(
     answered: asyncio.Future[bytes] = loop.create_future()
     ended: asyncio.Future[CallEnded] = loop.create_future()
 
-    def on_event(event: Event) -> None:
+    def on_event(event: object) -> None:
         if isinstance(event, CallAnswered):
             answered.set_result(event.response.body)
         elif isinstance(event, CallEnded):
