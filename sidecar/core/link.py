@@ -203,9 +203,8 @@ class StreamEnded(msgspec.Struct, frozen=True, tag=True):
     stats: StreamStats
 
 
-FromWorker = (
-    WorkerReady
-    | StreamRefused
+StreamMessage = (
+    StreamRefused
     | LegChanged
     | LegRefused
     | BotConnected
@@ -218,3 +217,6 @@ FromWorker = (
     | PlaybackDrained
     | StreamEnded
 )
+"""What a worker says of one stream."""
+
+FromWorker = WorkerReady | StreamMessage

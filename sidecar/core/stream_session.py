@@ -32,6 +32,7 @@ from sidecar.core.link import (
     SendDigits,
     StartMedia,
     StreamEnded,
+    StreamMessage,
     StreamRefused,
     ToWorker,
 )
@@ -42,22 +43,6 @@ from sip import CallReceived, EndCause, SipError, SipUri, UserAgent, supports_10
 _MOST_CHANGES = 8  # that a worker has yet to answer: a caller may withdraw one offer and make the next
 
 Outbox = deque[StreamEvent | ToWorker]
-
-StreamMessage = (
-    StreamRefused
-    | LegChanged
-    | LegRefused
-    | BotConnected
-    | BotFailed
-    | BotClosed
-    | BotText
-    | DigitHeard
-    | NothingHeard
-    | MediaLost
-    | PlaybackDrained
-    | StreamEnded
-)
-"""What a worker says of one stream."""
 
 
 class BotState(Enum):
