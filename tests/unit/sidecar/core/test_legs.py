@@ -273,6 +273,18 @@ def test_the_same_keys_go_on_counting_and_others_begin_anew() -> None:
     assert stats.packets_unauthentic == 1
 
 
+def test_keys_that_come_back_go_on_where_they_were() -> None:
+    end = LegEnd(Simulation(seed=1), 0, secure_leg_to(1))
+    first = end.plane.gate.srtp(end.row)
+    for number in range(7):
+        assert end.legs.change(end.row, secure_leg_to(1, (bytes([number]) * 30, b"B" * 30)), now=0.0)
+    assert end.legs.change(end.row, secure_leg_to(1), now=0.0)
+    assert end.plane.gate.srtp(end.row) is first
+    assert end.legs.change(end.row, secure_leg_to(1, (b"z" * 30, b"B" * 30)), now=0.0)
+    assert end.legs.change(end.row, secure_leg_to(1), now=0.0)  # the oldest are forgotten
+    assert end.plane.gate.srtp(end.row) is not first
+
+
 def test_digits_can_be_sent_while_there_is_room() -> None:
     end = alone()
     assert end.legs.dial(end.row, "1" * 100, duration_ms=100)
