@@ -66,7 +66,6 @@ class WorkerSettings:
     capacity: int = 2000  # calls
     connect_timeout: float = 5.0  # seconds
     uplink_seconds: float = 2.0  # audio kept for a bot that does not read, or is not connected yet
-    playout_seconds: float = 600.0
     bot_hosts: BotHosts = field(default_factory=BotHosts)
     portable: bool = False  # use no system call that only Linux has
     jitter_frames: int = JITTER_FRAMES
@@ -169,7 +168,7 @@ class MediaWorker:
             why = f"no room, or {leg.host}:{leg.port} is in another call" if leg else "no room"
             self._to_control(StreamRefused(message.stream, why))
             return
-        self._bridge.open(row, options, playout_seconds=self._settings.playout_seconds)
+        self._bridge.open(row, options, playout_seconds=options.playback_max)
         stream = BotStream(message.stream, row, options, connection, self._lane(connection, options))
         stream.lane.on_input = partial(self._after_input, stream)
         self._streams[message.stream] = self._by_row[row] = stream
@@ -234,7 +233,7 @@ class MediaWorker:
 
     def _close_row(self, stream: BotStream) -> StreamStats:
         """Close the row, and return what passed through it."""
-        playout, bytes_per_ms = self._bridge.playout(stream.row), 2 * stream.options.playback_rate // 1000
+        playback = self._bridge.playback.totals(stream.row)
         jitter_buffer = self._bridge.jitter_buffer(stream.row)
         sent = self._plane.packets_sent(stream.row)
         last = self._bridge.close(stream.row)
@@ -253,9 +252,9 @@ class MediaWorker:
             frames_dropped=received.overrun_frames + (jitter_buffer.dropped_frames if jitter_buffer else 0),
             messages_sent=self._bridge.messages_sent(stream.row),
             messages_dropped=stream.lane.outbox.dropped,
-            playback_ms=playout.played_bytes // bytes_per_ms,
-            playback_refused_ms=playout.refused_bytes // bytes_per_ms,
-            underruns=playout.underruns,
+            playback_ms=playback.played_ms,
+            playback_refused_ms=playback.refused_ms,
+            underruns=playback.underruns,
         )
 
     # --- up: from the caller to the bot
@@ -288,7 +287,7 @@ class MediaWorker:
             some = lanes[first : first + MOST_READS]
             self._inputs.read(some)
             rows, data = np.array([lane.row for lane in some]), self._inputs.data[: len(some)]
-            played = self._bridge.play_frames(rows, data, self._inputs.lengths, now=self._loop.time())
+            played = self._bridge.playback.play_frames(rows, data, self._inputs.lengths, now=self._loop.time())
             for at in np.flatnonzero(~played).tolist():
                 self._inputs.give(at, some[at])
 
@@ -298,7 +297,7 @@ class MediaWorker:
         if not stream.closed:
             now = self._loop.time()
             for chunk in audio:
-                self._bridge.play(stream.row, chunk, now=now)
+                self._bridge.playback.play(stream.row, chunk, now=now)
             stream.lane.row = stream.row if stream.connection.is_plain else NO_ROW
         stream.lane.flush()
         while events := stream.connection.take_events():
@@ -324,7 +323,7 @@ class MediaWorker:
                     stream.connection.refuse("too many texts")
             case Closed(code, reason):
                 self._to_control(BotClosed(stream.name, code, reason))
-                self._bridge.drain(stream.row)
+                self._bridge.drain(stream.row, now=self._loop.time())
             case Failed(code, error, forbidden):
                 self._to_control(BotFailed(stream.name, code, error, forbidden))
 
