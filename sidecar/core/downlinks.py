@@ -132,7 +132,7 @@ class Downlinks:
         talk = self._talks[row]
         talk.before, talk.converter = self.totals(row), None
         self._news += talk.downlink.playouts.take_news()
-        queue = talk.downlink.playouts.queue_of(row)
+        queue = self.queue_of(row)
         talk.downlink.playouts.close(row)
         talk.downlink = self._downlink(rate)
         self._join(row)
@@ -152,6 +152,10 @@ class Downlinks:
         talk = self._talks[row]
         talk.keeps_queue |= keep
         return talk.downlink.playouts.queue(row, keep=keep)
+
+    def queue_of(self, row: int) -> PlaybackQueue | None:
+        """Return the playback engine of `row`, if it has one now."""
+        return self._talks[row].downlink.playouts.queue_of(row)
 
     def take_news(self) -> list[tuple[int, PlaybackEvent]]:
         """Return what the playback engines have to tell, and of which row."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sidecar.core.link import (
+    AnswerAsked,
     BotClosed,
     BotConnected,
-    BotText,
     ChangeLeg,
     CloseStream,
     DigitHeard,
@@ -26,7 +26,6 @@ from sidecar.core.link import (
 from sip import Request, Response, SessionDescription
 from tests.support.raw_caller import RawCaller, goodbye, statuses
 
-ANSWER_PLEASE = '{"type": "answer"}'
 RELIABLE = "Supported: 100rel"
 
 
@@ -123,7 +122,7 @@ def test_early_media_is_told_reliably_and_the_answer_waits_for_the_prack() -> No
     assert ringing.headers.get("X-FS-Support") == "send_info"
     assert caller.told[-1:] == [StartMedia(caller.stream, receives=False)]
     caller.worker_says(BotConnected(caller.stream))
-    assert caller.worker_says(BotText(caller.stream, ANSWER_PLEASE)) == []
+    assert caller.worker_says(AnswerAsked(caller.stream)) == []
     rack = f"RAck: {ringing.headers.get('RSeq')} 1 INVITE"
     assert statuses(caller.send("PRACK", headers=[rack])) == [200, 200]
     caller.send("ACK", cseq=1)
@@ -148,7 +147,7 @@ def test_an_offer_in_a_183_is_answered_in_the_prack() -> None:
     assert caller.told[-1:] == [ChangeLeg(caller.stream, leg())]
     caller.worker_says(LegChanged(caller.stream))
     assert caller.told[-1:] == [StartMedia(caller.stream, receives=False)]
-    (ok,) = caller.worker_says(BotText(caller.stream, ANSWER_PLEASE))
+    (ok,) = caller.worker_says(AnswerAsked(caller.stream))
     assert ok.body == b""  # the offer was answered: RFC 3261, section 13.2.1
     caller.send("ACK", cseq=1)
     hang_up(caller)
@@ -169,7 +168,7 @@ def test_an_early_answer_with_the_address_of_another_call_is_a_503() -> None:
 def test_an_early_offer_that_was_never_answered_ends_the_call_once_it_is_up() -> None:
     caller, rack = early_offer()
     assert statuses(caller.send("PRACK", headers=[rack])) == [200]
-    assert statuses(caller.worker_says(BotText(caller.stream, ANSWER_PLEASE))) == [200]
+    assert statuses(caller.worker_says(AnswerAsked(caller.stream))) == [200]
     assert goodbye(caller.send("ACK", cseq=1)) is not None
 
 
@@ -179,7 +178,7 @@ def test_an_offer_is_not_made_in_a_183_that_may_be_lost() -> None:
     assert isinstance(ringing, Response)
     assert (ringing.status, ringing.body) == (183, b"")
     caller.worker_says(BotConnected(caller.stream))
-    (ok,) = caller.worker_says(BotText(caller.stream, ANSWER_PLEASE))
+    (ok,) = caller.worker_says(AnswerAsked(caller.stream))
     assert ok.body
     caller.send("ACK", cseq=1, body=sdp())
     caller.worker_says(LegChanged(caller.stream))
