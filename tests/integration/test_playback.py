@@ -227,7 +227,7 @@ async def test_a_bot_that_is_not_to_be_heard_is_not() -> None:
     assert it.bodies("playback") == []
 
 
-BAD = [
+BAD: list[tuple[str, dict[str, Any], str]] = [
     ("mark", {}, "mark: .*name"),
     ("rawAudio", {"sampleRate": 44100}, "rawAudio: sampleRate: not a multiple"),
     ("streamAudio", {"audioDataType": "flac", "audioData": "AAAA"}, "streamAudio: audioDataType: not one of"),
