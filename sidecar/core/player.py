@@ -98,7 +98,7 @@ class Player:
         message, text = parse_bot_message(text)
         self.messages.append(BotText(self._stream, text))
         if isinstance(message, BotMessageError):
-            self._fail(str(message))
+            self.fail(str(message))
             if message.kind not in ("streamAudio", "rawAudio", "mark"):  # whose answers are not about them
                 self.texts.append(message_to_bot(message.kind, {"ok": False, "error": message.reason}))
         elif message is not None:
@@ -136,8 +136,12 @@ class Player:
         queue = self._playback.queue(self._row)
         queue.end_clip(clip.stretch, now=now)
         if error is not None:
-            self._fail(f"streamAudio: {error}")
+            self.fail(f"streamAudio: {error}")
         self._listen_to(queue)
+
+    def fail(self, error: str) -> None:
+        """Tell control what could not be done."""
+        self._emit("error", error_body(ErrorCode.NOT_SUPPORTED, error))
 
     def tell(self, event: PlaybackEvent) -> None:
         """Take what the engine has to tell."""
@@ -209,9 +213,6 @@ class Player:
     def _listen_to(self, queue: PlaybackQueue | None) -> None:
         while queue is not None and (event := queue.next_event()) is not None:
             self.tell(event)
-
-    def _fail(self, error: str) -> None:
-        self._emit("error", error_body(ErrorCode.NOT_SUPPORTED, error))
 
     def _emit(self, kind: str, body: dict[str, Any]) -> None:
         self.messages.append(StreamTold(self._stream, kind, msgspec.json.encode(body).decode()))

@@ -15,7 +15,7 @@ from sidecar.core.bot_requests import BotRequests
 from sidecar.core.cause import RETRY_AFTER, Cause, cause_of_close, reason_headers, refusal_status
 from sidecar.core.errors import ErrorCode
 from sidecar.core.events import StreamEvent, error_body
-from sidecar.core.info_digits import CONTENT_TYPE, InfoDigits
+from sidecar.core.info_queue import DTMF_RELAY, JSON, InfoQueue, digit_body, event_body
 from sidecar.core.link import (
     BotClosed,
     BotConnected,
@@ -93,7 +93,9 @@ class StreamSession:
         self._agent = agent
         self._outbox = outbox
         self._bot = BotState.CONNECTING
-        self._requests = BotRequests(self, self._tell_bot)
+        self._requests = BotRequests(
+            self, lambda kind, data: outbox.append(SendText(stream, message_to_bot(kind, data)))
+        )
         self._close: tuple[int, str] | None = None  # how the bot has closed
         self._answered = False
         self._confirmed = False  # by an ACK
@@ -101,8 +103,9 @@ class StreamSession:
         self._leg = None if negotiation.terms is None else negotiation.terms.leg  # that the worker has
         self._changes: deque[_LegChange] = deque()  # that it has yet to answer
         self._call_over = self._stream_over = False
-        self._closing = False  # the worker has been told to close the stream
-        self._info_digits = InfoDigits()
+        self._closing = False  # we have hung up, or they have, and the stream is to end
+        self._infos = InfoQueue()
+        self._is_told_by_info = "send_info" in (received.request.headers.get("X-FS-Support") or "")  # a FreeSWITCH
         self._events = 0
 
     @property
@@ -160,8 +163,8 @@ class StreamSession:
             raise ValueError("the call is not answered yet")
         if self._leg is not None and self._leg.send_telephone_event_payload_type is not None:
             self._outbox.append(SendDigits(self.stream, digits, duration_ms))
-        elif self._info_digits.dial(digits, duration_ms):
-            self._send_info(now=now)
+        elif self._infos.add(DTMF_RELAY, [digit_body(digit, duration_ms) for digit in digits]):
+            self.send_infos(now=now)
         else:
             raise ValueError("too many digits wait to be sent")
 
@@ -169,7 +172,15 @@ class StreamSession:
         """Tell the outside."""
         self._events += 1
         quiet = kind == "json" and self._options.suppress_log
-        self._outbox.append(StreamEvent(kind, self.stream, self._call_id, self._events, body, quiet))
+        event = StreamEvent(kind, self.stream, self._call_id, self._events, body, quiet)
+        self._outbox.append(event)
+        if self._is_told_by_info and not self._closing:
+            self._infos.add(JSON, [event_body(event)])
+
+    def send_infos(self, *, now: float) -> None:
+        """Send what waits to be told by INFO, when it is time."""
+        if self._confirmed and not self._closing and (info := self._infos.take()) is not None:
+            self._agent.send_info(self.call, *info, now=now)
 
     # --- what the caller's side does
 
@@ -212,10 +223,9 @@ class StreamSession:
         """A digit came in an INFO."""
         self.emit("dtmf", {"digit": digit, "duration_ms": duration_ms, "source": "info"})
 
-    def info_answered(self, *, now: float) -> None:
-        """The INFO with our last digit was answered, or never will be."""
-        self._info_digits.answered()
-        self._send_info(now=now)
+    def info_answered(self) -> None:
+        """Our last INFO was answered, or never will be."""
+        self._infos.answered()
 
     def transfer_progressed(self, status: int, *, is_final: bool, now: float) -> None:
         """The other side says how our REFER goes; whoever has been transferred does not need us any more."""
@@ -302,18 +312,13 @@ class StreamSession:
 
     def _drained(self, *, now: float) -> None:
         """End the call if that is what the bot wanted, or if it has closed and the call is not to outlive it."""
-        if self._requests.drained(now=now) or self._close is None:
-            return
-        if self._options.on_bot_close is AfterClose.HANGUP:
+        keeps = self._options.on_bot_close is AfterClose.KEEP
+        if not self._requests.drained(now=now) and self._close is not None and not keeps:
             self._hang_up(*cause_of_close(*self._close), now=now)
 
     def _asked(self, request: BotRequest, *, now: float) -> None:
-        failure = self._requests.obey(request, now=now)
-        if failure is not None:
+        if (failure := self._requests.obey(request, now=now)) is not None:
             self.emit("error", error_body(ErrorCode.NOT_SUPPORTED, failure))
-
-    def _tell_bot(self, kind: str, data: dict[str, Any]) -> None:
-        self._outbox.append(SendText(self.stream, message_to_bot(kind, data)))
 
     # --- the media
 
@@ -373,11 +378,6 @@ class StreamSession:
         self._media_is_due = True
         self._start_media()
 
-    def _send_info(self, *, now: float) -> None:
-        body = self._info_digits.next_body()
-        if body is not None:
-            self._agent.send_info(self.call, CONTENT_TYPE, body, now=now)
-
     def _description(self) -> bytes:
         """Return what our response says of the media: the answer, or the offer, which is made once."""
         if not self._is_late_offer:
@@ -396,5 +396,5 @@ class StreamSession:
 
     def _close_stream(self) -> None:
         if not self._closing and not self._stream_over:
-            self._closing = True
             self._outbox.append(CloseStream(self.stream))
+        self._closing = True

@@ -35,6 +35,7 @@ class BotStream:
     options: StreamOptions
     connection: BotConnection
     lane: BotLane
+    port: int | None = None  # of its RTP, if it has one of its own
     settled: asyncio.Event = field(default_factory=asyncio.Event)  # the handshake is done, or has failed
     player: Player = field(init=False)
     connecting: asyncio.Task[None] | None = None

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtp import PACKET_BYTES, Codec, MediaPlane, Pcm, RtpPacket, address_key
+from rtp import PACKET_BYTES, Codec, Leg, MediaPlane, Pcm, RtpPacket, address_key
 from sidecar.core.bridge import Bridge
 from sidecar.core.options import StreamOptions
 from sidecar.core.player import Player
@@ -32,9 +32,7 @@ class Listener:
         self._plane = MediaPlane(4, Random(1))
         self.bridge = Bridge(self._plane, random_bytes=Random(2).randbytes)
         address = address_key("192.0.2.1", 5000)
-        row = self._plane.open(
-            codec=Codec.L16_8K, payload_type=96, send_payload_type=96, destination=address, sources=[]
-        )
+        row = self._plane.open(Leg(Codec.L16_8K, 96, 96, address))
         assert row is not None
         stream = StreamOptions(url="ws://bot.example", **options)  # type: ignore[arg-type]
         self.bridge.open(row, stream, playout_seconds=stream.playback_max)
