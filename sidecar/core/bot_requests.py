@@ -79,9 +79,9 @@ class BotRequests:
                 self._call.transfer(to, now=now)
                 self._transferring = True
                 return None
-            case DigitsAsked(_, digits, duration_ms):
-                self._call.send_digits(digits, duration_ms=duration_ms, now=now)
-                return {"digits": digits}
+            case _:
+                self._call.send_digits(request.digits, duration_ms=request.duration_ms, now=now)
+                return {"digits": request.digits}
         return {}
 
 

@@ -183,7 +183,8 @@ class Player:
                 self.messages.append(TransferAsked(self._stream, to))
             case Dtmf(digits, duration_ms):
                 self.messages.append(DigitsAsked(self._stream, digits, duration_ms))
-            case Answer():
+            case _:
+                assert isinstance(message, Answer)
                 self.messages.append(AnswerAsked(self._stream))
         self._listen_to(self._playback.queue_of(self._row))
 
@@ -231,5 +232,5 @@ def _told(event: _Progress) -> dict[str, Any]:
             return {"event": "refused", "refused_ms": refused_ms}
         case Xoff(queued_ms):
             return {"event": "xoff", "queued_ms": queued_ms}
-        case Xon(queued_ms):
-            return {"event": "xon", "queued_ms": queued_ms}
+        case _:
+            return {"event": "xon", "queued_ms": event.queued_ms}

@@ -14,6 +14,7 @@ from sidecar.core.link import (
     ChangeLeg,
     CloseStream,
     DigitHeard,
+    HangupAsked,
     LegChanged,
     LegRefused,
     MediaLeg,
@@ -22,10 +23,13 @@ from sidecar.core.link import (
     OpenStream,
     PlaybackDrained,
     SendDigits,
+    SendText,
     StartMedia,
     StreamEnded,
     StreamRefused,
     StreamStats,
+    StreamTold,
+    TransferAsked,
 )
 from sip import Request, Response, SessionDescription
 from tests.support.raw_caller import RawCaller, goodbye, statuses
@@ -42,9 +46,9 @@ def leg(codec: str = "PCMU", payload_type: int = 0, *, port: int = 4000) -> Medi
     return MediaLeg(codec, payload_type, payload_type, "192.0.2.10", port, [], rtcp_port=port + 1)
 
 
-def connected(*, answer: str = "connected") -> RawCaller:
+def connected(**options: str) -> RawCaller:
     """Return a call that is up."""
-    caller = RawCaller(answer=answer)
+    caller = RawCaller(**options)
     caller.invite(sdp())
     assert 200 in statuses(caller.worker_says(BotConnected(caller.stream)))
     caller.send("ACK", cseq=1)
@@ -482,3 +486,43 @@ def test_while_the_caller_holds_its_silence_means_nothing() -> None:
     caller.send("UPDATE", body=sdp(direction="recvonly", version=2))
     assert caller.told[-1:] == [StartMedia(caller.stream, receives=False)]
     hang_up(caller)
+
+
+# --- what the bot asks
+
+
+def test_a_bot_that_hangs_up_before_the_answer_refuses_the_call() -> None:
+    caller = RawCaller(answer="early")
+    caller.invite(sdp())
+    caller.worker_says(BotConnected(caller.stream))
+    (busy,) = caller.worker_says(HangupAsked(caller.stream, False, "USER_BUSY"))
+    assert isinstance(busy, Response)
+    assert busy.status == 486
+    assert caller.told[-2:] == [
+        SendText(caller.stream, '{"type":"hangup","data":{"ok":true,"cause":17}}'),
+        CloseStream(caller.stream),
+    ]
+
+
+def test_a_call_ends_when_the_bot_has_wanted_that_and_all_is_played() -> None:
+    caller = connected()
+    assert caller.worker_says(HangupAsked(caller.stream, True, None)) == []
+    reason = goodbye(caller.worker_says(PlaybackDrained(caller.stream)))
+    assert reason == 'Q.850;cause=16;text="the bot hangs up"'
+
+
+def test_a_call_may_outlive_its_bot() -> None:
+    for keeps in (False, True):
+        caller = connected(on_bot_close="keep" if keeps else "hangup")
+        assert caller.worker_says(PlaybackDrained(caller.stream)) == []
+        caller.worker_says(BotClosed(caller.stream, 1000, "bye"))
+        assert bool(caller.worker_says(PlaybackDrained(caller.stream))) is not keeps
+
+
+def test_what_cannot_be_done_and_what_the_worker_tells_are_events() -> None:
+    caller = connected()
+    caller.worker_says(TransferAsked(caller.stream, "nobody"))
+    assert caller.events[-1].kind == "error"
+    assert '"ok":false' in caller.told[-1].text  # type: ignore[union-attr]
+    caller.worker_says(StreamTold(caller.stream, "mark", '{"name":"m","event":"playout"}'))
+    assert (caller.events[-1].kind, caller.events[-1].body) == ("mark", {"name": "m", "event": "playout"})
