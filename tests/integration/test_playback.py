@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 import re
+import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -64,7 +67,7 @@ class Scene:
 
     async def until_event(self, kind: str, count: int = 1, *, within: float = 5.0) -> list[Any]:
         async with asyncio.timeout(within):
-            while len(found := self.bodies(kind)) < count:
+            while len(found := self.bodies(kind)) < count:  # noqa: ASYNC110  nobody tells of it
                 await asyncio.sleep(0.01)
         return found
 
@@ -325,3 +328,35 @@ async def test_a_call_may_outlive_its_bot() -> None:
     assert result.hung_up_by is HungUpBy.CALLER
     assert len(it.bodies("disconnect")) == 1
     assert len(result.recording.heard) > 8000
+
+
+async def test_a_clip_that_breaks_the_decoder_costs_itself_alone() -> None:
+    long = encoded_file(tone(8000, 500.0), 8000, container="wav", codec="pcm_mulaw")
+    async with scene(seconds=4.0) as it:
+        await it.bot.send_command("streamAudio", **stream_audio(long, "wav"))
+        decoder = await running_decoder()
+        await it.bot.send_command("streamAudio", **CLIPS["mp3"]())
+        os.kill(decoder, signal.SIGKILL)
+        (error,) = await it.until_event("error")
+        await it.bot.send_command("clear")  # of what there was of it
+        await it.said("cleared")
+        await it.bot.send_command("streamAudio", **CLIPS["mp3"]())
+        pcm = said_alone((await it.heard())[4000:])
+    assert error["message"]["error"] == "streamAudio: audioData: broke the decoder"
+    assert find_tone(pcm, 8000).frequency_hz == pytest.approx(HZ, abs=1.0)
+
+
+async def running_decoder() -> int:
+    """Wait for the process that decodes clips; return its id."""
+    async with asyncio.timeout(5.0):
+        while (decoder := _decoder()) is None:  # noqa: ASYNC110  nobody tells of it
+            await asyncio.sleep(0.005)
+    return decoder
+
+
+def _decoder() -> int | None:
+    for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+        with contextlib.suppress(OSError):
+            if b"clip_process" in Path(f"/proc/{child}/cmdline").read_bytes():
+                return int(child)
+    return None
