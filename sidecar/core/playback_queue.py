@@ -113,7 +113,7 @@ class PlaybackQueue:
     def go_on_from(self, former: PlaybackQueue) -> None:
         """Be what an empty queue of another rate was."""
         self._sequence, self._chunks = former._sequence, former._chunks
-        self._paused, self._dry_since = former._paused, former._dry_since
+        self._paused, self._dry_since, self._events = former._paused, former._dry_since, former._events
 
     def count_into(self, buffer: PlayoutBuffer) -> None:
         """Let a buffer have the counts."""

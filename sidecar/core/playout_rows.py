@@ -101,9 +101,7 @@ class PlayoutRows:
         return self._queues.get(row)
 
     def take_news(self) -> list[tuple[int, PlaybackEvent]]:
-        """Return what the queues have to tell, and of which row."""
-        for row, queue in self._queues.items():
-            self._collect(row, queue)
+        """Return what the queues have had to tell when they were read, and of which row."""
         news, self._news = self._news, []
         return news
 
