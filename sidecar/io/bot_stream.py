@@ -16,6 +16,7 @@ from sidecar.core.bot_connection import BotConnection
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.errors import ErrorCode
 from sidecar.core.options import StreamOptions
+from sidecar.core.player import Player
 from sidecar.io.bot_lane import BotLane, explain_tls
 from sidecar.io.bot_route import find_routes
 from sidecar.io.secret_reader import read_authorization
@@ -36,6 +37,7 @@ class BotStream:
     lane: BotLane
     port: int | None = None  # of its RTP, if it has one of its own
     settled: asyncio.Event = field(default_factory=asyncio.Event)  # the handshake is done, or has failed
+    player: Player = field(init=False)
     connecting: asyncio.Task[None] | None = None
     texts: Allowance = field(default_factory=lambda: Allowance(per_second=200.0, at_once=400))
     closed: bool = False  # the row is given back; only the goodbye of the WebSocket is still going on

@@ -20,7 +20,7 @@ import numpy as np
 import structlog
 from websockets.frames import CloseCode
 
-from rtp import Codec, GateCounters, MediaPlane, frame_samples, prepare
+from rtp import Codec, GateCounters, MediaPlane, prepare
 from sidecar.core.bot_connection import BotConnection, Closed, ConnectionEvent, Failed, Opened, TextReceived
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.bridge import JITTER_FRAMES, Bridge, Messages
@@ -30,7 +30,6 @@ from sidecar.core.link import (
     BotClosed,
     BotConnected,
     BotFailed,
-    BotText,
     ChangeLeg,
     CloseStream,
     FromWorker,
@@ -40,6 +39,7 @@ from sidecar.core.link import (
     OpenStream,
     PlaybackDrained,
     SendDigits,
+    SendText,
     StartMedia,
     StreamEnded,
     StreamRefused,
@@ -49,11 +49,13 @@ from sidecar.core.link import (
 )
 from sidecar.core.options import MixMode, StreamOptions
 from sidecar.core.outbox import Outbox
+from sidecar.core.player import Player
 from sidecar.core.silence_watch import MediaTimeouts
-from sidecar.core.websocket_frames import SERVER_HEADER_BYTES
-from sidecar.io.bot_inputs import FRAMES_AT_ONCE, MOST_READS, BotInputs
+from sidecar.io.bot_inputs import MOST_READS, BotInputs, bytes_to_read
 from sidecar.io.bot_lane import NO_ROW, BotLane, SocketLane, TlsLane, send_frames
 from sidecar.io.bot_stream import BotStream
+from sidecar.io.clip_decoder import ClipDecoder
+from sidecar.io.clips import Clips
 from sidecar.io.deflating_lane import DeflatingSocketLane, DeflatingTlsLane
 from sidecar.io.media_sockets import MediaSockets
 from sidecar.io.readiness import open_readiness
@@ -72,7 +74,6 @@ class WorkerSettings:
     capacity: int = 2000  # calls
     connect_timeout: float = 5.0  # seconds
     uplink_seconds: float = 2.0  # audio kept for a bot that does not read, or is not connected yet
-    playout_seconds: float = 600.0
     bot_hosts: BotHosts = field(default_factory=BotHosts)
     portable: bool = False  # use no system call that only Linux has
     jitter_frames: int = JITTER_FRAMES
@@ -114,6 +115,7 @@ class MediaWorker:
         prepare(self._settings.codecs)
         self._loop = asyncio.get_running_loop()
         self._readiness = open_readiness(self._loop, self._on_bots_readable, portable=self._settings.portable)
+        self._clips = Clips(ClipDecoder(), loop=self._loop)
         self._sockets.watch(self._readiness, self._on_datagrams, self._on_report)
         try:
             async with asyncio.TaskGroup() as self._tasks:
@@ -126,6 +128,7 @@ class MediaWorker:
                 stream.lane.close()
             if self._ticker is not None:
                 self._ticker.cancel()
+            await self._clips.close()
             self._readiness.close()
             self._sockets.close()
 
@@ -156,8 +159,13 @@ class MediaWorker:
         if isinstance(message, StartMedia):
             self._legs.start(stream.row, receives=message.receives, now=self._loop.time())
             self._bridge.start(stream.row, sends=message.sends)
+        elif isinstance(message, SendText):
+            stream.player.texts.append(message.text)
+            self._after_input(stream)
         elif isinstance(message, SendDigits):
-            self._legs.dial(stream.row, message.digits, duration_ms=message.duration_ms)
+            if not self._legs.dial(stream.row, message.digits, duration_ms=message.duration_ms):
+                stream.player.fail("dtmf: too many digits wait to be sent")
+                self._after_input(stream)
         elif isinstance(message, ChangeLeg):
             self._change_leg(stream, message.leg)
         elif isinstance(message, CloseStream):
@@ -181,8 +189,9 @@ class MediaWorker:
             why = f"no room, or {leg.host}:{leg.port} is in another call" if leg else "no room"
             self._to_control(StreamRefused(message.stream, why))
             return
-        self._bridge.open(row, options, playout_seconds=self._settings.playout_seconds)
+        self._bridge.open(row, options, playout_seconds=options.playback_max)
         stream = BotStream(message.stream, row, options, connection, self._lane(connection, options), port=message.port)
+        stream.player = Player(message.stream, row, options, self._bridge)
         stream.lane.on_input = partial(self._after_input, stream)
         self._streams[message.stream] = self._by_row[row] = stream
         self._lanes[row] = stream.lane
@@ -206,9 +215,8 @@ class MediaWorker:
         plain = options.message_deflate  # the name is mod_audio_stream's: true disables it
         if connection.secure:
             return (TlsLane if plain else DeflatingTlsLane)(connection, outbox)
-        read_bytes = FRAMES_AT_ONCE * (SERVER_HEADER_BYTES + 2 * frame_samples(options.playback_rate))
         kind = SocketLane if plain else DeflatingSocketLane
-        return kind(connection, outbox, self._readiness, read_bytes=read_bytes)
+        return kind(connection, outbox, self._readiness, read_bytes=bytes_to_read(options.playback_rate))
 
     async def _connect(self, stream: BotStream) -> None:
         await stream.connect(self._settings.bot_hosts, self._tls, seconds=self._settings.connect_timeout)
@@ -221,7 +229,7 @@ class MediaWorker:
         self._by_row[stream.row] = None
         del self._lanes[stream.row]
         stream.lane.row = NO_ROW
-        stream.closed = True
+        stream.closed = stream.player.closed = True
         self._to_control(StreamEnded(stream.name, stats))
         if stream.connecting is not None:
             stream.connecting.cancel()
@@ -238,7 +246,7 @@ class MediaWorker:
 
     def _close_row(self, stream: BotStream) -> StreamStats:
         """Close the row, and return what passed through it."""
-        playout, bytes_per_ms = self._bridge.playout(stream.row), 2 * stream.options.playback_rate // 1000
+        playback = self._bridge.playback.totals(stream.row)
         jitter_buffer = self._bridge.jitter_buffer(stream.row)
         messages_sent = self._bridge.messages_sent(stream.row)
         last = self._bridge.close(stream.row)
@@ -252,9 +260,9 @@ class MediaWorker:
             frames_dropped=stats.frames_dropped + (jitter_buffer.dropped_frames if jitter_buffer else 0),
             messages_sent=messages_sent,
             messages_dropped=stream.lane.outbox.dropped,
-            playback_ms=playout.played_bytes // bytes_per_ms,
-            playback_refused_ms=playout.refused_bytes // bytes_per_ms,
-            underruns=playout.underruns,
+            playback_ms=playback.played_ms,
+            playback_refused_ms=playback.refused_ms,
+            underruns=playback.underruns,
         )
 
     # --- up: from the caller to the bot
@@ -286,18 +294,23 @@ class MediaWorker:
             some = lanes[first : first + MOST_READS]
             self._inputs.read(some)
             rows, data = np.array([lane.row for lane in some]), self._inputs.data[: len(some)]
-            played = self._bridge.play_frames(rows, data, self._inputs.lengths, now=self._loop.time())
+            played = self._bridge.playback.play_frames(rows, data, self._inputs.lengths, now=self._loop.time())
             for at in np.flatnonzero(~played).tolist():
                 self._inputs.give(at, some[at])
 
     def _after_input(self, stream: BotStream) -> None:
-        """Take what a bot has sent: audio to the playout buffer, all else to control."""
-        audio = stream.connection.take_audio()
+        """Take what a bot has sent: what is to be played to its player, all else to control."""
+        audio, played = stream.connection.take_audio(), 0
+        for event in stream.connection.take_events():
+            until = event.audio_before if isinstance(event, TextReceived) else len(audio)
+            self._play(stream, audio[played:until])
+            self._on_event(stream, event)
+            played = until
+        self._play(stream, audio[played:])
+        self._deliver(stream)
         if not stream.closed:
-            now = self._loop.time()
-            for chunk in audio:
-                self._bridge.play(stream.row, chunk, now=now)
-            stream.lane.row = stream.row if stream.connection.is_plain else NO_ROW
+            plain = stream.connection.is_plain and stream.player.takes_frames
+            stream.lane.row = stream.row if plain else NO_ROW
         stream.lane.flush()
         while events := stream.connection.take_events():
             for event in events:
@@ -307,6 +320,24 @@ class MediaWorker:
             stream.lane.close()
             self._goodbyes.discard(stream)
 
+    def _play(self, stream: BotStream, audio: list[bytes]) -> None:
+        now = self._loop.time()
+        for chunk in audio if not stream.closed else ():
+            stream.player.play(chunk, now=now)
+
+    def _deliver(self, stream: BotStream) -> None:
+        """Pass on what a player has to say."""
+        player = stream.player
+        for message in player.messages:
+            self._to_control(message)
+        for clip in player.clips:
+            self._clips.add(stream.name, player, clip, done=partial(self._after_input, stream))
+        player.messages.clear()
+        player.clips.clear()
+        if player.texts:
+            stream.lane.send_texts(player.texts)
+            player.texts.clear()
+
     def _on_event(self, stream: BotStream, event: ConnectionEvent) -> None:
         stream.settled.set()
         if stream.closed:
@@ -315,14 +346,16 @@ class MediaWorker:
             case Opened():
                 stream.lane.start(stream.options.metadata)
                 self._to_control(BotConnected(stream.name))
-            case TextReceived(text):
+            case TextReceived(text, _):
                 if stream.texts.take(now=self._loop.time()):
-                    self._to_control(BotText(stream.name, text))
+                    stream.player.receive(text, now=self._loop.time())
+                    if isinstance(stream.lane, SocketLane):  # the rate may be another
+                        stream.lane.read_bytes = bytes_to_read(self._bridge.playback.rate(stream.row))
                 else:
                     stream.connection.refuse("too many texts")
             case Closed(code, reason):
                 self._to_control(BotClosed(stream.name, code, reason))
-                self._bridge.drain(stream.row)
+                stream.player.drain(now=self._loop.time())
             case Failed(code, error, forbidden):
                 self._to_control(BotFailed(stream.name, code, error, forbidden))
 
@@ -340,16 +373,23 @@ class MediaWorker:
                     self._send(each)
             for each in self._bridge.handle_timeout(now=now):
                 self._send(each)
+            for row, news in self._bridge.playback.take_news():
+                stream = self._stream_of(row)
+                stream.player.tell(news)
+                self._after_input(stream)
             self._legs.handle_timeout(now=now, wall_clock=time.time())
             self._send_reports()
             while (event := self._legs.next_event()) is not None:
                 self._to_control(event)
             for row in self._bridge.take_drained():
-                stream = self._by_row[row]
-                assert stream is not None
-                self._to_control(PlaybackDrained(stream.name))
+                self._to_control(PlaybackDrained(self._stream_of(row).name))
         finally:  # whatever happened, the next tick comes
             self._ticker = self._next_tick(now) if self._streams else None
+
+    def _stream_of(self, row: int) -> BotStream:
+        stream = self._by_row[row]
+        assert stream is not None
+        return stream
 
     def _next_tick(self, now: float) -> asyncio.Handle:
         """Wake up when the next tick is due, never before: uvloop counts in whole milliseconds, and rounds down."""

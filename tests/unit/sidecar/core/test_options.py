@@ -461,3 +461,10 @@ def test_what_is_resolved_can_be_connected_to(url: str, headers: dict[str, str])
 
 def test_an_empty_header_is_no_option() -> None:
     assert options_from_headers([("X-STREAM_RATE", ""), ("X-STREAM_MIX", "mono")]) == {"mix": "mono"}
+
+
+def test_events_that_are_not_told_yet_are_named() -> None:
+    assert resolve_options({"url": URL, "events": "playback"}, [])[1] == []
+    assert resolve_options({"url": URL, "events": "vad,playback,dtmf"}, [])[1] == [
+        "events: dtmf, vad: not supported yet, ignored"
+    ]
