@@ -113,7 +113,7 @@ async def test_sipp_calls_over_tcp(
         outcome.assert_all_successful(20)
         assert outcome.retransmissions == 0
         await bot.closed(20)
-        assert {len(call.heard) for call in bot.calls} == {8000}
+        assert all(8000 <= len(call.heard) <= 1.6 * 8000 for call in bot.calls)
         assert car.sidecar.streams.counters.accepted == (1 if transport == "tcp" else 20)
 
 
@@ -137,7 +137,7 @@ async def test_sipp_calls_over_ipv6_with_media_on_ipv4(
         )
         outcome.assert_all_successful(2)
         await bot.closed(2)
-        assert {len(call.heard) for call in bot.calls} == {8000}
+        assert all(8000 <= len(call.heard) <= 1.6 * 8000 for call in bot.calls)
         assert f"Contact: <sip:{target}" in outcome.log
         assert f"c=IN IP4 {LOOPBACK}" in outcome.log
 
@@ -152,7 +152,7 @@ async def test_on_all_addresses_each_caller_is_told_the_one_it_has_reached(
         outcome = await sipp.run("call_with_pcap", f"{LOOPBACK}:{port}", tmp_path, packets=PACKETS, seconds=1.2)
         outcome.assert_all_successful()
         await bot.closed()
-        assert len(bot.call.heard) == 8000
+        assert 8000 <= len(bot.call.heard) <= 1.6 * 8000
         assert f"Contact: <sip:{LOOPBACK}:{port}" in outcome.log
         assert outcome.log.count(f"c=IN IP4 {LOOPBACK}") >= 2  # theirs and ours
 
