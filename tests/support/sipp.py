@@ -26,6 +26,7 @@ import string
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import SystemRandom
 from typing import Literal, get_args
 from xml.sax.saxutils import escape
 
@@ -54,7 +55,7 @@ _PART = re.compile(r"(?<!\$)\$([a-z_]+)")
 _PARTS_IN_PARTS = 3
 
 # Each run offers ports of its own: where another call has its media, the product sends none. Nobody listens there.
-_MEDIA_PORTS = itertools.cycle(range(20_000, 32_000, 400))
+_MEDIA_PORTS = itertools.cycle(range(20_000 + SystemRandom().randrange(0, 12_000, 400), 32_000, 400))
 
 _FIRST_OFFERED = 8
 _OFFERED_STEP = 4
