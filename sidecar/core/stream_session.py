@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any, assert_never
 
 import msgspec
 
 from rtp import DIGITS, LONGEST_MS, SHORTEST_MS
+from sidecar.core.bot_loss import LossAction
+from sidecar.core.bot_side import BotSide
 from sidecar.core.cause import RETRY_AFTER, Cause, cause_of_close, reason_headers
 from sidecar.core.errors import ErrorCode
 from sidecar.core.events import StreamEvent, error_body
@@ -18,6 +19,9 @@ from sidecar.core.link import (
     BotClosed,
     BotConnected,
     BotFailed,
+    BotLost,
+    BotResumed,
+    BotStalled,
     BotText,
     ChangeLeg,
     CloseStream,
@@ -36,7 +40,8 @@ from sidecar.core.link import (
     ToWorker,
 )
 from sidecar.core.media_negotiation import MediaNegotiation, Terms
-from sidecar.core.options import AnswerMode, StreamOptions
+from sidecar.core.options import AfterClose, AnswerMode, StreamOptions
+from sidecar.core.reconnect import closes_for_now
 from sip import CallReceived, EndCause, SipError, SipUri, UserAgent, supports_100rel
 
 _MOST_CHANGES = 8  # that a worker has yet to answer: a caller may withdraw one offer and make the next
@@ -48,6 +53,9 @@ StreamMessage = (
     | LegChanged
     | LegRefused
     | BotConnected
+    | BotLost
+    | BotResumed
+    | BotStalled
     | BotFailed
     | BotClosed
     | BotText
@@ -58,14 +66,6 @@ StreamMessage = (
     | StreamEnded
 )
 """What a worker says of one stream."""
-
-
-class BotState(Enum):
-    """How far the WebSocket has come."""
-
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    GONE = "gone"
 
 
 class _BotMessage(msgspec.Struct):
@@ -108,7 +108,7 @@ class StreamSession:
         self._takes_reliable = supports_100rel(received.request)
         self._agent = agent
         self._outbox = outbox
-        self._bot = BotState.CONNECTING
+        self._bot = BotSide(self.emit)
         self._close = 1000, ""  # how the bot has closed
         self._answered = False
         self._confirmed = False  # by an ACK
@@ -227,8 +227,7 @@ class StreamSession:
     def call_ended(self, cause: EndCause) -> None:
         """The call is over, whoever ended it: end the stream."""
         self._call_over = True
-        if self._bot is BotState.CONNECTED:
-            self._bot_gone(1000, cause.name.lower())
+        self._bot.call_ended(cause.name.lower())
         self._close_stream()
 
     # --- what the worker says
@@ -239,20 +238,21 @@ class StreamSession:
             return
         match message:
             case BotConnected():
-                self._bot = BotState.CONNECTED
-                self.emit("connect", {"status": "connected"})
+                self._bot.receive_message(message)
                 if self._options.answer is AnswerMode.CONNECTED:
                     self._answer(now=now)
+            case BotLost() | BotResumed() | BotStalled():
+                self._bot.receive_message(message)
             case BotFailed():
                 self._bot_failed(message, now=now)
             case BotClosed(_, code, reason):
                 self._close = code, reason
-                self._bot_gone(code, reason)
+                self._bot.receive_message(message)
                 if not self._answered:
                     self.give_up(f"the bot closed before the call was answered: {code} {reason}", now=now)
             case PlaybackDrained():
-                cause, text = cause_of_close(*self._close)
-                self._hang_up(cause, text, now=now)
+                if not self._outlives_close():
+                    self._hang_up(*cause_of_close(*self._close), now=now)
             case BotText(_, text):
                 self._bot_said(text, now=now)
             case DigitHeard(_, digit, duration_ms, source):
@@ -278,26 +278,25 @@ class StreamSession:
                 assert_never(message)
 
     def _bot_failed(self, failure: BotFailed, *, now: float) -> None:
-        self.emit("error", error_body(failure.code, failure.error))
-        if self._bot is BotState.CONNECTED:
-            self._bot_gone(1006, failure.error)
-            self.give_up(f"bot lost: {failure.error}", now=now)
+        was_connected = self._bot.was_connected
+        self._bot.receive_message(failure)
+        if self._answered and self._options.on_bot_lost.action is LossAction.KEEP:
             return
-        self._bot = BotState.GONE
         if failure.forbidden and not self._answered:
             self._refuse(403, Cause.CALL_REJECTED, failure.error, now=now)
         else:
-            self.give_up(f"bot unreachable: {failure.error}", now=now)
+            self.give_up(f"bot {'lost' if was_connected else 'unreachable'}: {failure.error}", now=now)
+
+    def _outlives_close(self) -> bool:
+        """Whether the call goes on after its bot has closed."""
+        if closes_for_now(self._close[0]):
+            return self._options.on_bot_lost.action is LossAction.KEEP
+        return self._options.on_bot_close is AfterClose.KEEP
 
     def _media_lost(self, seconds: float, *, ever: bool, now: float) -> None:
         what = f"no RTP for {seconds:.0f} s" if ever else f"no RTP came at all, in {seconds:.0f} s"
         self.emit("error", error_body(ErrorCode.TIMEOUT, what))
         self._hang_up(Cause.RECOVERY_ON_TIMER_EXPIRE, what, now=now)
-
-    def _bot_gone(self, code: int, reason: str) -> None:
-        self._bot = BotState.GONE
-        body = {"status": "disconnected", "message": {"code": code, "reason": reason}}
-        self.emit("disconnect", body)
 
     def _bot_said(self, text: str, *, now: float) -> None:
         """A text message of the bot: `answer` is obeyed, and all are events."""

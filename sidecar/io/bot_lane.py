@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import socket
 import ssl
+import sys
+import termios
 from collections.abc import Callable, Iterable
-from typing import cast
+from typing import Protocol, cast
 
 import structlog
 
@@ -30,6 +34,20 @@ _READ_BYTES = 32 << 10
 """Of one bot, in one turn: about half a second of audio at 32 kHz. Then the others have theirs."""
 
 
+class AudioSink(Protocol):
+    """Where the audio for a bot goes: its lane, or what stands in for one."""
+
+    @property
+    def write_now(self) -> Callable[[memoryview], int] | None:
+        """Set while audio may be written at once."""
+
+    def send_audio(self, frame: memoryview) -> None:
+        """Send one whole WebSocket frame, or keep it."""
+
+    def keep_rest(self, frame: memoryview, written: int) -> None:
+        """Keep what `write_now` has not written."""
+
+
 class BotLane:
     """Writes in order, keeps what cannot be written, gives what is read to the connection."""
 
@@ -39,6 +57,7 @@ class BotLane:
         self.row = NO_ROW  # where its audio is played; none, while what it sends must be looked at
         self.write_now: Callable[[memoryview], int] | None = None  # set while audio may be written past the outbox
         self.on_input: Callable[[], None] = lambda: None  # called when the connection has been given something
+        self.on_overflow: Callable[[], None] = lambda: None  # called when audio is dropped, once until it has caught up
         self._ready = False  # audio may go
         self._closed = False
 
@@ -57,6 +76,14 @@ class BotLane:
     def _close_socket(self) -> None:
         raise NotImplementedError
 
+    def _sent_in_vain(self) -> int:
+        """Return how many bytes have been written that the bot's side has not taken."""
+        raise NotImplementedError
+
+    def unacknowledged(self) -> int:
+        """Return how many bytes were on their way when the connection broke; ask before it is closed."""
+        return self.outbox.begun_bytes + (0 if self._closed else self._sent_in_vain())
+
     def start(self, metadata: str | None) -> None:
         """The handshake is done: send the metadata, then the audio."""
         if metadata is not None:
@@ -71,7 +98,10 @@ class BotLane:
         if self._closed:
             return
         if not self._ready or self.outbox:
+            overflowed = self.outbox.overflows
             self.outbox.put_audio(bytes(frame))
+            if self._ready and self.outbox.overflows and not overflowed:
+                self.on_overflow()
             return
         self.keep_rest(frame, self._write(frame))
 
@@ -206,6 +236,9 @@ class SocketLane(BotLane):
             self._waiting = waiting
             self._readiness.watch_write(self, waiting)
 
+    def _sent_in_vain(self) -> int:
+        return 0 if self._socket is None else _in_kernel(self._socket.fileno())
+
     def _close_socket(self) -> None:
         if self._socket is not None:
             self._readiness.remove(self)
@@ -270,6 +303,11 @@ class TlsLane(BotLane, asyncio.Protocol):
     def _wait_to_write(self, waiting: bool) -> None:
         """Nothing to do: `resume_writing` is called when there is room."""
 
+    def _sent_in_vain(self) -> int:
+        if self._transport is None:
+            return 0
+        return self._transport.get_write_buffer_size() + _in_kernel(self._transport.get_extra_info("socket").fileno())
+
     def _close_socket(self) -> None:
         if self._transport is not None:
             self._transport.abort()
@@ -284,7 +322,14 @@ class TlsLane(BotLane, asyncio.Protocol):
         self._received(b"")
 
 
-def send_frames(lanes: Iterable[BotLane], frames: memoryview, size: int) -> None:
+def _in_kernel(descriptor: int) -> int:
+    """Return how many bytes the kernel has sent, or not yet, that the other side has not acknowledged."""
+    with contextlib.suppress(OSError, ValueError):  # the socket is closed, or the system cannot tell
+        return int.from_bytes(fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+    return 0
+
+
+def send_frames(lanes: Iterable[AudioSink], frames: memoryview, size: int) -> None:
     """Send each lane the next `size` bytes of `frames`, one whole WebSocket frame, as `send_audio` does."""
     for at, lane in enumerate(lanes):
         frame = frames[at * size : (at + 1) * size]
