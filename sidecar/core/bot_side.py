@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Any
+from typing import Any, assert_never
 
 from sidecar.core.errors import ErrorCode
 from sidecar.core.events import error_body
@@ -58,6 +58,8 @@ class BotSide:
                 self._disconnect(_ABNORMAL, error)
             case BotClosed(_, code, reason):
                 self._disconnect(code, reason)
+            case _:
+                assert_never(message)
 
     def call_ended(self, reason: str) -> None:
         """The call is over, and the bot is said goodbye to, if it is there."""
