@@ -135,9 +135,8 @@ class BotCare:
             self._say(BotStalled(stream.name, round(1000 * self._uplink_seconds)))
 
     def _await_beat(self, stream: BotStream) -> None:
-        assert stream.heart_beat is not None
-        at = stream.heart_beat.next_timeout()
-        if at is not None and not (stream.connection.is_over or stream.closed):
+        at = None if stream.heart_beat is None else stream.heart_beat.next_timeout()
+        if at is not None:
             stream.beat = self._loop.call_at(at, self._check_beat, stream)
 
     def _check_beat(self, stream: BotStream) -> None:
@@ -174,7 +173,7 @@ class BotCare:
     def _begin_to_keep(self, stream: BotStream) -> None:
         """Keep what the bot will have missed: what is yet to be sent, and what comes."""
         frame_bytes = _MASKED_HEADER_BYTES + int(_bytes_per_ms(stream.options) * stream.options.buffer_size)
-        lost = -(-stream.lane.unacknowledged() // frame_bytes)
+        lost = -(-stream.lane.abandon() // frame_bytes)
         unsent = stream.lane.outbox.take_audio()
         if stream.connection.deflates:  # the next connection may not have agreed to that
             lost, unsent = lost + len(unsent), []

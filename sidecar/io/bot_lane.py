@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import socket
 import ssl
+import struct
 import sys
 import termios
 from collections.abc import Callable, Iterable
@@ -76,13 +77,15 @@ class BotLane:
     def _close_socket(self) -> None:
         raise NotImplementedError
 
-    def _sent_in_vain(self) -> int:
-        """Return how many bytes have been written that the bot's side has not taken."""
+    def _abandon_socket(self) -> int:
         raise NotImplementedError
 
-    def unacknowledged(self) -> int:
-        """Return how many bytes were on their way when the connection broke; ask before it is closed."""
-        return self.outbox.begun_bytes + (0 if self._closed else self._sent_in_vain())
+    def abandon(self) -> int:
+        """Let nothing more of what was written reach the bot, if it is to be; return how many bytes that is.
+
+        They are counted as lost; they must not come after all, by a connection that everybody has forgotten.
+        """
+        return self.outbox.begun_bytes + (0 if self._closed else self._abandon_socket())
 
     def start(self, metadata: str | None) -> None:
         """The handshake is done: send the metadata, then the audio."""
@@ -236,8 +239,8 @@ class SocketLane(BotLane):
             self._waiting = waiting
             self._readiness.watch_write(self, waiting)
 
-    def _sent_in_vain(self) -> int:
-        return 0 if self._socket is None else _in_kernel(self._socket.fileno())
+    def _abandon_socket(self) -> int:
+        return 0 if self._socket is None else _abandon(self._socket)
 
     def _close_socket(self) -> None:
         if self._socket is not None:
@@ -303,10 +306,10 @@ class TlsLane(BotLane, asyncio.Protocol):
     def _wait_to_write(self, waiting: bool) -> None:
         """Nothing to do: `resume_writing` is called when there is room."""
 
-    def _sent_in_vain(self) -> int:
+    def _abandon_socket(self) -> int:
         if self._transport is None:
             return 0
-        return self._transport.get_write_buffer_size() + _in_kernel(self._transport.get_extra_info("socket").fileno())
+        return self._transport.get_write_buffer_size() + _abandon(self._transport.get_extra_info("socket"))
 
     def _close_socket(self) -> None:
         if self._transport is not None:
@@ -322,10 +325,11 @@ class TlsLane(BotLane, asyncio.Protocol):
         self._received(b"")
 
 
-def _in_kernel(descriptor: int) -> int:
-    """Return how many bytes the kernel has sent, or not yet, that the other side has not acknowledged."""
-    with contextlib.suppress(OSError, ValueError):  # the socket is closed, or the system cannot tell
-        return int.from_bytes(fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+def _abandon(sock: socket.socket) -> int:
+    """Let the kernel forget what it has sent when the socket is closed; return how much was not acknowledged."""
+    with contextlib.suppress(OSError, ValueError):  # it is closed already, or the system cannot tell
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
     return 0
 
 

@@ -19,7 +19,7 @@ FORBIDDEN = Failed(ErrorCode.CONNECT_FAILED, "no address that is allowed", forbi
 FIRST, SECOND = "ws://first.example/", "ws://second.example/"
 
 
-def life(*, seed: int = 1, **given: str) -> BotLife:
+def life(seed: int = 1, /, **given: str) -> BotLife:
     return BotLife(resolve_options({}, [Profile({"url": FIRST, **given})])[0], Random(seed))
 
 
@@ -54,7 +54,7 @@ def test_a_bot_that_breaks_off_is_tried_until_the_time_is_up() -> None:
 def test_a_thousand_bots_do_not_come_back_at_once() -> None:
     firsts = []
     for seed in range(1000):
-        one = life(seed=seed)
+        one = life(seed)
         one.connected(now=0.0)
         one.ended(CUT, now=1.0)
         firsts.append(one.retry_at)
