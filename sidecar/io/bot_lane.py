@@ -254,10 +254,12 @@ class TlsLane(BotLane, asyncio.Protocol):
     def __init__(self, connection: BotConnection, outbox: Outbox) -> None:
         super().__init__(connection, outbox)
         self._transport: asyncio.Transport | None = None
+        self._socket: socket.socket | None = None  # the event loop's, who has its own for us that can do less
         self._paused = False
         self._heard = False  # anything at all
 
     async def open(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
+        self._socket = sock
         try:
             await asyncio.get_running_loop().create_connection(
                 lambda: self,
@@ -307,9 +309,9 @@ class TlsLane(BotLane, asyncio.Protocol):
         """Nothing to do: `resume_writing` is called when there is room."""
 
     def _abandon_socket(self) -> int:
-        if self._transport is None:
+        if self._transport is None or self._socket is None:
             return 0
-        return self._transport.get_write_buffer_size() + _abandon(self._transport.get_extra_info("socket"))
+        return self._transport.get_write_buffer_size() + _abandon(self._socket)
 
     def _close_socket(self) -> None:
         if self._transport is not None:

@@ -114,7 +114,9 @@ async def test_a_network_that_is_cut_is_found_by_the_heart_beat(start_sidecar: S
     heard_ms = (len(before.pcm) + len(after.pcm)) / 8
     assert 3500 < gap_ms < 8000
     assert gap_ms - replayed_ms > 500, "what was on its way when the cable was cut cannot be replayed"
-    assert stop["messages_sent"] * FRAME_MS - heard_ms == pytest.approx(gap_ms - replayed_ms, abs=FRAME_MS)
+    missed_ms = stop["messages_sent"] * FRAME_MS - heard_ms
+    # What has arrived when the cable is cut, but is not acknowledged yet, counts as missed: Linux waits up to 40 ms.
+    assert -FRAME_MS <= gap_ms - replayed_ms - missed_ms <= 3 * FRAME_MS
 
 
 async def test_over_tls_a_bot_that_drops_the_line_is_called_again(start_sidecar: StartSidecar, tmp_path: Path) -> None:
