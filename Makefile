@@ -46,7 +46,7 @@ load: .venv/installed-dev  # 200 calls a second for a minute; on a machine that 
 	$(BIN)/python -m tests.load.sip_calls --answer immediate
 
 misbehave: .venv/installed-dev  # 10,000 calls whose bots misbehave at random; about ten minutes
-	MISBEHAVING_CALLS=10000 $(BIN)/python -m pytest -q -s tests/integration/test_bots_at_random.py -k batched
+	MISBEHAVING_CALLS=10000 LONGEST_TEST_SECONDS=1800 $(BIN)/python -m pytest -q -s tests/integration/test_bots_at_random.py -k batched
 
 load-profile: .venv/installed-dev  # where the time of a call goes; needs the right to look into processes
 	$(BIN)/python -m pip install --quiet --editable '.[profile]'

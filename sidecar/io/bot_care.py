@@ -165,15 +165,18 @@ class BotCare:
             self.sinks[stream.row] = stream.lane
             return False
         if is_new:
-            self._begin_to_keep(stream)
+            self._begin_to_keep(stream, end)
         if is_new or stream.life.options.url != stream.options.url:
             self._say(_lost(stream.name, end))
         return True
 
-    def _begin_to_keep(self, stream: BotStream) -> None:
+    def _begin_to_keep(self, stream: BotStream, end: Closed | Failed) -> None:
         """Keep what the bot will have missed: what is yet to be sent, and what comes."""
+        is_silent = (
+            isinstance(end, Failed) and end.code is ErrorCode.PING_TIMEOUT
+        )  # who is not may still read our close
         frame_bytes = _MASKED_HEADER_BYTES + int(_bytes_per_ms(stream.options) * stream.options.buffer_size)
-        lost = -(-stream.lane.abandon() // frame_bytes)
+        lost = -(-stream.lane.unacknowledged(forget=is_silent) // frame_bytes)
         unsent = stream.lane.outbox.take_audio()
         if stream.connection.deflates:  # the next connection may not have agreed to that
             lost, unsent = lost + len(unsent), []

@@ -77,15 +77,15 @@ class BotLane:
     def _close_socket(self) -> None:
         raise NotImplementedError
 
-    def _abandon_socket(self) -> int:
+    def _unacknowledged_by_peer(self, *, forget: bool) -> int:
         raise NotImplementedError
 
-    def abandon(self) -> int:
-        """Let nothing more of what was written reach the bot, if it is to be; return how many bytes that is.
+    def unacknowledged(self, *, forget: bool) -> int:
+        """Return how many bytes were on their way when the connection ended; ask before it is closed.
 
-        They are counted as lost; they must not come after all, by a connection that everybody has forgotten.
+        With `forget`, they do not come after all, once it is closed, by a connection that everybody has forgotten.
         """
-        return self.outbox.begun_bytes + (0 if self._closed else self._abandon_socket())
+        return self.outbox.begun_bytes + (0 if self._closed else self._unacknowledged_by_peer(forget=forget))
 
     def start(self, metadata: str | None) -> None:
         """The handshake is done: send the metadata, then the audio."""
@@ -239,8 +239,8 @@ class SocketLane(BotLane):
             self._waiting = waiting
             self._readiness.watch_write(self, waiting)
 
-    def _abandon_socket(self) -> int:
-        return 0 if self._socket is None else _abandon(self._socket)
+    def _unacknowledged_by_peer(self, *, forget: bool) -> int:
+        return 0 if self._socket is None else _unacknowledged(self._socket, forget=forget)
 
     def _close_socket(self) -> None:
         if self._socket is not None:
@@ -308,10 +308,10 @@ class TlsLane(BotLane, asyncio.Protocol):
     def _wait_to_write(self, waiting: bool) -> None:
         """Nothing to do: `resume_writing` is called when there is room."""
 
-    def _abandon_socket(self) -> int:
+    def _unacknowledged_by_peer(self, *, forget: bool) -> int:
         if self._transport is None or self._socket is None:
             return 0
-        return self._transport.get_write_buffer_size() + _abandon(self._socket)
+        return self._transport.get_write_buffer_size() + _unacknowledged(self._socket, forget=forget)
 
     def _close_socket(self) -> None:
         if self._transport is not None:
@@ -327,10 +327,11 @@ class TlsLane(BotLane, asyncio.Protocol):
         self._received(b"")
 
 
-def _abandon(sock: socket.socket) -> int:
-    """Let the kernel forget what it has sent when the socket is closed; return how much was not acknowledged."""
+def _unacknowledged(sock: socket.socket, *, forget: bool) -> int:
+    """Return how many bytes the other side has not acknowledged; with `forget`, a close ends them too."""
     with contextlib.suppress(OSError, ValueError):  # it is closed already, or the system cannot tell
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if forget:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
     return 0
 
