@@ -5,9 +5,11 @@ from rtp.dtmf_receiver import Digit, DtmfCounters, DtmfReceiver
 from rtp.dtmf_sender import LONGEST_MS, SHORTEST_MS, DtmfSender, EventPacket
 from rtp.errors import RtpError
 from rtp.event_payload import DIGITS, EventPayload
+from rtp.gate import Gate, GateCounters
 from rtp.jitter_buffer import JitterBuffer
+from rtp.learned_address import LearnedAddress
 from rtp.leg import Leg
-from rtp.media_plane import MediaPlane, PlaneCounters
+from rtp.media_plane import MediaPlane
 from rtp.media_timeout import MediaLost, MediaTimeout
 from rtp.pacer import Pacer
 from rtp.packet import RtpPacket
@@ -31,11 +33,13 @@ from rtp.rtcp_packet import (
     is_rtcp,
     parse_compound,
 )
+from rtp.rtcp_rows import Report, ReportAddress, RtcpRows, RtcpRowsCounters
 from rtp.rtcp_session import PeerLeft, Quality, RtcpCounters, RtcpSession, ntp_time
-from rtp.send_rows import PACKET_BYTES, PACKETS_A_FRAME
+from rtp.send_rows import PACKET_BYTES, PACKETS_A_FRAME, Sent
 from rtp.srtp import SRTP_SUITES, Srtp, SrtpCounters, SrtpError
 from rtp.telephone_event import TelephoneEvent
 from rtp.tone_detector import ToneDetector
+from rtp.unknown_sources import UnknownSources
 from rtp.voice_detector import VoiceChanges, VoiceDetector
 
 __all__ = [
@@ -56,9 +60,12 @@ __all__ = [
     "EventPacket",
     "EventPayload",
     "Frames",
+    "Gate",
+    "GateCounters",
     "Goodbye",
     "Impairment",
     "JitterBuffer",
+    "LearnedAddress",
     "Leg",
     "MediaLost",
     "MediaPlane",
@@ -66,7 +73,6 @@ __all__ = [
     "Pacer",
     "Pcm",
     "PeerLeft",
-    "PlaneCounters",
     "PortAllocator",
     "Quality",
     "ReceiveCounters",
@@ -74,21 +80,27 @@ __all__ = [
     "ReceiverReport",
     "Reception",
     "ReceptionStatistics",
+    "Report",
+    "ReportAddress",
     "ReportBlock",
     "Resampler",
     "Rows",
     "RtcpCounters",
     "RtcpPacket",
+    "RtcpRows",
+    "RtcpRowsCounters",
     "RtcpSession",
     "RtpError",
     "RtpPacket",
     "SenderReport",
+    "Sent",
     "SourceDescription",
     "Srtp",
     "SrtpCounters",
     "SrtpError",
     "TelephoneEvent",
     "ToneDetector",
+    "UnknownSources",
     "VoiceChanges",
     "VoiceDetector",
     "address_key",

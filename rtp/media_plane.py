@@ -7,7 +7,7 @@ to that call's `ReceiveStream`, one at a time; its frames are the same as if all
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
@@ -17,34 +17,22 @@ from numpy.typing import NDArray
 from rtp.codec import Codec
 from rtp.concealment import HISTORY_MS
 from rtp.errors import RtpError
+from rtp.gate import Gate
+from rtp.heard_rows import HeardRows
 from rtp.leg import Leg
 from rtp.packet import HEADER_BYTES, RtpPacket
 from rtp.payload_coding import Bytes, decode_rows
 from rtp.pcm import FRAME_MS, Frames, Pcm, Rows, groups
 from rtp.receive_counters import ReceiveCounters
 from rtp.receive_stream import PAUSE_AFTER, ReceiveStream
-from rtp.routes import NOBODY, AddressKeys, Routes
+from rtp.routes import AddressKeys
 from rtp.send_rows import SendRows
 from rtp.telephone_event import TelephoneEvent
-
-STILL_HEARD = 2.0
-"""Seconds for which a call that moved is heard from where it was, until it is heard from where it is: the other side
-moves once it has our answer."""
 
 _RECENT = HISTORY_MS // FRAME_MS  # payloads that are kept of each call
 _LONGEST_PLAIN = max(codec.frame_bytes for codec in Codec)
 
 _MOST_ROUNDS = 100  # packets of one call in a batch: 2 s
-
-
-@dataclass(slots=True)
-class PlaneCounters:
-    """Datagrams that reached no call."""
-
-    unknown_source: int = 0
-    malformed: int = 0
-    oversized: int = 0
-    flooded: int = 0  # more of one call at a time than anybody can have said
 
 
 @dataclass
@@ -53,18 +41,17 @@ class MediaPlane:
 
     capacity: int
     random: Random
-    counters: PlaneCounters = field(default_factory=PlaneCounters)
+    gate: Gate = field(default_factory=Gate)
 
     def __post_init__(self) -> None:
         rows = self.capacity
-        self._sending = SendRows(rows)
-        self._routes = Routes()
+        self.heard = HeardRows(rows)
+        self.sending = SendRows(rows)
         self._free = list(range(rows - 1, -1, -1))
         self._streams: dict[int, ReceiveStream] = {}
-        self._addresses: dict[int, tuple[int, ...]] = {}
-        self._moved: dict[int, float] = {}  # until when these rows are heard from where they were
         self._waiting: set[int] = set()  # rows whose stream has a deadline
         self._with_frames: set[int] = set()  # rows whose stream has audio to give
+        self._with_events: set[int] = set()  # rows whose stream has telephone events to give
         self._codec = np.zeros(rows, np.uint8)
         self._payload_type = np.zeros(rows, np.uint8)
         # Receiving. While a row is `_fast`, these columns are its state; else its `ReceiveStream` is.
@@ -87,87 +74,60 @@ class MediaPlane:
         """How many rows are taken."""
         return len(self._streams)
 
-    def open(
-        self,
-        *,
-        codec: Codec,
-        payload_type: int,
-        send_payload_type: int,
-        destination: int | None,
-        sources: Iterable[int],
-        ptime_ms: int = FRAME_MS,
-        telephone_event_payload_type: int | None = None,
-    ) -> int | None:
-        """Take a row for a call; addresses are keys (`address_key`). Without `destination`, `change` gives one later.
+    def open(self, leg: Leg) -> int | None:
+        """Take a row for a call. If its leg has no destination, `change` gives one later.
 
-        `ptime_ms` is of what we send, `telephone_event_payload_type` of what we receive. Return None when all rows are
-        taken, or when `destination` is already the address of another call: a call must never hear, or be heard by,
-        another's bot. Raise ImportError or OSError if this machine lacks what the codec needs.
+        Return None when all rows are taken, or when the destination is already the address of another call: a call must
+        never hear, or be heard by, another's bot. Raise ImportError or OSError if this machine lacks what the codec
+        needs.
         """
         if not self._free:
             return None
-        leg = Leg(codec, payload_type, send_payload_type, destination, ptime_ms, telephone_event_payload_type)
         row = self._free[-1]
         stream = ReceiveStream(leg.codec, leg.payload_type, leg.telephone_event_payload_type, fills_pauses=True)
-        if destination is not None and not self._routes.add(destination, row):
+        if not self.gate.open(row, leg):
             return None
         self._free.pop()
         self._streams[row] = stream
         self._fast[row] = False
         self._fast_received[row] = 0
-        self._set(row, leg, sources)
-        self._sending.open(row, leg, self.random)
+        self.heard.open(row)
+        self._set(row, leg)
+        self.sending.open(row, leg, self.random)
         return row
 
-    def change(
-        self,
-        row: int,
-        *,
-        codec: Codec,
-        payload_type: int,
-        send_payload_type: int,
-        destination: int,
-        sources: Iterable[int],
-        ptime_ms: int = FRAME_MS,
-        telephone_event_payload_type: int | None = None,
-        now: float,
-    ) -> bool:
+    def change(self, row: int, leg: Leg, *, now: float) -> bool:
         """Let the call in `row` go on with another codec, or elsewhere; `now` in seconds.
 
         False, and all is as before, if the destination is the address of another call. What is received stays in order
         across the change, what is sent keeps its SSRC, and its next packet begins a talkspurt (RFC 3551, section 4.1).
         """
-        if not self._routes.add(destination, row):
+        if not self.gate.change(row, leg, now=now):
             return False
-        leg = Leg(codec, payload_type, send_payload_type, destination, ptime_ms, telephone_event_payload_type)
-        self._routes.remove_row(row, but=(*self._addresses[row], destination))  # moved twice: nothing adds up
-        self._moved[row] = now + STILL_HEARD
         self._load(row)
         self._streams[row].change(leg.codec, leg.payload_type, leg.telephone_event_payload_type)
-        self._set(row, leg, sources)
-        self._sending.change(row, leg)
+        self._set(row, leg)
+        self.sending.change(row, leg)
         self._store(row)
         return True
 
-    def _set(self, row: int, leg: Leg, sources: Iterable[int]) -> None:
-        for source in (addresses := tuple(sources)):
-            self._routes.add(source, row)
-        self._addresses[row] = addresses if leg.destination is None else (leg.destination, *addresses)
+    def _set(self, row: int, leg: Leg) -> None:
         self._codec[row] = leg.codec
         self._payload_type[row] = leg.payload_type
         self._plain_bytes[row] = 0 if leg.codec.has_memory else HEADER_BYTES + leg.codec.frame_bytes
         self._frame_ticks[row] = leg.codec.frame_ticks
+        self.heard.set_telephone_event(row, leg.telephone_event_payload_type)
 
     def close(self, row: int) -> ReceiveCounters:
         """Give the row back; return what happened to the packets of the call."""
         counters = self.receive_counters(row)
         del self._streams[row]
-        self._sending.close(row)
+        self.sending.close(row)
         self._waiting.discard(row)
         self._with_frames.discard(row)
-        self._moved.pop(row, None)
+        self._with_events.discard(row)
         self._fast[row] = False
-        self._routes.remove_row(row)
+        self.gate.close(row)
         self._free.append(row)
         return counters
 
@@ -180,33 +140,27 @@ class MediaPlane:
         """Return the codec of the call in `row`."""
         return self._streams[row].codec
 
+    def is_silent(self, row: int) -> bool:
+        """Tell whether the other side has announced that it sends nothing for a while (RFC 3389)."""
+        return self._streams[row].is_silent
+
+    def rows_with_events(self) -> list[int]:
+        """Return the rows that have got telephone events since the last time."""
+        rows = sorted(self._with_events)
+        self._with_events.clear()
+        return rows
+
     def take_telephone_events(self, row: int) -> list[TelephoneEvent]:
         """Return the packets of telephone events (RFC 4733) that came since the last time."""
         return self._streams[row].take_telephone_events()
-
-    def packets_sent(self, row: int) -> int:
-        """Return how many packets the call in `row` was sent."""
-        return self._sending.packets_sent(row)
 
     # --- receiving
 
     def receive(
         self, data: Bytes, lengths: NDArray[np.uint32], sources: AddressKeys, *, now: float
     ) -> Iterator[Frames]:
-        """Take datagrams uint8[n, m] of which `lengths` bytes each are filled; give their audio.
-
-        A datagram that fills its whole row did not fit, and is dropped.
-        """
-        rows = self._routes.find(sources)
-        if self._moved:
-            self._note_arrivals(sources)
-        known = rows != NOBODY
-        fits = lengths < data.shape[1]
-        if not (known & fits).all():
-            self.counters.unknown_source += int(np.count_nonzero(~known))
-            self.counters.oversized += int(np.count_nonzero(known & ~fits))
-            keep = np.flatnonzero(known & fits)
-            data, lengths, rows = data[keep], lengths[keep], rows[keep]
+        """Take datagrams uint8[n, m] of which `lengths` bytes each are filled; give their audio."""
+        data, lengths, rows = self.gate.admit(data, lengths, sources, now=now)
         for chosen in self._rounds(rows):
             if chosen is None:
                 yield from self._receive_round(data, lengths, rows, now=now)
@@ -222,7 +176,7 @@ class MediaPlane:
             if at is not None and at <= now:
                 self._streams[row].handle_timeout(now=now)
                 self._store(row)
-        self._leave([row for row, until in self._moved.items() if until <= now])
+        self.gate.handle_timeout(now=now)
         yield from self._slow_frames()
 
     def next_timeout(self) -> float | None:
@@ -238,15 +192,6 @@ class MediaPlane:
             self._load(row)
             self._waiting.add(row)
         self._next_look = float(due[self._fast & (due > now)].min(initial=np.inf))
-
-    def _note_arrivals(self, sources: AddressKeys) -> None:
-        """Where a call is heard from its new place, it has left the old one; what came from there before counts."""
-        self._leave([row for row in self._moved if np.isin(sources, self._addresses[row]).any()])
-
-    def _leave(self, rows: Iterable[int]) -> None:
-        for row in rows:
-            del self._moved[row]
-            self._routes.remove_row(row, but=self._addresses[row])
 
     def _rounds(self, rows: Rows) -> Iterator[NDArray[np.int64] | None]:
         """Split a batch so that no row comes twice in a round; None stands for the whole batch.
@@ -264,7 +209,7 @@ class MediaPlane:
         run_start = np.repeat(starts, np.diff(starts, append=len(rows)))
         turn = np.empty_like(order)
         turn[by_row] = order - run_start
-        self.counters.flooded += int(np.count_nonzero(turn >= _MOST_ROUNDS))
+        self.gate.counters.flooded += int(np.count_nonzero(turn >= _MOST_ROUNDS))
         for number in range(min(int(turn.max()) + 1, _MOST_ROUNDS)):
             yield np.flatnonzero(turn == number)
 
@@ -282,6 +227,7 @@ class MediaPlane:
             & (ssrc == self._ssrc[rows])
             & self._fast[rows]
         )
+        self.heard.receive(rows, header[:, 1] & np.uint8(0x7F), sequence, timestamp, ssrc, now=now)
         slow = None
         if not plain.all():
             slow = np.flatnonzero(~plain)
@@ -308,10 +254,13 @@ class MediaPlane:
         try:
             packet = RtpPacket.parse(datagram)
         except RtpError:
-            self.counters.malformed += 1
+            self.gate.counters.malformed += 1
             return
         self._load(row)
-        self._streams[row].receive(packet, now=now)
+        stream = self._streams[row]
+        stream.receive(packet, now=now)
+        if stream.ssrc is not None:
+            self.heard.set_source(row, stream.ssrc, clock_rate=stream.codec.clock_rate)
         self._store(row)
 
     def _load(self, row: int) -> None:
@@ -344,6 +293,8 @@ class MediaPlane:
             self._waiting.add(row)
         if stream.has_frames:
             self._with_frames.add(row)
+        if stream.has_telephone_events:
+            self._with_events.add(row)
 
     def _slow_frames(self) -> Iterator[Frames]:
         """Give what the slow path has ready, in rounds that hold each row once."""
@@ -361,8 +312,8 @@ class MediaPlane:
 
     def send(self, frames: Frames, packets: Bytes, lengths: NDArray[np.uint64], destinations: AddressKeys) -> int:
         """Write the packets that these frames complete; see `SendRows.send`."""
-        return self._sending.send(frames, packets, lengths, destinations)
+        return self.sending.send(frames, packets, lengths, destinations)
 
     def skip(self, rows: Rows, frames: int) -> None:
         """Let time pass without packets: timestamps follow it, and the next packet begins a talkspurt."""
-        self._sending.skip(rows, frames)
+        self.sending.skip(rows, frames)

@@ -52,3 +52,11 @@ def groups(sizes: NDArray[np.uint32]) -> list[slice | NDArray[np.bool_]]:
     if (sizes == sizes[0]).all():
         return [slice(None)]
     return [sizes == size for size in np.unique(sizes)]
+
+
+def converted(pcm: Pcm, rate: int, to: int) -> Pcm:
+    """Bring the little that is heard twice, across a change of the codec, from one sample rate to another."""
+    samples = len(pcm) * to // rate
+    if samples == len(pcm):
+        return pcm
+    return np.interp(np.arange(samples) * rate / to, np.arange(len(pcm)), pcm).astype(np.int16)

@@ -14,7 +14,7 @@ from rtp.concealment import HISTORY_MS, Concealment
 from rtp.errors import RtpError
 from rtp.packet import RtpPacket
 from rtp.payload_coding import Decoder, new_decoder
-from rtp.pcm import FRAME_MS, Pcm
+from rtp.pcm import FRAME_MS, Pcm, converted
 from rtp.receive_counters import ReceiveCounters
 from rtp.sequence import TIMESTAMP_MODULUS, next_sequence_number, sequence_delta, timestamp_delta
 from rtp.telephone_event import TelephoneEvent
@@ -124,8 +124,8 @@ class ReceiveStream:
         self._former, self._is_new = (self.codec, self.payload_type, self._decoder), True
         rate = self.codec.sample_rate
         self.codec, self.payload_type, self._decoder = codec, payload_type, new_decoder(codec)
-        self._history = _converted(self._history, rate, codec.sample_rate)
-        self._rest = _converted(self._rest, rate, codec.sample_rate)
+        self._history = converted(self._history, rate, codec.sample_rate)
+        self._rest = converted(self._rest, rate, codec.sample_rate)
         self._last_samples = self._last_samples * codec.sample_rate // rate
         self._ahead = 0
         self._concealment = None
@@ -164,6 +164,16 @@ class ReceiveStream:
     def has_frames(self) -> bool:
         """Whether `take_frames` has something to give."""
         return bool(self._frames)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the sender has announced that it sends nothing for a while (RFC 3389)."""
+        return self._noise_level is not None
+
+    @property
+    def has_telephone_events(self) -> bool:
+        """Whether `take_telephone_events` has something to give."""
+        return bool(self._events)
 
     def take_frames(self) -> list[Pcm]:
         """Return the frames int16[samples] that are ready, oldest first; each is given once."""
@@ -259,7 +269,7 @@ class ReceiveStream:
 
     def _play_audio(self, timestamp: int, codec: Codec, pcm: Pcm, *, arrival: float) -> None:
         if codec is not self.codec:
-            pcm = _converted(pcm, codec.sample_rate, self.codec.sample_rate)
+            pcm = converted(pcm, codec.sample_rate, self.codec.sample_rate)
         elif self._is_new:
             self._is_new = False
         else:
@@ -385,11 +395,3 @@ class ReceiveStream:
         if len(self._frames) > MOST_FRAMES:
             self.counters.overrun_frames += len(self._frames) - MOST_FRAMES
             del self._frames[MOST_FRAMES:]
-
-
-def _converted(pcm: Pcm, rate: int, to: int) -> Pcm:
-    """Bring the little that is heard twice, across a change of the codec, from one sample rate to another."""
-    samples = len(pcm) * to // rate
-    if samples == len(pcm):
-        return pcm
-    return np.interp(np.arange(samples) * rate / to, np.arange(len(pcm)), pcm).astype(np.int16)

@@ -35,6 +35,9 @@ _SUITES = {
     "AEAD_AES_256_GCM": _Suite(44, Policy.SRTP_PROFILE_AEAD_AES_256_GCM),
 }
 
+SRTP_BYTES = 16
+"""By how much a packet grows at the most: the tag of GCM."""
+
 SRTP_SUITES = tuple(_SUITES)
 """The cipher suites, by the names that SDP has for them (RFC 4568, 6188 and 7714)."""
 

@@ -18,15 +18,16 @@ from sidecar.core.call_control import CallControl
 from sidecar.core.codecs import ALL_CODECS
 from sidecar.core.events import StreamEvent
 from sidecar.core.link import FromWorker, ToWorker
-from sidecar.io.datagrams import open_datagrams
 from sidecar.io.link import InProcessLink
+from sidecar.io.media_sockets import MediaSockets, open_one_port
 from sidecar.io.media_worker import MediaWorker, WorkerSettings
 from sidecar.io.network import OwnAddresses, bound_pair, bound_socket, own_address
+from sidecar.io.port_pairs import PortPairs
 from sidecar.io.signals import stop_signal
 from sidecar.io.sip_connection import ConnectionLimits
 from sidecar.io.sip_driver import SipDriver
 from sidecar.io.sip_streams import SipStreams
-from sidecar.settings import Settings, SipSettings
+from sidecar.settings import RtpSettings, Settings, SipSettings
 from sip import Address, SipUri, UserAgent
 
 log = structlog.get_logger("sidecar")
@@ -41,7 +42,7 @@ class Sidecar:
 
     sip_address: Address  # of UDP and TCP
     tls_port: int  # 0: none
-    rtp_port: int
+    rtp_port: int  # 0: every call has its own
     agent: UserAgent
     control: CallControl
     worker: MediaWorker
@@ -62,11 +63,11 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     loop = asyncio.get_running_loop()
     with ExitStack() as unused:
         sip_sockets = _bind_sip(settings.sip, unused)
-        datagrams = open_datagrams(settings.rtp.host, settings.rtp.port, portable=settings.rtp.portable)
+        media_sockets = _media_sockets(settings.rtp)
         unused.pop_all()
     link = InProcessLink()
     worker = MediaWorker(
-        _worker_settings(settings), datagrams=datagrams, random=SystemRandom(), to_control=link.to_control
+        _worker_settings(settings), sockets=media_sockets, random=SystemRandom(), to_control=link.to_control
     )
     agent = _user_agent(settings.sip, sip_sockets)
     control = _call_control(settings, agent)
@@ -90,7 +91,7 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
             yield Sidecar(
                 (own_address(settings.sip.host), _port(sip_sockets.udp)),
                 _port(sip_sockets.tls),
-                datagrams.port,
+                media_sockets.datagrams.port,
                 agent,
                 control,
                 worker,
@@ -177,6 +178,12 @@ def _sip_driver(
     )
 
 
+def _media_sockets(settings: RtpSettings) -> MediaSockets:
+    if settings.mode == "ports":
+        return PortPairs(settings.host)
+    return open_one_port(settings.host, settings.port, portable=settings.portable)
+
+
 def _worker_settings(settings: Settings) -> WorkerSettings:
     return WorkerSettings(
         capacity=settings.sip.max_calls,
@@ -185,6 +192,8 @@ def _worker_settings(settings: Settings) -> WorkerSettings:
         portable=settings.rtp.portable,
         jitter_frames=settings.rtp.jitter_max_ms // FRAME_MS,
         codecs=settings.rtp.codecs or ALL_CODECS,
+        timeouts=settings.rtp.timeouts(),
+        inband_digits=settings.rtp.inband_dtmf,
     )
 
 
@@ -198,4 +207,5 @@ def _call_control(settings: Settings, agent: UserAgent) -> CallControl:
         bot_hosts=settings.bot.hosts(),
         allow=settings.sip.allow,
         media=settings.rtp.policy(),
+        ports=settings.rtp.port_allocator() if settings.rtp.mode == "ports" else None,
     )

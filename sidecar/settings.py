@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
@@ -19,18 +20,21 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     ValidationError,
     field_validator,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
-from rtp import Codec
+from rtp import Codec, PortAllocator
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.codecs import codec_named
 from sidecar.core.media_policy import MediaPolicy, SrtpPolicy
 from sidecar.core.options import OptionError, Profile, resolve_options
+from sidecar.core.silence_watch import MediaTimeouts
 from sidecar.io.network import AUTO
 from sidecar.io.sip_tls import TlsError, client_context, server_context
 from sidecar.secret import Secret
@@ -99,6 +103,11 @@ def _bot_host(value: str) -> str:
     return value
 
 
+def _network(value: Any) -> IPv4Network | IPv6Network:
+    return ip_network(str(value))
+
+
+Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network)]
 BotHost = Annotated[str, AfterValidator(_bot_host)]
 CodecName = Annotated[Codec, BeforeValidator(_codec)]
 OptionText = Annotated[str, BeforeValidator(_option_text)]
@@ -131,15 +140,19 @@ class SipSettings(_Section):
     tls_ca: Path | None = None  # who must have signed those of whom we connect to; None: one the system trusts
     max_connections: int = Field(1024, ge=1, le=65535)  # of TCP and TLS
     max_connections_per_host: int = Field(256, ge=1, le=65535)
-    allow: tuple[IPv4Network | IPv6Network, ...] = tuple(ip_network(net) for net in _PRIVATE)
+    allow: tuple[Network, ...] = tuple(ip_network(net) for net in _PRIVATE)
     max_calls: int = Field(2000, ge=1, le=_MOST_CALLS)
     t1: float = Field(0.5, gt=0, le=4)  # seconds; RFC 3261, table 4: the round trip
     t2: float = Field(4.0, gt=0, le=32)  # the longest interval between two retransmissions
     t4: float = Field(5.0, gt=0, le=32)  # how long a datagram stays in the network
     session_expires: int = Field(1800, ge=0, le=86400)  # seconds until a call must be refreshed (RFC 4028); 0: never
     min_se: int = Field(90, ge=1, le=86400)  # the shortest that we take from others
-    requests_per_second: float = Field(0, ge=0)  # of each source; more are dropped; 0: without limit
-    invites_per_second: float = Field(0, ge=0)  # new calls of all sources; more get 503; 0: without limit
+    requests_per_second: float = Field(
+        0, ge=0, allow_inf_nan=False
+    )  # of each source; more are dropped; 0: without limit
+    invites_per_second: float = Field(
+        0, ge=0, allow_inf_nan=False
+    )  # new calls of all sources; more get 503; 0: without limit
     auth: AuthSettings = AuthSettings()
 
     @model_validator(mode="after")
@@ -188,15 +201,35 @@ class SipSettings(_Section):
 
 
 class RtpSettings(_Section):
-    """The media of all calls, on one UDP port."""
+    """The media of all calls, on one pair of UDP ports, or on a pair for each."""
 
     host: MediaAddress = "127.0.0.1"
-    port: int = Field(40000, ge=0, le=65534)
+    mode: Literal["one", "ports"] = "one"
+    port: int = Field(40000, ge=0, le=65534)  # of all calls, and the next one for RTCP; 0: any free pair
+    port_min: int = Field(20000, ge=1024, le=65535)  # of a pair for each call, in mode `ports`
+    port_max: int = Field(29999, ge=1024, le=65535)
     advertised: AdvertisedMediaAddress = AUTO  # the address in SDP
     portable: bool = False  # use no system call that only Linux has
     codecs: tuple[CodecName, ...] = ()  # the most wanted first; empty: all, and the caller chooses
     jitter_max_ms: int = Field(200, ge=40, le=1000)  # by which the caller may be delayed in MIX=mixed and stereo
     srtp: SrtpPolicy = SrtpPolicy.OPTIONAL
+    timeout_start: float = Field(60, ge=0, le=86400)  # seconds after which a call that never had RTP is ended; 0: never
+    timeout: float = Field(300, ge=0, le=86400)  # the same of a call that had some
+    inband_dtmf: bool = False  # look for digits in the audio of callers that send no telephone events
+
+    @model_validator(mode="after")
+    def _range_has_a_pair(self) -> Self:
+        if self.mode == "ports":
+            self.port_allocator()
+        return self
+
+    def port_allocator(self) -> PortAllocator:
+        """Return which ports calls get in mode `ports`; raise ValueError if there is none."""
+        return PortAllocator(self.port_min, self.port_max)
+
+    def timeouts(self) -> MediaTimeouts:
+        """Return when a call without RTP is ended."""
+        return MediaTimeouts(self.timeout_start or None, self.timeout or None)
 
     def policy(self) -> MediaPolicy:
         """Return what calls may have of media."""
@@ -243,8 +276,15 @@ class Settings(BaseSettings):
     def _ports_differ(self) -> Self:
         hosts = {ip_address(self.sip.host), ip_address(self.rtp.host)}
         overlap = len(hosts) == 1 or any(host.is_unspecified for host in hosts)
-        if overlap and self.sip.port == self.rtp.port != 0:
+        if not overlap or not self.sip.port:
+            return self
+        if self.rtp.mode == "ports":
+            if self.rtp.port_min <= self.sip.port <= self.rtp.port_max:
+                raise ValueError(f"sip.port, {self.sip.port}, is between rtp.port_min and rtp.port_max")
+        elif self.sip.port == self.rtp.port:
             raise ValueError(f"sip.port and rtp.port are both {self.sip.port}: each needs one of its own")
+        elif self.rtp.port and self.sip.port == self.rtp.port + 1:
+            raise ValueError(f"sip.port, {self.sip.port}, is that of RTCP, next to rtp.port")
         return self
 
     @field_validator("stream")
@@ -286,10 +326,22 @@ def load_settings(config: Path | None = None, values: Mapping[str, Any] | None =
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{config}: {error}") from None
     except SourceError as error:
-        raise SettingsError(f"{error}: a list, or a whole section, is written as JSON") from None
+        raise SettingsError(f"{_variables_of(error)}: a list, or a whole section, is written as JSON") from None
     except ValidationError as error:
-        lines = [": ".join(filter(None, [".".join(map(str, each["loc"])), each["msg"]])) for each in error.errors()]
-        raise SettingsError("\n".join(lines)) from None
+        raise SettingsError("\n".join(map(_in_words, error.errors()))) from None
+
+
+def _variables_of(error: SourceError) -> str:
+    """Name the variables of the environment that are no JSON; pydantic names the section alone."""
+    wrong = error.__cause__.doc if isinstance(error.__cause__, json.JSONDecodeError) else None
+    prefix = Settings.model_config.get("env_prefix", "")
+    names = [name for name, value in os.environ.items() if value == wrong and name.upper().startswith(prefix)]
+    return ", ".join(names) or str(error)
+
+
+def _in_words(error: ErrorDetails) -> str:
+    field = ".".join(map(str, error["loc"]))
+    return ": ".join(filter(None, [field, error["msg"].removeprefix("Value error, ")]))
 
 
 def _check_options(where: str, settings: ProfileSettings) -> None:

@@ -7,7 +7,7 @@ from .crypto import Crypto
 from .cseq import CSeq
 from .description import Direction
 from .digest import Credentials
-from .error import NotAcceptable, SdpError, SipError
+from .error import NotAcceptable, SdpError, ServiceUnavailable, SipError
 from .event import (
     CallAnswered,
     CallConfirmed,
@@ -83,6 +83,7 @@ __all__ = [
     "Request",
     "Response",
     "SdpError",
+    "ServiceUnavailable",
     "SessionDescription",
     "SipError",
     "SipUri",

@@ -25,6 +25,7 @@ from .transfer import Transfer
 from .via import Address, transport_of
 
 _OF_A_LIVE_CALL = (
+    Deadline.ANSWER,
     Deadline.OFFER,
     Deadline.GLARE,
     Deadline.REOFFER,
@@ -45,6 +46,7 @@ class Call(ABC):
         self.endpoint = endpoint
         self.layer = layer
         self.dialogs: dict[DialogKey, Dialog] = {}
+        self.dropped_dialogs: list[DialogKey] = []  # that are no dialogs of this call any more
         self.dialog: Dialog | None = None  # the one that is the call
         self.events: list[Event] = []
         self.has_ended = False  # for the owner; we may still have to tidy up

@@ -68,6 +68,9 @@ class CallTable:
         for event in call.events:
             self.tell(event)
         call.events.clear()
+        for key in call.dropped_dialogs:
+            self._calls_by_dialog.pop(key, None)
+        call.dropped_dialogs.clear()
         is_over = call.is_over
         self._queue.set(call, None if is_over else call.next_timeout())
         if is_over:

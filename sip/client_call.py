@@ -241,6 +241,7 @@ class ClientCall(Call):
             self._receive_refusal(response, now)
             return
         self._invites += 1
+        self.dropped_dialogs.extend(self.dialogs)
         self.dialogs.clear()
         self.state = State.CALLING
         via = self.endpoint.new_via(self._first.via.transport, self._invite.destination[0])

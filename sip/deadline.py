@@ -8,7 +8,7 @@ class Deadline(Enum):
 
     RETRANSMIT = "send the 2xx again"
     ACK = "no ACK to the 2xx"
-    ANSWER = "no answer to our INVITE"  # timer C
+    ANSWER = "no answer to the INVITE, of whichever side"  # timer C
     CANCEL = "no effect of our CANCEL"
     PROVISIONAL = "send the reliable provisional response again"
     PRACK = "no PRACK to it"

@@ -63,6 +63,7 @@ class DigestGuard:
         self._random = random
         self._secret = random.getrandbits(256).to_bytes(32, "big")
         self._counts: OrderedDict[str, int] = OrderedDict()  # the highest nonce count of each nonce
+        self._forgotten = -1  # when the newest nonce was made that is not remembered any more, in ms
 
     def check(self, request: Request, *, now: float) -> str:
         """Return the user; raise `Unauthorized`, with what to answer, if there is no valid proof."""
@@ -95,8 +96,8 @@ class DigestGuard:
         body, _, _ = nonce.rpartition("-")
         if not hmac.compare_digest(self._sign(body).encode(), nonce.encode("utf-8", "surrogateescape")):
             return False
-        made = int(body.partition("-")[0]) / 1000
-        return 0 <= now - made <= _NONCE_LIFE
+        made = _made(nonce)
+        return made > self._forgotten and 0 <= now - made / 1000 <= _NONCE_LIFE
 
     def _counts_up(self, nonce: str, count: str) -> bool:
         """Note the use of a nonce; refuse one that was there before (RFC 7616, 3.4)."""
@@ -105,7 +106,8 @@ class DigestGuard:
         self._counts[nonce] = int(count, 16)
         self._counts.move_to_end(nonce)
         if len(self._counts) > _NONCES_MAX:
-            self._counts.popitem(last=False)
+            forgotten, _ = self._counts.popitem(last=False)
+            self._forgotten = max(self._forgotten, _made(forgotten))  # or its proofs could be used once more
         return True
 
     def _challenge(self, now: float, *, stale: bool = False) -> Unauthorized:
@@ -121,3 +123,8 @@ class DigestGuard:
     def _sign(self, body: str) -> str:
         signature = hmac.new(self._secret, body.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
         return f"{body}-{signature[:32]}"
+
+
+def _made(nonce: str) -> int:
+    """Return when a nonce of ours was made, in ms."""
+    return int(nonce.partition("-")[0])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -51,3 +53,9 @@ class Request(Message):
     def start_line(self) -> str:
         """The first line."""
         return f"{self.method} {self.uri} SIP/2.0"
+
+
+def expires_of(request: Request) -> float:
+    """Return for how many seconds a request is valid. See RFC 3261, section 20.19."""
+    value = request.headers.get("Expires") or ""
+    return int(value) if re.fullmatch(r"[0-9]{1,10}", value) else math.inf

@@ -10,7 +10,7 @@ from .endpoint import Endpoint
 from .error import OutOfOrder, RequestPending, SipError
 from .event import CallConfirmed, CallReceived, CallRef, EndCause, OfferAnswered
 from .reliable_provisional import ReliableProvisional, requires_100rel, supports_100rel
-from .request import Request
+from .request import Request, expires_of
 from .response import Response
 from .session_timer import check_session_expires
 from .transaction_layer import AnyClientTransaction, AnyServerTransaction, TransactionLayer
@@ -39,6 +39,7 @@ class ServerCall(Call):
         source: Address,
         endpoint: Endpoint,
         layer: TransactionLayer,
+        now: float,
     ) -> None:
         request = transaction.request
         check_session_expires(request, min_se=endpoint.timers.min_se)
@@ -53,6 +54,8 @@ class ServerCall(Call):
         self._reliable = ReliableProvisional(self)
         self._answer: tuple[bytes, Sequence[tuple[str, str]]] | None = None  # it waits for a PRACK
         self._bye_headers: Sequence[tuple[str, str]] = ()
+        self._invite_expires = expires_of(request)
+        self.deadlines[Deadline.ANSWER] = now + min(self._invite_expires, endpoint.timers.c)
         self.events.append(CallReceived(ref, request, source))
 
     @property
@@ -135,6 +138,7 @@ class ServerCall(Call):
             self._answer = body, headers
             return
         self._reliable.stop()
+        self.deadlines.pop(Deadline.ANSWER, None)
         self._answer = None
         wants_answer = bool(body) and self.makes_offer
         timer = self.session_timer.answer(request, now=now)
@@ -224,11 +228,16 @@ class ServerCall(Call):
         """Our BYE is done."""
 
     def handle_own_deadline(self, deadline: Deadline, *, now: float) -> None:
-        """Send a reliable provisional response again; after 64*T1, refuse the call (RFC 3262, 3)."""
+        """Send a reliable provisional response again; after 64*T1, refuse the call (RFC 3262, 3).
+
+        Refuse it as well when the INVITE expires (RFC 3261, 13.3.1), or the owner takes longer than proxies wait.
+        """
         if deadline is Deadline.PROVISIONAL:
             self._reliable.retransmit(now=now)
-        else:
+        elif deadline is Deadline.PRACK:
             self.respond(504, now=now)
+        else:
+            self.respond(487 if self._invite_expires <= self.endpoint.timers.c else 480, now=now)
 
     def _confirm(self, body: bytes, now: float) -> None:
         if self.has_ended:

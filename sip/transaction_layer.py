@@ -33,9 +33,10 @@ class TransactionLayer:
         return len(self._servers) + len(self._clients)
 
     def has_room(self, request: Request) -> bool:
-        """Tell whether to serve one more request; one that may end a call has twice the room."""
-        ends_a_call = request.method == "CANCEL" or request.to.tag is not None
-        return len(self) < self._max_transactions * (2 if ends_a_call else 1)
+        """Tell whether to serve one more request: new calls leave room to those that are up, and these to hang up."""
+        if request.method in ("BYE", "CANCEL"):
+            return len(self) < 3 * self._max_transactions
+        return len(self) < self._max_transactions * (1 if request.to.tag is None else 2)
 
     def receive_ack(self, request: Request, *, now: float) -> bool:
         """Take an ACK; return whether it was that of a refusal, and not for a call."""

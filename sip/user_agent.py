@@ -79,7 +79,7 @@ class UserAgent(CallCommands):
             else:
                 self._receive_response(message, now)
         except SipError as error:
-            self._refuse_malformed(error, addr)
+            self._refuse_malformed(error, addr, now)
 
     def connection_lost(self, address: StreamAddress, *, now: float) -> None:
         """A connection was closed, or could not be opened: what was asked over it will not be answered."""
@@ -117,8 +117,7 @@ class UserAgent(CallCommands):
             return
         if self._layer.receive_retransmission(request, now=now):
             return
-        if request.to.tag is None and request.method != "CANCEL" and not self._gate.admits_source(source[0], now=now):
-            self.counters.refused_sources += 1
+        if not self._is_of_a_call(request) and not self._admits(source, now):
             return
         if not self._layer.has_room(request):
             self.counters.refused_transactions += 1
@@ -135,6 +134,18 @@ class UserAgent(CallCommands):
         except SipError as error:
             self.counters.rejected_requests += 1
             self._layer.respond(transaction, self._endpoint.refusal(request, error), now=now)
+
+    def _is_of_a_call(self, request: Request) -> bool:
+        """Tell whether a request is of a call that is there, not only whether it says so."""
+        if request.method == "CANCEL":
+            return self._layer.find_invite(request) is not None
+        return self._calls.find_dialog(request) is not None
+
+    def _admits(self, source: Address, now: float) -> bool:
+        if self._gate.admits_source(source[0], now=now):
+            return True
+        self.counters.refused_sources += 1
+        return False
 
     def _dispatch(self, request: Request, transaction: AnyServerTransaction, source: Address, now: float) -> None:
         if request.method == "CANCEL":
@@ -169,6 +180,7 @@ class UserAgent(CallCommands):
             source=source,
             endpoint=self._endpoint,
             layer=self._layer,
+            now=now,
         )
         self._calls.add(call)
         self.counters.calls_received += 1
@@ -227,11 +239,13 @@ class UserAgent(CallCommands):
             finally:
                 self._calls.settle(call)
 
-    def _refuse_malformed(self, error: SipError, source: Address) -> None:
+    def _refuse_malformed(self, error: SipError, source: Address, now: float) -> None:
         """Answer what can be answered, without state; drop the rest. See RFC 3261, section 8.2.7."""
         try:
             if error.request is None or error.request.method == "ACK":
                 raise SipError("nobody to answer")
+            if not self._admits(source, now):
+                return
             self._refuse_without_state(error.request.with_source(source), error, source)
             self.counters.malformed_requests += 1
         except SipError:

@@ -58,8 +58,13 @@ static void drop(int fd, int is_fault) {
     close(fd);
 }
 
+// A message that finds no room at all is lost, since the sidecar does not read; one that is begun is finished.
 static void say(int fd, const void *data, size_t size) {
-    if (send(fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)size) board->faults++;
+    ssize_t sent = send(fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0 && errno == EAGAIN)
+        board->lost_down += board->recording;
+    else if (sent >= 0 && sent < (ssize_t)size)
+        send(fd, (const char *)data + sent, size - sent, MSG_NOSIGNAL);
 }
 
 // Returns how many bytes the request had; 0: more is to come, -1: it is none.

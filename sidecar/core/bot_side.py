@@ -6,9 +6,12 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, assert_never
 
+from sidecar.core.bot_loss import LossAction
 from sidecar.core.errors import ErrorCode
 from sidecar.core.events import error_body
 from sidecar.core.link import BotClosed, BotConnected, BotFailed, BotLost, BotResumed, BotStalled
+from sidecar.core.options import AfterClose, StreamOptions
+from sidecar.core.reconnect import closes_for_now
 
 _ABNORMAL = 1006
 """The code of a connection that ended without a close frame. See RFC 6455, section 7.1.5."""
@@ -29,8 +32,10 @@ class BotState(Enum):
 class BotSide:
     """Turns what the worker says of a bot into events; `disconnect` is the last, if there was a `connect`."""
 
-    def __init__(self, emit: Callable[[str, dict[str, Any]], None]) -> None:
+    def __init__(self, options: StreamOptions, emit: Callable[[str, dict[str, Any]], None]) -> None:
         self.state = BotState.CONNECTING
+        self.end: tuple[int, str] = _ABNORMAL, ""  # code and reason (RFC 6455, section 7.1.5), once it is gone
+        self._options = options
         self._emit = emit
         self._lost: tuple[int, str] = _ABNORMAL, ""
 
@@ -38,6 +43,13 @@ class BotSide:
     def was_connected(self) -> bool:
         """Whether there has been a bot that is not gone for good."""
         return self.state in (BotState.CONNECTED, BotState.RECONNECTING)
+
+    @property
+    def may_be_missed(self) -> bool:
+        """Whether the call may go on without the bot that is gone."""
+        if self.end[0] == _ABNORMAL or closes_for_now(self.end[0]):
+            return self._options.on_bot_lost.action is LossAction.KEEP
+        return self._options.on_bot_close is AfterClose.KEEP
 
     def receive_message(self, message: BotMessage) -> None:
         """Take a message of the worker."""
@@ -81,4 +93,4 @@ class BotSide:
         if self.was_connected:
             body = {"status": "disconnected", "message": {"code": code, "reason": reason}}
             self._emit("disconnect", body)
-        self.state = BotState.GONE
+        self.state, self.end = BotState.GONE, (code, reason)

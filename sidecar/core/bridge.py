@@ -25,6 +25,7 @@ from rtp import (
     Rows,
     mix,
 )
+from sidecar.core.digit_rows import ToneRows
 from sidecar.core.downlink import Downlink
 from sidecar.core.message_cutter import as_bytes
 from sidecar.core.options import MixMode, StreamOptions
@@ -67,13 +68,20 @@ class Bridge:
     """Joins the rows of a `MediaPlane` to their bots. Sans-IO: arrays in, arrays out, and the time as an argument."""
 
     def __init__(
-        self, plane: MediaPlane, *, random_bytes: Callable[[int], bytes], jitter_frames: int = JITTER_FRAMES
+        self,
+        plane: MediaPlane,
+        *,
+        random_bytes: Callable[[int], bytes],
+        jitter_frames: int = JITTER_FRAMES,
+        tones: ToneRows | None = None,
     ) -> None:
+        """`tones` looks at what comes from callers, where digits are to be found in it."""
         rows = plane.capacity
         assert rows <= MOST_CALLS
         self._plane = plane
         self._random_bytes = random_bytes
         self._jitter_frames = jitter_frames
+        self._tones = tones
         self._pacer = Pacer(FRAME_MS / 1000 / PHASES, catch_up_max=CATCH_UP_FRAMES * PHASES)
         self._tick = 0
         self._calls: dict[int, _Call] = {}
@@ -194,6 +202,8 @@ class Bridge:
 
     def _from_caller(self, frames: Frames) -> Iterator[Messages]:
         """Pass mono audio on at once; let paired audio wait for its turn on the grid."""
+        if self._tones is not None:
+            self._tones.process(frames)
         for uplink, chosen in self._by_uplink(frames.rows):
             rows, pcm = frames.rows[chosen], frames.pcm[chosen]
             if uplink.mix is MixMode.MONO:

@@ -11,10 +11,11 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from random import Random
 from typing import Any
 
+from rtp import PortAllocator
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.bot_uri import parse_bot_uri
 from sidecar.core.call_facts import facts_of
-from sidecar.core.cause import Cause, reason_headers, warning_headers
+from sidecar.core.cause import RETRY_AFTER, Cause, reason_headers, warning_headers
 from sidecar.core.errors import ErrorCode
 from sidecar.core.events import StreamEvent, error_body
 from sidecar.core.link import FromWorker, ToWorker, WorkerReady
@@ -35,6 +36,7 @@ from sip import (
     OfferAnswered,
     OfferReceived,
     OfferWithdrawn,
+    ServiceUnavailable,
     SipError,
     SipUri,
     StreamAddress,
@@ -57,8 +59,12 @@ class CallControl:
         bot_hosts: BotHosts,
         allow: Sequence[IPv4Network | IPv6Network],
         media: MediaPolicy,
+        ports: PortAllocator | None = None,
     ) -> None:
-        """`media_address` says where a host sends its media to: the address that it finds in our SDP."""
+        """`media_address` says where a host sends its media to: the address that it finds in our SDP.
+
+        `ports` are those that calls get, if each has its own.
+        """
         self._agent = agent
         self._random = random
         self._media_address = media_address
@@ -67,6 +73,7 @@ class CallControl:
         self._bot_hosts = bot_hosts
         self._allow = allow
         self._media = media
+        self._ports = ports
         self._media_port = 0
         self._sessions: dict[str, StreamSession] = {}
         self._by_call: dict[CallRef, StreamSession] = {}
@@ -126,8 +133,9 @@ class CallControl:
         session = self._sessions.get(message.stream)
         if session is not None:  # else it is no news any more
             session.receive_message(message, now=now)
+            session.send_infos(now=now)
             self._handle_sip_events(now=now)
-            self._forget_if_over(session)
+            self._forget_if_over(session, now=now)
 
     # --- what the outside may ask for
 
@@ -163,6 +171,7 @@ class CallControl:
                     self._reject(event, error, now=now)
             elif (session := self._by_call.get(event.call)) is not None:
                 self._handle_call_event(session, event, now=now)
+                session.send_infos(now=now)
 
     def _handle_call_event(self, session: StreamSession, event: Event, *, now: float) -> None:
         match event:
@@ -181,7 +190,7 @@ class CallControl:
             case DigitReceived(_, digit, duration_ms):
                 session.receive_digit(digit, duration_ms)
             case InfoAnswered():
-                session.info_answered(now=now)
+                session.info_answered()
             case InfoReceived():
                 self.ignored_infos += 1
             case TransferProgress(_, status, is_final):
@@ -190,25 +199,43 @@ class CallControl:
                 assert isinstance(event, CallEnded), "we place no calls, and neither offer nor ask by ourselves"
                 del self._by_call[event.call]
                 session.call_ended(event.cause)
-                self._forget_if_over(session)
+                self._forget_if_over(session, now=now)
 
     def _receive_call(self, event: CallReceived, *, now: float) -> None:
         """Settle the options and the media of a call, and let the worker open its stream."""
-        request, host = event.request, event.source[0]
         options, warnings = self._options(event)
-        negotiation = MediaNegotiation(
-            address=self._media_address(host),
-            port=self._media_port,
-            source=host,
-            random=self._random,
-            policy=self._media,
-        )
-        if request.body:
-            negotiation.settle(negotiation.answer(request.body))
+        port = self._take_port(now=now)
+        try:
+            negotiation = self._negotiate(event, port or self._media_port)
+        except SipError:
+            self._give_back(port, now=now)
+            raise
         stream = f"{self._random.getrandbits(64):016x}"
-        session = StreamSession(stream, event, options, negotiation, agent=self._agent, outbox=self._outbox)
+        session = StreamSession(stream, event, options, negotiation, agent=self._agent, outbox=self._outbox, port=port)
         self._sessions[stream] = self._by_call[event.call] = session
         session.start(_start_body(event, options, warnings), now=now)
+
+    def _negotiate(self, event: CallReceived, port: int) -> MediaNegotiation:
+        host = event.source[0]
+        negotiation = MediaNegotiation(
+            address=self._media_address(host), port=port, source=host, random=self._random, policy=self._media
+        )
+        if event.request.body:
+            negotiation.settle(negotiation.answer(event.request.body))
+        return negotiation
+
+    def _take_port(self, *, now: float) -> int | None:
+        """Return the port of a new call; None if all calls have the same."""
+        if self._ports is None:
+            return None
+        port = self._ports.take(now=now)
+        if port is None:
+            raise ServiceUnavailable("No RTP Port Is Free")
+        return port
+
+    def _give_back(self, port: int | None, *, now: float) -> None:
+        if self._ports is not None and port is not None:
+            self._ports.give_back(port, now=now)
 
     def _options(self, event: CallReceived) -> tuple[StreamOptions, list[str]]:
         """Return the options of a call and warnings; raise `OptionError` for what it may not ask for."""
@@ -230,15 +257,17 @@ class CallControl:
     def _reject(self, event: CallReceived, error: OptionError | SipError, *, now: float) -> None:
         """Refuse a call that cannot be taken as it is, and tell of it."""
         headers = [*warning_headers(self._media_address(event.source[0]), str(error))]
-        if isinstance(error, SipError):
+        if isinstance(error, ServiceUnavailable):
+            headers += [*RETRY_AFTER, *reason_headers(Cause.TEMPORARY_FAILURE, str(error))]
+        elif isinstance(error, SipError):
             headers += reason_headers(Cause.INCOMPATIBLE_DESTINATION, str(error))
         self._agent.respond(event.call, error.sip_status, headers=headers, now=now)
         body = error_body(ErrorCode.NOT_SUPPORTED, f"{error.sip_status}: {error}")
         self._outbox.append(StreamEvent("error", "", event.request.call_id, 1, body))
 
-    def _forget_if_over(self, session: StreamSession) -> None:
-        if session.is_over:
-            self._sessions.pop(session.stream, None)
+    def _forget_if_over(self, session: StreamSession, *, now: float) -> None:
+        if session.is_over and self._sessions.pop(session.stream, None) is not None:
+            self._give_back(session.port, now=now)
 
 
 def _start_body(event: CallReceived, options: StreamOptions, warnings: list[str]) -> dict[str, Any]:

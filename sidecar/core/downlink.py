@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rtp import Pcm, Resampler, Rows, frame_samples
 from sidecar.core.message_cutter import as_samples
 from sidecar.core.playout_rows import PlayoutRows
-from sidecar.core.websocket_frames import SERVER_HEADER_BYTES, count_binary_frames
+from sidecar.core.websocket_frames import binary_payloads
 
 Bytes = NDArray[np.uint8]
 
@@ -42,13 +42,8 @@ class Downlink:
 
     def frames(self, data: Bytes, lengths: NDArray[np.int64]) -> Iterator[tuple[slice | NDArray[np.int64], Pcm]]:
         """Cut WebSocket frames of 20 ms out of rows that are nothing else: the first of each, then the second, ..."""
-        size = self.playouts.frame_bytes
-        counts = count_binary_frames(data, lengths, size)
-        for number in range(int(counts.max(initial=0))):
-            at = number * (SERVER_HEADER_BYTES + size) + SERVER_HEADER_BYTES
-            chosen = counts > number
-            where = slice(None) if chosen.all() else np.flatnonzero(chosen)
-            yield where, as_samples(data[where, at : at + size])
+        for where, payloads in binary_payloads(data, lengths, self.playouts.frame_bytes):
+            yield where, as_samples(payloads)
 
     def play(self, rows: Rows, wire_rate: int, *, now: float) -> tuple[Pcm, NDArray[np.bool_]]:
         """Take the next frame of each row, int16[n, m], silence where there is none; and where there is one."""

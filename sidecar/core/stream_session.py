@@ -9,12 +9,11 @@ from typing import Any, assert_never
 import msgspec
 
 from rtp import DIGITS, LONGEST_MS, SHORTEST_MS
-from sidecar.core.bot_loss import LossAction
 from sidecar.core.bot_side import BotSide
 from sidecar.core.cause import RETRY_AFTER, Cause, cause_of_close, reason_headers
 from sidecar.core.errors import ErrorCode
 from sidecar.core.events import StreamEvent, error_body
-from sidecar.core.info_digits import CONTENT_TYPE, InfoDigits
+from sidecar.core.info_queue import DTMF_RELAY, JSON, InfoQueue, digit_body, event_body
 from sidecar.core.link import (
     BotClosed,
     BotConnected,
@@ -40,8 +39,7 @@ from sidecar.core.link import (
     ToWorker,
 )
 from sidecar.core.media_negotiation import MediaNegotiation, Terms
-from sidecar.core.options import AfterClose, AnswerMode, StreamOptions
-from sidecar.core.reconnect import closes_for_now
+from sidecar.core.options import AnswerMode, StreamOptions
 from sip import CallReceived, EndCause, SipError, SipUri, UserAgent, supports_100rel
 
 _MOST_CHANGES = 8  # that a worker has yet to answer: a caller may withdraw one offer and make the next
@@ -108,16 +106,16 @@ class StreamSession:
         self._takes_reliable = supports_100rel(received.request)
         self._agent = agent
         self._outbox = outbox
-        self._bot = BotSide(self.emit)
-        self._close = 1000, ""  # how the bot has closed
+        self._bot = BotSide(options, self.emit)
         self._answered = False
         self._confirmed = False  # by an ACK
         self._media_is_due = False
         self._leg = None if negotiation.terms is None else negotiation.terms.leg  # that the worker has
         self._changes: deque[_LegChange] = deque()  # that it has yet to answer
         self._call_over = self._stream_over = False
-        self._closing = False  # the worker has been told to close the stream
-        self._info_digits = InfoDigits()
+        self._closing = False  # we have hung up, or they have, and the stream is to end
+        self._infos = InfoQueue()
+        self._is_told_by_info = "send_info" in (received.request.headers.get("X-FS-Support") or "")  # a FreeSWITCH
         self._events = 0
 
     @property
@@ -161,8 +159,8 @@ class StreamSession:
             raise ValueError("the call is not answered yet")
         if self._leg is not None and self._leg.send_telephone_event_payload_type is not None:
             self._outbox.append(SendDigits(self.stream, digits, duration_ms))
-        elif self._info_digits.dial(digits, duration_ms):
-            self._send_info(now=now)
+        elif self._infos.add(DTMF_RELAY, [digit_body(digit, duration_ms) for digit in digits]):
+            self.send_infos(now=now)
         else:
             raise ValueError("too many digits wait to be sent")
 
@@ -170,7 +168,15 @@ class StreamSession:
         """Tell the outside."""
         self._events += 1
         quiet = kind == "json" and self._options.suppress_log
-        self._outbox.append(StreamEvent(kind, self.stream, self._call_id, self._events, body, quiet))
+        event = StreamEvent(kind, self.stream, self._call_id, self._events, body, quiet)
+        self._outbox.append(event)
+        if self._is_told_by_info and not self._closing:
+            self._infos.add(JSON, [event_body(event)])
+
+    def send_infos(self, *, now: float) -> None:
+        """Send what waits to be told by INFO, when it is time."""
+        if self._confirmed and not self._closing and (info := self._infos.take()) is not None:
+            self._agent.send_info(self.call, *info, now=now)
 
     # --- what the caller's side does
 
@@ -213,10 +219,9 @@ class StreamSession:
         """A digit came in an INFO."""
         self.emit("dtmf", {"digit": digit, "duration_ms": duration_ms, "source": "info"})
 
-    def info_answered(self, *, now: float) -> None:
-        """The INFO with our last digit was answered, or never will be."""
-        self._info_digits.answered()
-        self._send_info(now=now)
+    def info_answered(self) -> None:
+        """Our last INFO was answered, or never will be."""
+        self._infos.answered()
 
     def transfer_progressed(self, status: int, *, is_final: bool, now: float) -> None:
         """The other side says how our REFER goes; whoever has been transferred does not need us any more."""
@@ -246,13 +251,12 @@ class StreamSession:
             case BotFailed():
                 self._bot_failed(message, now=now)
             case BotClosed(_, code, reason):
-                self._close = code, reason
                 self._bot.receive_message(message)
                 if not self._answered:
                     self.give_up(f"the bot closed before the call was answered: {code} {reason}", now=now)
             case PlaybackDrained():
-                if not self._outlives_close():
-                    self._hang_up(*cause_of_close(*self._close), now=now)
+                if not self._bot.may_be_missed:
+                    self._hang_up(*cause_of_close(*self._bot.end), now=now)
             case BotText(_, text):
                 self._bot_said(text, now=now)
             case DigitHeard(_, digit, duration_ms, source):
@@ -280,18 +284,12 @@ class StreamSession:
     def _bot_failed(self, failure: BotFailed, *, now: float) -> None:
         was_connected = self._bot.was_connected
         self._bot.receive_message(failure)
-        if self._answered and self._options.on_bot_lost.action is LossAction.KEEP:
+        if self._answered and self._bot.may_be_missed:
             return
         if failure.forbidden and not self._answered:
             self._refuse(403, Cause.CALL_REJECTED, failure.error, now=now)
         else:
             self.give_up(f"bot {'lost' if was_connected else 'unreachable'}: {failure.error}", now=now)
-
-    def _outlives_close(self) -> bool:
-        """Whether the call goes on after its bot has closed."""
-        if closes_for_now(self._close[0]):
-            return self._options.on_bot_lost.action is LossAction.KEEP
-        return self._options.on_bot_close is AfterClose.KEEP
 
     def _media_lost(self, seconds: float, *, ever: bool, now: float) -> None:
         what = f"no RTP for {seconds:.0f} s" if ever else f"no RTP came at all, in {seconds:.0f} s"
@@ -372,11 +370,6 @@ class StreamSession:
         self._media_is_due = True
         self._start_media()
 
-    def _send_info(self, *, now: float) -> None:
-        body = self._info_digits.next_body()
-        if body is not None:
-            self._agent.send_info(self.call, CONTENT_TYPE, body, now=now)
-
     def _description(self) -> bytes:
         """Return what our response says of the media: the answer, or the offer, which is made once."""
         if not self._is_late_offer:
@@ -395,5 +388,5 @@ class StreamSession:
 
     def _close_stream(self) -> None:
         if not self._closing and not self._stream_over:
-            self._closing = True
             self._outbox.append(CloseStream(self.stream))
+        self._closing = True

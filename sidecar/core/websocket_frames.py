@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +28,21 @@ def count_binary_frames(data: NDArray[np.uint8], lengths: NDArray[np.int64], siz
         wrong = np.ascontiguousarray(data[:, at : at + SERVER_HEADER_BYTES]).view(">u4")[:, 0] != header
         counts[wrong & (counts > number)] = 0
     return counts
+
+
+def binary_payloads(
+    data: NDArray[np.uint8], lengths: NDArray[np.int64], size: int
+) -> Iterator[tuple[slice | NDArray[np.int64], NDArray[np.uint8]]]:
+    """Give the payloads of rows that are nothing but such frames: of the first frame of each, then of the second, ...
+
+    Each time, which rows they are of, and uint8[k, size].
+    """
+    counts = count_binary_frames(data, lengths, size)
+    for number in range(int(counts.max(initial=0))):
+        at = number * (SERVER_HEADER_BYTES + size) + SERVER_HEADER_BYTES
+        chosen = counts > number
+        where = slice(None) if chosen.all() else np.flatnonzero(chosen)
+        yield where, data[where, at : at + size]
 
 
 def masked_binary_frames(payloads: NDArray[np.uint8], masks: NDArray[np.uint32]) -> NDArray[np.uint8]:

@@ -39,6 +39,7 @@ class BotStream:
     lane: BotLane
     life: BotLife
     replay: Replay  # of what the caller says while there is no bot
+    port: int | None = None  # of its RTP, if it has one of its own
     settled: asyncio.Event = field(default_factory=asyncio.Event)  # the handshake is done, or has failed
     connecting: asyncio.Task[None] | None = None
     texts: Allowance = field(default_factory=lambda: Allowance(per_second=200.0, at_once=400))

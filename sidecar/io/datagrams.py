@@ -19,7 +19,9 @@ from rtp import PACKET_BYTES, PACKETS_A_FRAME, AddressKeys, address_key, address
 BATCH = 1024
 """Datagrams a call."""
 
-_ROW_BYTES = 2048
+ROW_BYTES = 2048
+"""Room for each; what fills it did not fit."""
+
 _SOCKADDR_BYTES = 16
 _RECEIVE_BUFFER = 8 << 20
 
@@ -68,8 +70,8 @@ class _Batch:
         self.lengths_to_send: NDArray[np.uint64] = room[:, 1]
 
 
-class Datagrams(Protocol):
-    """A UDP socket that is read and written in batches."""
+class DatagramBatch(Protocol):
+    """Datagrams that have come, and that are to be sent."""
 
     data: NDArray[np.uint8]  # uint8[BATCH, m]: what `receive` brought
     lengths: NDArray[np.uint32]
@@ -81,7 +83,14 @@ class Datagrams(Protocol):
 
     @property
     def port(self) -> int:
-        """The port it is bound to."""
+        """The port of all; 0: there is no such port."""
+
+    def send(self, count: int) -> None:
+        """Send the first `count` packets; those that cannot be sent are counted."""
+
+
+class Datagrams(DatagramBatch, Protocol):
+    """A UDP socket that is read and written in batches."""
 
     def fileno(self) -> int:
         """The file descriptor, to wait on."""
@@ -89,8 +98,8 @@ class Datagrams(Protocol):
     def receive(self) -> int:
         """Fill `data`, `lengths` and `sources` with what has come; return how many datagrams."""
 
-    def send(self, count: int) -> None:
-        """Send the first `count` packets; those that cannot be sent are counted."""
+    def send_one(self, data: bytes, destination: tuple[str, int]) -> None:
+        """Send a datagram at once."""
 
     def close(self) -> None:
         """Give the port back."""
@@ -119,7 +128,7 @@ class BatchDatagrams:
     def __init__(self, sock: socket.socket, libc: ctypes.CDLL) -> None:
         self._sock = sock
         self._libc = libc
-        self._in = _Batch(BATCH, _ROW_BYTES)
+        self._in = _Batch(BATCH, ROW_BYTES)
         self._out = _Batch(PACKETS_A_FRAME * BATCH, PACKET_BYTES)
         self.data, self.lengths, self.sources = self._in.data, self._in.lengths, self._in.keys
         self.packets, self.packet_lengths, self.destinations = (
@@ -154,6 +163,9 @@ class BatchDatagrams:
                 self.send_errors += 1
                 done += 1
 
+    def send_one(self, data: bytes, destination: tuple[str, int]) -> None:
+        self.send_errors += not sent_one(self._sock, data, destination)
+
     def close(self) -> None:
         self._sock.close()
 
@@ -163,7 +175,7 @@ class PortableDatagrams:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self.data = np.zeros((BATCH, _ROW_BYTES), np.uint8)
+        self.data = np.zeros((BATCH, ROW_BYTES), np.uint8)
         self.lengths = np.zeros(BATCH, np.uint32)
         self.sources: AddressKeys = np.zeros(BATCH, np.uint64)
         self.packets = np.zeros((PACKETS_A_FRAME * BATCH, PACKET_BYTES), np.uint8)
@@ -191,10 +203,19 @@ class PortableDatagrams:
     def send(self, count: int) -> None:
         lengths, keys = self.packet_lengths[:count].tolist(), self.destinations[:count].tolist()
         for packet, length, key in zip(self.packets[:count], lengths, keys, strict=True):
-            try:
-                self._sock.sendto(memoryview(packet[:length]), address_of_key(key))
-            except OSError:
-                self.send_errors += 1
+            self.send_errors += not sent_one(self._sock, memoryview(packet[:length]), address_of_key(key))
+
+    def send_one(self, data: bytes, destination: tuple[str, int]) -> None:
+        self.send_errors += not sent_one(self._sock, data, destination)
 
     def close(self) -> None:
         self._sock.close()
+
+
+def sent_one(sock: socket.socket, data: bytes | memoryview, destination: tuple[str, int]) -> bool:
+    """Send a datagram; return whether that was possible."""
+    try:
+        sock.sendto(data, destination)
+    except OSError:
+        return False
+    return True

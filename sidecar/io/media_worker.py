@@ -9,18 +9,22 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
+import msgspec
 import numpy as np
 import structlog
 from websockets.frames import CloseCode
 
-from rtp import FRAME_MS, Codec, MediaPlane, PlaneCounters, address_key, prepare
+from rtp import Codec, GateCounters, MediaPlane, prepare
 from sidecar.core.bot_connection import Closed, ConnectionEvent, Failed, Opened, TextReceived
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.bridge import JITTER_FRAMES, Bridge, Messages
+from sidecar.core.digit_rows import ToneRows
+from sidecar.core.legs import Legs
 from sidecar.core.link import (
     BotClosed,
     BotFailed,
@@ -33,6 +37,7 @@ from sidecar.core.link import (
     MediaLeg,
     OpenStream,
     PlaybackDrained,
+    SendDigits,
     StartMedia,
     StreamEnded,
     StreamRefused,
@@ -40,11 +45,12 @@ from sidecar.core.link import (
     ToWorker,
     WorkerReady,
 )
+from sidecar.core.silence_watch import MediaTimeouts
 from sidecar.io.bot_care import BotCare
 from sidecar.io.bot_inputs import MOST_READS, BotInputs
 from sidecar.io.bot_lane import NO_ROW, SocketLane, send_frames
 from sidecar.io.bot_stream import BotStream
-from sidecar.io.datagrams import Datagrams
+from sidecar.io.media_sockets import MediaSockets
 from sidecar.io.readiness import open_readiness
 
 log = structlog.get_logger(__name__)
@@ -62,6 +68,8 @@ class WorkerSettings:
     portable: bool = False  # use no system call that only Linux has
     jitter_frames: int = JITTER_FRAMES
     codecs: Sequence[Codec] = ()  # to be loaded before the first call
+    timeouts: MediaTimeouts = field(default_factory=MediaTimeouts)
+    inband_digits: bool = False  # looked for in the audio of who sends no telephone events
 
 
 class MediaWorker:
@@ -71,16 +79,19 @@ class MediaWorker:
         self,
         settings: WorkerSettings,
         *,
-        datagrams: Datagrams,
+        sockets: MediaSockets,
         random: Random,
         to_control: Callable[[FromWorker], None],
     ) -> None:
         self._settings = settings
-        self._datagrams = datagrams
+        self._sockets = sockets
+        self._datagrams = sockets.datagrams
         self._random = random
         self._to_control = to_control
         self._plane = MediaPlane(settings.capacity, random)
-        self._bridge = Bridge(self._plane, random_bytes=os.urandom, jitter_frames=settings.jitter_frames)
+        tones = ToneRows(settings.capacity) if settings.inband_digits else None
+        self._legs = Legs(self._plane, random=random, timeouts=settings.timeouts, tones=tones)
+        self._bridge = Bridge(self._plane, random_bytes=os.urandom, jitter_frames=settings.jitter_frames, tones=tones)
         self._streams: dict[str, BotStream] = {}
         self._by_row: list[BotStream | None] = [None] * settings.capacity
         self._inputs = BotInputs()
@@ -92,7 +103,7 @@ class MediaWorker:
         prepare(self._settings.codecs)
         self._loop = asyncio.get_running_loop()
         self._readiness = open_readiness(self._loop, self._on_bots_readable, portable=self._settings.portable)
-        self._readiness.add(self)
+        self._sockets.watch(self._readiness, self._on_datagrams, self._on_report)
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._care = self._new_care(tasks)
@@ -105,7 +116,7 @@ class MediaWorker:
             if self._ticker is not None:
                 self._ticker.cancel()
             self._readiness.close()
-            self._datagrams.close()
+            self._sockets.close()
 
     def stop(self) -> None:
         """End all streams, then `run`."""
@@ -117,9 +128,9 @@ class MediaWorker:
         return not (self._streams or self._plane.calls) and self._care.idle
 
     @property
-    def counters(self) -> PlaneCounters:
+    def counters(self) -> GateCounters:
         """Datagrams that reached no call."""
-        return self._plane.counters
+        return self._plane.gate.counters
 
     # --- what control says
 
@@ -132,7 +143,10 @@ class MediaWorker:
         if stream is None:
             return
         if isinstance(message, StartMedia):
+            self._legs.start(stream.row, receives=message.receives, now=self._loop.time())
             self._bridge.start(stream.row, sends=message.sends)
+        elif isinstance(message, SendDigits):
+            self._legs.dial(stream.row, message.digits, duration_ms=message.duration_ms)
         elif isinstance(message, ChangeLeg):
             self._change_leg(stream, message.leg)
         elif isinstance(message, CloseStream):
@@ -145,21 +159,19 @@ class MediaWorker:
         except ValueError as error:
             self._to_control(StreamRefused(message.stream, str(error)))
             return
-        row = self._plane.open(
-            codec=Codec[leg.codec] if leg else Codec.PCMU,
-            payload_type=leg.payload_type if leg else 0,
-            send_payload_type=leg.send_payload_type if leg else 0,
-            destination=address_key(leg.host, leg.port) if leg else None,
-            sources=[address_key(host, leg.port) for host in leg.sources] if leg else [],
-            ptime_ms=leg.ptime_ms if leg else FRAME_MS,
-            telephone_event_payload_type=leg.telephone_event_payload_type if leg else None,
-        )
+        try:
+            unknown = self._sockets.open_leg(message.port, leg)
+        except OSError as error:
+            self._to_control(StreamRefused(message.stream, f"port {message.port}: {error.strerror}"))
+            return
+        row = self._legs.open(message.stream, leg, port=message.port, unknown=unknown)
         if row is None:
+            self._sockets.close_leg(message.port)
             why = f"no room, or {leg.host}:{leg.port} is in another call" if leg else "no room"
             self._to_control(StreamRefused(message.stream, why))
             return
         self._bridge.open(row, options, playout_seconds=self._settings.playout_seconds)
-        stream.row = row
+        stream.row, stream.port = row, message.port
         self._streams[message.stream] = self._by_row[row] = stream
         if self._ticker is None:
             self._bridge.start_clock()
@@ -167,17 +179,9 @@ class MediaWorker:
         self._care.connect(stream)
 
     def _change_leg(self, stream: BotStream, leg: MediaLeg) -> None:
-        done = self._plane.change(
-            stream.row,
-            codec=Codec[leg.codec],
-            payload_type=leg.payload_type,
-            send_payload_type=leg.send_payload_type,
-            destination=address_key(leg.host, leg.port),
-            sources=[address_key(host, leg.port) for host in leg.sources],
-            ptime_ms=leg.ptime_ms,
-            telephone_event_payload_type=leg.telephone_event_payload_type,
-            now=self._loop.time(),
-        )
+        done = self._legs.change(stream.row, leg, now=self._loop.time())
+        if done:
+            self._sockets.change_leg(stream.port, leg)
         self._bridge.change(stream.row)
         self._to_control(
             LegChanged(stream.name) if done else LegRefused(stream.name, f"{leg.host}:{leg.port} is in another call")
@@ -209,22 +213,17 @@ class MediaWorker:
         """Close the row, and return what passed through it."""
         playout, bytes_per_ms = self._bridge.playout(stream.row), 2 * stream.options.playback_rate // 1000
         jitter_buffer = self._bridge.jitter_buffer(stream.row)
-        sent = self._plane.packets_sent(stream.row)
+        messages_sent = self._bridge.messages_sent(stream.row)
         last = self._bridge.close(stream.row)
         if last is not None:
             self._send(last)
-        received = self._plane.close(stream.row)
-        return StreamStats(
-            packets_received=received.received,
-            packets_sent=sent,
-            packets_lost=received.lost,
-            packets_late=received.late,
-            packets_duplicate=received.duplicate,
-            packets_ignored=received.ignored,
-            packets_concealed=received.concealed,
-            filled_ms=received.filled_ms,
-            frames_dropped=received.overrun_frames + (jitter_buffer.dropped_frames if jitter_buffer else 0),
-            messages_sent=self._bridge.messages_sent(stream.row),
+        stats = self._legs.close(stream.row, now=self._loop.time(), wall_clock=time.time())
+        self._send_reports()
+        self._sockets.close_leg(stream.port)
+        return msgspec.structs.replace(
+            stats,
+            frames_dropped=stats.frames_dropped + (jitter_buffer.dropped_frames if jitter_buffer else 0),
+            messages_sent=messages_sent,
             messages_dropped=stream.messages_dropped,
             messages_replayed=stream.replay.replayed,
             reconnects=stream.reconnects,
@@ -235,20 +234,19 @@ class MediaWorker:
 
     # --- up: from the caller to the bot
 
-    def fileno(self) -> int:
-        """The RTP socket, for the event loop to wait on."""
-        return self._datagrams.fileno()
-
-    def on_readable(self) -> None:
-        """Read RTP, and send what it completes."""
+    def _on_datagrams(self, count: int) -> None:
+        """Take the RTP that has been read, and send what it completes."""
         now = self._loop.time()
-        count = self._datagrams.receive()
         data, lengths, sources = self._datagrams.data, self._datagrams.lengths, self._datagrams.sources
         for messages in self._bridge.receive(data[:count], lengths[:count], sources[:count], now=now):
             self._send(messages)
 
-    def on_writable(self) -> None:
-        """Never asked for: RTP that cannot be sent now is too late anyway."""
+    def _on_report(self, data: bytes, source: int) -> None:
+        self._legs.receive_report(data, source, now=self._loop.time())
+
+    def _send_reports(self) -> None:
+        for report in self._legs.reports_to_send():
+            self._sockets.send_report(report)
 
     def _send(self, messages: Messages) -> None:
         """Write one WebSocket frame to each of the bots."""
@@ -318,6 +316,10 @@ class MediaWorker:
             for each in self._bridge.handle_timeout(now=now):
                 self._send(each)
             self._care.handle_timeout(now=now)
+            self._legs.handle_timeout(now=now, wall_clock=time.time())
+            self._send_reports()
+            while (event := self._legs.next_event()) is not None:
+                self._to_control(event)
             for row in self._bridge.take_drained():
                 stream = self._by_row[row]
                 assert stream is not None

@@ -61,7 +61,7 @@ async def test_a_call_that_its_caller_does_not_refresh_ends(tmp_path: Path) -> N
             "bye_from_peer",
             car.address,
             tmp_path,
-            headers={"Supported": "timer"},
+            headers={"Supported": "timer", "Session-Expires": "3;refresher=uac"},
             values={"reason": "SIP;cause=408;text=.Session Expired"},
         )
         outcome.assert_all_successful()

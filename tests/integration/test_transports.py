@@ -271,6 +271,8 @@ async def test_our_bye_goes_by_a_new_connection_to_their_contact(
         await bot.hang_up()
         if peer_listens:
             await ended_by_bye(await peer.next())
+        else:
+            await car.until_no_bye_is_open()
         await car.until_no_calls()
         assert car.sidecar.streams.counters.opened == 1
         assert car.sidecar.streams.counters.ended[Ending.NOT_OPENED] == (0 if peer_listens else 1)
@@ -297,6 +299,8 @@ async def test_a_connection_of_ours_verifies_the_peer(
             await bot.hang_up()
             if trusted:
                 await ended_by_bye(await peer.next())
+            else:
+                await car.until_no_bye_is_open()
             await car.until_no_calls()
     failures = [log["why"] for log in logs if log["event"] == "no SIP connection"]
     assert failures == [] if trusted else len(failures) == 1

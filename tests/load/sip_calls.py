@@ -3,9 +3,10 @@
     python -m tests.load.sip_calls --rate 200 --seconds 60
     python -m tests.load.sip_calls --answer immediate --profile profile.txt
 
-The callers are sipp, and send no media. With `--direction sendrecv` the sidecar sends them silence, 50 packets a second as
-long as a call is up: at 200 calls of 1 s a second that costs half as much again. The CPU is that of the sidecar's process alone, user and system, from the first call to the last.
-With `--answer immediate` no call waits for its bot.
+The callers are sipp, and send no media. With `--direction sendrecv` the sidecar sends them silence, 50 packets a
+second as long as a call is up: at 200 calls of 1 s a second that costs half as much again. The CPU is that of the
+sidecar's process alone, user and system, from the first call to the last. With `--answer immediate` no call waits for
+its bot.
 """
 
 from __future__ import annotations

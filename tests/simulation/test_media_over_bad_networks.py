@@ -8,7 +8,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from rtp import PACKET_BYTES, Codec, MediaPlane, Pcm, RtpPacket, address_key
+from rtp import PACKET_BYTES, Codec, Leg, MediaPlane, Pcm, RtpPacket, address_key
 from rtp.concealment import Concealment
 from rtp.g711 import decode_one
 from sidecar.core.bridge import CATCH_UP_FRAMES, PHASES, Bridge
@@ -28,7 +28,7 @@ class Listener:
     def __init__(self, simulation: Simulation, *, packets: int, loss: float) -> None:
         self._simulation = simulation
         self._plane = MediaPlane(1, simulation.random)
-        row = self._plane.open(codec=Codec.PCMU, payload_type=0, send_payload_type=0, destination=TELEPHONE, sources=[])
+        row = self._plane.open(Leg(codec=Codec.PCMU, payload_type=0, send_payload_type=0, destination=TELEPHONE))
         assert row is not None
         self.row = row
         self.arrived: list[int] = []
@@ -121,7 +121,7 @@ class Speaker:
         self._simulation = simulation
         self._lateness = lateness
         self._plane = MediaPlane(1, simulation.random)
-        row = self._plane.open(codec=Codec.PCMU, payload_type=0, send_payload_type=0, destination=TELEPHONE, sources=[])
+        row = self._plane.open(Leg(codec=Codec.PCMU, payload_type=0, send_payload_type=0, destination=TELEPHONE))
         assert row is not None
         self._row = row
         self.bridge = Bridge(self._plane, random_bytes=simulation.random.randbytes)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from ipaddress import ip_network
 from random import Random
 
+from rtp import PortAllocator
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.call_control import CallControl
 from sidecar.core.events import StreamEvent
@@ -42,6 +43,7 @@ class CallRig:
         default_profile: Profile | None = None,
         bot_hosts: BotHosts | None = None,
         ready: bool = True,
+        ports: PortAllocator | None = None,
     ) -> None:
         self.simulation = Simulation(seed=seed)
         self.caller = UserAgent(contact=CALLER, random=Random(seed))
@@ -55,6 +57,7 @@ class CallRig:
             bot_hosts=bot_hosts or BotHosts(),
             allow=[ip_network("127.0.0.0/8")],
             media=MediaPolicy(),
+            ports=ports,
         )
         self.heard: list[Event] = []  # what the caller's side reports
         self.told: list[ToWorker] = []  # what the worker was told

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rtp import Codec, JitterBuffer, Pcm, ReceiveStream, Resampler, RtpError, RtpPacket
+from rtp import Codec, JitterBuffer, Pcm, ReceiveStream, Resampler, RtpError, RtpPacket, is_rtcp
 from rtp.payload_coding import new_encoder
 from sidecar.core.options import MixMode, StreamOptions
 from sidecar.core.playout import PlayoutBuffer
@@ -36,6 +36,8 @@ class PlainCall:
 
     def receive(self, datagram: bytes, *, now: float) -> list[bytes]:
         """Take one datagram; return the messages that it completes."""
+        if is_rtcp(datagram):  # which goes its own way: RFC 5761
+            return []
         try:
             self.stream.receive(RtpPacket.parse(datagram), now=now)
         except RtpError:

@@ -40,6 +40,10 @@ class SidecarUnderTest:
         """Wait until nothing is left of any call but the transactions that answer retransmissions."""
         await _until(lambda: not self.sidecar.control.calls and self.sidecar.worker.idle, within)
 
+    async def until_no_bye_is_open(self, *, within: float = 5.0) -> None:
+        """Wait until each BYE is answered, or has come to nothing."""
+        await _until(lambda: not self.sidecar.agent.open_calls, within)
+
     async def until_idle(self, *, within: float = 10.0) -> None:
         """Wait until nothing at all is left: no row, task, socket, dialog or transaction."""
         await _until(lambda: self.sidecar.idle, within)
@@ -68,7 +72,8 @@ async def sidecar_under_test(*, portable: bool = False, **settings: Any) -> Asyn
         under_test = SidecarUnderTest(sidecar)
         yield under_test
         await under_test.until_idle()
-        assert watched_sources(sidecar) == 1, "more is watched than the RTP socket"
+        own_sockets = 2 if sidecar.rtp_port else 0
+        assert watched_sources(sidecar) == own_sockets, "more is watched than the sockets of RTP and RTCP"
         left = [task for task in asyncio.all_tasks() - tasks - own if "MediaWorker" in repr(task)]
         assert not left, left
     await until_nothing_is_left(tasks, descriptors)

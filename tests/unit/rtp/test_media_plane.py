@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtp import PACKET_BYTES, Codec, Frames, MediaPlane, Pcm, ReceiveCounters, RtpPacket, address_key
+from rtp import PACKET_BYTES, Codec, Frames, Leg, MediaPlane, Pcm, ReceiveCounters, RtpPacket, address_key
 from rtp.g711 import decode_one, encode_one
-from rtp.media_plane import STILL_HEARD
+from rtp.gate import STILL_HEARD
 from rtp.packetizer import packet_ms
 from rtp.receive_stream import PAUSE_AFTER
 from tests.support.rtp_sender import PLAIN, RtpSender, batch_of
@@ -34,11 +34,13 @@ def opened(
 ) -> int:
     """Open a call that there must be room for."""
     row = plane.open(
-        codec=codec,
-        payload_type=payload_type,
-        send_payload_type=payload_type,
-        destination=destination,
-        sources=list(sources),
+        Leg(
+            codec=codec,
+            payload_type=payload_type,
+            send_payload_type=payload_type,
+            destination=destination,
+            sources=list(sources),
+        )
     )
     assert row is not None
     return row
@@ -101,7 +103,7 @@ def test_who_is_unknown_is_counted_and_not_heard() -> None:
     assert receive(plane, (datagram, HERE)) == []
     row = opened(plane)
     assert receive(plane, (datagram, THERE), (b"", ELSEWHERE)) == []
-    assert plane.counters.unknown_source == 3
+    assert plane.gate.counters.unknown_source == 3
     assert plane.receive_counters(row) == ReceiveCounters()
     assert len(heard(receive(plane, (datagram, THERE), (datagram, HERE)), row)) == 160
 
@@ -119,8 +121,8 @@ def test_what_fills_its_whole_row_did_not_fit() -> None:
     oversized = bytes(RtpPacket(0, 1, 0, 5, bytes(500)))
     fitting = bytes(RtpPacket(0, 1, 0, 5, bytes(480)))
     assert receive(plane, (oversized, HERE), (oversized[:500], HERE), width=500) == []
-    assert plane.counters.oversized == 2
-    assert plane.counters.unknown_source == 0
+    assert plane.gate.counters.oversized == 2
+    assert plane.gate.counters.unknown_source == 0
     assert len(heard(receive(plane, (fitting, HERE), width=500), row)) == 480
     assert plane.receive_counters(row).received == 1
 
@@ -131,7 +133,7 @@ def test_what_is_not_rtp_is_counted_and_changes_nothing_else() -> None:
     receive(plane, (sender.act(PLAIN)[0], HERE))
     for bad in (b"", b"\x80", b"\x40" + bytes(171), b"\xbf" + bytes(171)):
         assert receive(plane, (bad, HERE)) == []
-    assert plane.counters.malformed == 4
+    assert plane.gate.counters.malformed == 4
     assert plane.receive_counters(row) == ReceiveCounters(received=1)
     assert len(heard(receive(plane, (sender.act(PLAIN)[0], HERE)), row)) == 160
 
@@ -165,7 +167,7 @@ def test_there_are_as_many_rows_as_there_is_capacity() -> None:
     plane = new_plane(2)
     first, second = opened(plane, HERE), opened(plane, THERE)
     assert {first, second} == {0, 1}
-    assert plane.open(codec=Codec.PCMU, payload_type=0, send_payload_type=0, destination=ELSEWHERE, sources=[]) is None
+    assert plane.open(Leg(codec=Codec.PCMU, payload_type=0, send_payload_type=0, destination=ELSEWHERE)) is None
     plane.close(first)
     assert plane.calls == 1
     assert opened(plane, ELSEWHERE) == first
@@ -176,7 +178,7 @@ def test_no_address_can_be_taken_twice() -> None:
     plane = new_plane()
     row = opened(plane, HERE, sources=[THERE])
     for taken in (HERE, THERE):
-        assert plane.open(codec=Codec.PCMU, payload_type=0, send_payload_type=0, destination=taken, sources=[]) is None
+        assert plane.open(Leg(codec=Codec.PCMU, payload_type=0, send_payload_type=0, destination=taken)) is None
     assert plane.calls == 1
     other = opened(plane, ELSEWHERE, sources=[HERE, THERE])  # sources are a wish, and not granted here
     datagram = RtpSender(Random(1), payload_type=0).act(PLAIN)[0]
@@ -190,18 +192,14 @@ def test_a_refused_call_takes_no_row() -> None:
     plane = new_plane(2)
     opened(plane, HERE)
     for _ in range(5):
-        assert plane.open(codec=Codec.PCMU, payload_type=0, send_payload_type=0, destination=HERE, sources=[]) is None
+        assert plane.open(Leg(codec=Codec.PCMU, payload_type=0, send_payload_type=0, destination=HERE)) is None
     opened(plane, THERE)
 
 
 def moved(plane: MediaPlane, row: int, destination: int, *, now: float = 0.0, codec: Codec = Codec.PCMA) -> bool:
     return plane.change(
         row,
-        codec=codec,
-        payload_type=int(codec) * 8,
-        send_payload_type=int(codec) * 8,
-        destination=destination,
-        sources=[],
+        Leg(codec=codec, payload_type=int(codec) * 8, send_payload_type=int(codec) * 8, destination=destination),
         now=now,
     )
 
@@ -273,8 +271,7 @@ def test_no_call_can_move_to_the_address_of_another() -> None:
 def test_a_call_may_have_no_address_yet() -> None:
     plane = new_plane()
     row, other = (
-        plane.open(codec=Codec.PCMU, payload_type=0, send_payload_type=0, destination=None, sources=[])
-        for _ in range(2)
+        plane.open(Leg(codec=Codec.PCMU, payload_type=0, send_payload_type=0, destination=None)) for _ in range(2)
     )
     assert row is not None
     assert other is not None
@@ -302,11 +299,11 @@ def test_a_row_used_again_knows_nothing_of_the_call_before(waiting: bool) -> Non
 
     assert opened(plane, THERE, codec=Codec.PCMA, payload_type=8) == row
     assert plane.receive_counters(row) == ReceiveCounters()
-    assert plane.packets_sent(row) == 0
+    assert plane.sending.sent(row).packets == 0
     assert plane.next_timeout() is None
     assert list(plane.handle_timeout(now=99.0)) == []
     assert receive(plane, (next_of_old, HERE), (next_of_old, ELSEWHERE)) == []
-    assert plane.counters.unknown_source == 2
+    assert plane.gate.counters.unknown_source == 2
     assert receive(plane, (next_of_old, THERE)) == []  # of another payload type
     datagram = RtpSender(Random(2), payload_type=8).act(PLAIN)[0]
     assert heard(receive(plane, (datagram, THERE)), row).tobytes() == decode_one(datagram[12:], Codec.PCMA).tobytes()
@@ -356,7 +353,7 @@ def test_packets_follow_each_other_as_rfc_3550_says() -> None:
             marker=number == 0,
         )
         assert destination == HERE
-    assert plane.packets_sent(row) == 5
+    assert plane.sending.sent(row).packets == 5
 
 
 def test_each_row_sends_its_own_stream() -> None:
@@ -370,7 +367,7 @@ def test_each_row_sends_its_own_stream() -> None:
     assert first[1][0].payload == encode_one(pcm[1], Codec.PCMA)
     again = sent(plane, [rows[2], rows[0]])
     assert [packet.ssrc for packet, _ in again] == [first[2][0].ssrc, first[0][0].ssrc]
-    assert [plane.packets_sent(row) for row in rows] == [2, 1, 2]
+    assert [plane.sending.sent(row).packets for row in rows] == [2, 1, 2]
 
 
 def test_nothing_is_sent_to_nobody() -> None:
@@ -419,16 +416,14 @@ def test_what_one_call_sends_beyond_all_measure_keeps_nobody_waiting() -> None:
     row, sender = opened(plane), RtpSender(Random(1), payload_type=0)
     flood = [(sender.act(PLAIN)[0], HERE) for _ in range(130)]
     assert len(heard(receive(plane, *flood), row)) == 100 * 160
-    assert plane.counters.flooded == 30
+    assert plane.gate.counters.flooded == 30
 
 
 # --- other codecs and packet times
 
 
 def opened_with(plane: MediaPlane, codec: Codec, *, ptime_ms: int = 20) -> int:
-    row = plane.open(
-        codec=codec, payload_type=96, send_payload_type=96, destination=HERE, sources=[], ptime_ms=ptime_ms
-    )
+    row = plane.open(Leg(codec=codec, payload_type=96, send_payload_type=96, destination=HERE, ptime_ms=ptime_ms))
     assert row is not None
     return row
 
@@ -443,7 +438,7 @@ def test_packets_of_any_length_follow_each_other_in_time(codec: Codec, ptime_ms:
     for _ in range(12):
         packets += [packet for packet, _ in sent(plane, [row], np.zeros((1, codec.frame_samples), np.int16))]
     ticks = codec.frame_ticks * ptime_ms // 20
-    assert len(packets) == plane.packets_sent(row) == 240 // ptime_ms
+    assert len(packets) == plane.sending.sent(row).packets == 240 // ptime_ms
     for number, packet in enumerate(packets):
         assert packet.timestamp == (packets[0].timestamp + ticks * number) % (1 << 32)
         assert packet.sequence_number == (packets[0].sequence_number + number) % (1 << 16)
@@ -466,12 +461,13 @@ def test_rows_of_one_rate_may_have_any_codec_and_packet_time() -> None:
     legs = [(Codec.L16_8K, 20), (Codec.PCMU, 10), (Codec.PCMA, 20), (Codec.PCMU, 20)]
     rows = [
         plane.open(
-            codec=codec,
-            payload_type=0,
-            send_payload_type=codec,
-            destination=HERE + (number << 40),
-            sources=[],
-            ptime_ms=ptime_ms,
+            Leg(
+                codec=codec,
+                payload_type=0,
+                send_payload_type=codec,
+                destination=HERE + (number << 40),
+                ptime_ms=ptime_ms,
+            )
         )
         for number, (codec, ptime_ms) in enumerate(legs)
     ]

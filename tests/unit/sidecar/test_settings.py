@@ -88,8 +88,27 @@ def test_a_name_for_an_address_is_refused_from_the_environment_too(monkeypatch: 
 
 def test_a_list_in_the_environment_that_is_no_json_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIDECAR_SIP__ALLOW", "10.0.0.0/8")
-    with pytest.raises(SettingsError, match=r'"sip".*JSON'):
+    monkeypatch.setenv("SIDECAR_SIP__HOST", "127.0.0.1")
+    with pytest.raises(SettingsError, match=r"^SIDECAR_SIP__ALLOW: .*JSON$"):
         load_settings()
+
+
+def test_a_password_that_is_no_json_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIDECAR_SIP__AUTH__USERS", "alice:tell-nobody")
+    with pytest.raises(SettingsError, match=r"^SIDECAR_SIP__AUTH__USERS: ") as raised:
+        load_settings()
+    assert "tell-nobody" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("network", "why"),
+    [("10.0.0.1/8", "10.0.0.1/8 has host bits set"), ("local", "'local' does not appear"), (5, "'5' does not appear")],
+)
+def test_a_network_that_is_none_is_named_once(network: object, why: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load_settings(values={"sip": {"allow": ["127.0.0.0/8", network, "::1"]}})
+    (line,) = str(raised.value).splitlines()
+    assert line.startswith(f"sip.allow.1: {why}")
 
 
 @pytest.mark.parametrize(("calls", "allowed"), [(0, False), (1, True), (4096, True), (4097, False)])

@@ -6,6 +6,7 @@ import pytest
 
 from sip import Admission, Response
 from sip.admission import Gate
+from tests.support.dialogs import Dialog
 from tests.support.sip_messages import Peer, request
 
 
@@ -27,9 +28,29 @@ def test_requests_beyond_the_rate_of_a_source_are_dropped_but_not_what_ends_call
     assert peer.statuses(request()) == [100]
     assert peer.statuses(request("OPTIONS", branch="z9hG4bK-2")) == []
     assert peer.agent.counters.refused_sources == 1
-    assert peer.statuses(request("BYE", branch="z9hG4bK-3", to_tag="x")) == [481]
     assert len(peer.send(request("OPTIONS", branch="z9hG4bK-4"), source=("192.0.2.11", 5060))) == 1
     assert peer.statuses(request("CANCEL")) == [200, 487]
+
+
+def test_what_only_looks_like_part_of_a_call_counts_for_the_rate_of_its_source() -> None:
+    strays = [
+        request("BYE", branch="z9hG4bK-2", to_tag="x"),
+        request("INVITE", branch="z9hG4bK-3", to_tag="x"),
+        request("CANCEL", branch="z9hG4bK-4"),
+        request("OPTIONS", branch="z9hG4bK-5", version="3.0"),
+    ]
+    for stray in strays:
+        peer = Peer(admission=Admission(requests_per_second=1.0, burst_seconds=1.0))
+        assert len(peer.send(stray)) == 1
+        assert peer.send(stray.replace(b"z9hG4bK-", b"z9hG4bK-again-")) == []
+        assert peer.agent.counters.refused_sources == 1
+
+
+def test_what_a_call_needs_is_not_held_to_the_rate() -> None:
+    peer = Peer(admission=Admission(requests_per_second=1.0, burst_seconds=1.0))
+    dialog = Dialog(peer)
+    assert [dialog.statuses(method) for method in ("OPTIONS", "INFO", "OPTIONS", "BYE")] == [[200]] * 4
+    assert peer.agent.counters.refused_sources == 0
 
 
 def test_there_is_an_end_to_sources(monkeypatch: pytest.MonkeyPatch) -> None:

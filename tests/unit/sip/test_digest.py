@@ -164,11 +164,15 @@ def test_what_ends_a_call_or_is_in_one_is_not_asked() -> None:
 def test_there_is_an_end_to_nonces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sip.digest._NONCES_MAX", 2)
     peer = Peer(credentials=CREDENTIALS)
+    proofs = []
     for number in range(3):
+        peer.now = 0.1 * number
         challenge = challenges(peer, branch=f"z9hG4bK-a{number}", call_id=f"a{number}")[0]
-        assert again(peer, proof(challenge), 10 + number) == [100]
+        proofs.append(proof(challenge))
+        assert again(peer, proofs[-1], 10 + number) == [100]
     assert peer.agent._guard is not None
     assert len(peer.agent._guard._counts) == 2
+    assert again(peer, proofs[0], 20) == [401]  # forgotten, and yet not to be used twice
 
 
 @pytest.mark.parametrize("value", ["Basic abc", "Digest", "Digest a", "Digest a=b, a=c", "Digest (=x", 'Digest a="x'])

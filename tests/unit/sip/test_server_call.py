@@ -229,6 +229,39 @@ def test_hanging_up_before_the_answer_refuses_the_call() -> None:
     assert peer.agent.idle
 
 
+@pytest.mark.parametrize(
+    ("headers", "seconds", "status"),
+    [
+        ((), 180.0, 480),
+        (("Expires: 30",), 30.0, 487),
+        (("Expires: 3600",), 180.0, 480),
+        (("Expires: Thu, 01 Dec 1994 16:00:00 GMT",), 180.0, 480),
+    ],
+)
+def test_an_invite_is_not_left_unanswered_for_ever(headers: tuple[str, ...], seconds: float, status: int) -> None:
+    peer = Peer()
+    call, _ = invited(peer, headers=headers)
+    peer.agent.respond(call, 183, now=peer.now)
+    peer.read()
+    assert peer.wait(seconds - 0.1) == []
+    first, *_ = peer.wait(0.2)
+    assert isinstance(first, Response)
+    assert first.status == status
+    (ended,) = peer.events()
+    assert isinstance(ended, CallEnded)
+    assert (ended.cause, ended.status) == (EndCause.REJECTED, status)
+    peer.wait(64.0)
+    assert peer.agent.idle
+
+
+def test_a_call_that_is_answered_in_time_is_not_held_to_the_expiry_of_its_invite() -> None:
+    peer = Peer()
+    _, tag = answered(peer, headers=("Expires: 30",))
+    peer.send(request("ACK", branch="z9hG4bK-2", to_tag=tag))
+    assert peer.wait(200.0) == []
+    assert peer.agent.calls == 1
+
+
 def test_a_header_that_would_be_two_is_refused_before_anything_happens() -> None:
     peer = Peer()
     call, _ = invited(peer)

@@ -147,6 +147,20 @@ def test_our_invite_asks_and_a_422_makes_it_ask_for_more() -> None:
     assert cause(peer) is EndCause.EXPIRED
 
 
+def test_nothing_is_left_of_who_rang_before_a_422() -> None:
+    peer = Peer(timers=ASKS)
+    _, sent = invite(peer)
+    peer.send(response(sent, 180))
+    _, again = peer.send(response(sent, 422, headers=(("Min-SE", "3600"),)))
+    assert isinstance(again, Request)
+    early = {"call_id": sent.call_id, "from_tag": "callee", "to_tag": sent.from_.tag}
+    assert peer.statuses(request("UPDATE", branch="z9hG4bK-u", **early)) == [481]  # type: ignore[arg-type]
+    peer.send(response(again, 486))
+    assert cause(peer) is EndCause.REJECTED
+    peer.wait(64.0)
+    assert peer.agent.idle
+
+
 def test_a_422_that_asks_for_no_more_is_a_refusal() -> None:
     peer = Peer(timers=ASKS)
     _, sent = invite(peer)

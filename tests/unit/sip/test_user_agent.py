@@ -7,6 +7,7 @@ import pytest
 from sip import CallReceived, Request, Response
 from sip.endpoint import ALLOW
 from sip.parser import MAX_MESSAGE
+from tests.support.dialogs import Dialog
 from tests.support.sip_messages import AGENT, OFFER, Peer, request
 
 
@@ -171,6 +172,14 @@ def test_there_is_an_end_to_transactions_and_more_room_for_what_ends_calls() -> 
     assert peer.statuses(request("OPTIONS", branch="z9hG4bK-3", cseq=2)) == [503]
     assert peer.statuses(request("CANCEL")) == [200, 487]
     assert peer.agent.counters.refused_transactions == 1
+
+
+def test_a_call_that_asks_too_much_keeps_nobody_from_hanging_up() -> None:
+    peer = Peer(max_transactions=4)
+    dialog = Dialog(peer)
+    statuses = [dialog.statuses("INFO") for _ in range(10)]
+    assert statuses == [[200]] * 7 + [[503]] * 3
+    assert dialog.statuses("BYE") == [200]
 
 
 def test_in_the_dialog_order_counts_and_the_session_stays_as_it_is() -> None:

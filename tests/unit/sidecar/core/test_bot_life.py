@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -46,7 +47,7 @@ def test_a_bot_that_breaks_off_is_tried_until_the_time_is_up() -> None:
     made = attempts(reached(reconnect_max="30"), CUT, now=100.0)
     assert made[0] <= 100.25
     assert made[-1] <= 130.0
-    waits = [after - before for before, after in zip(made, made[1:], strict=False)]
+    waits = [after - before for before, after in pairwise(made)]
     assert max(waits) <= 5.0
     assert 8 <= len(made) <= 20
 

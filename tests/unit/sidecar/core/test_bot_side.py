@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from sidecar.core.bot_side import BotMessage, BotSide, BotState
 from sidecar.core.link import BotClosed, BotConnected, BotFailed, BotLost, BotResumed, BotStalled
+from sidecar.core.options import StreamOptions
 
 CONNECTED = BotConnected("s")
 LOST = BotLost("s", 1006, "connection lost", 1)
@@ -21,7 +22,7 @@ CLOSED = BotClosed("s", 1000, "bye")
 
 def told(*messages: BotMessage, then: str | None = None) -> list[tuple[str, dict[str, Any]]]:
     events: list[tuple[str, dict[str, Any]]] = []
-    side = BotSide(lambda kind, body: events.append((kind, body)))
+    side = BotSide(StreamOptions("ws://bot.example/"), lambda kind, body: events.append((kind, body)))
     for message in messages:
         side.receive_message(message)
     if then is not None:

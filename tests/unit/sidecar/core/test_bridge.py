@@ -7,7 +7,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from rtp import PACKET_BYTES, Codec, MediaPlane, RtpPacket, address_key
+from rtp import PACKET_BYTES, Codec, Leg, MediaPlane, RtpPacket, address_key
 from sidecar.core.bridge import CATCH_UP_FRAMES, PHASES, Bridge
 from sidecar.core.options import MixMode, StreamOptions
 from tests.support.rtp_sender import PLAIN, RtpSender, batch_of
@@ -30,7 +30,7 @@ class Rig:
 
     def open(self, **options: object) -> int:
         address = address_key("192.0.2.1", 5000 + 2 * len(self.sent))
-        row = self.plane.open(codec=Codec.PCMU, payload_type=0, send_payload_type=0, destination=address, sources=[])
+        row = self.plane.open(Leg(codec=Codec.PCMU, payload_type=0, send_payload_type=0, destination=address))
         assert row is not None
         self.bridge.open(row, StreamOptions(url="ws://bot.example", **options), playout_seconds=1.0)  # type: ignore[arg-type]
         self.sent[address] = []

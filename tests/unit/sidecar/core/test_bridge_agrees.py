@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtp import PACKET_BYTES, Codec, MediaPlane, RtpPacket, address_key
+from rtp import PACKET_BYTES, Codec, Leg, MediaPlane, RtpPacket, address_key
 from sidecar.core.bridge import Bridge, Messages
 from sidecar.core.options import MixMode, StreamOptions
 from tests.support.plain_call import PlainCall
@@ -53,11 +53,7 @@ class TwoBridges:
         address = address_key("192.0.2.1", self.random.randrange(1024, 65536))
         payload_type = int(codec) * 8
         row = self.plane.open(
-            codec=codec,
-            payload_type=payload_type,
-            send_payload_type=payload_type,
-            destination=address,
-            sources=[],
+            Leg(codec=codec, payload_type=payload_type, send_payload_type=payload_type, destination=address)
         )
         if row is not None:
             self.bridge.open(row, options, playout_seconds=PLAYOUT_SECONDS)
@@ -84,11 +80,7 @@ class TwoBridges:
         call.address = address_key("192.0.2.2", self.random.randrange(1024, 65536))
         call.changed = self.plane.change(
             row,
-            codec=codec,
-            payload_type=payload_type,
-            send_payload_type=payload_type,
-            destination=call.address,
-            sources=[],
+            Leg(codec=codec, payload_type=payload_type, send_payload_type=payload_type, destination=call.address),
             now=self.now,
         )
         assert call.changed

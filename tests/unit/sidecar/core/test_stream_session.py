@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from sidecar.core.link import (
@@ -21,6 +23,7 @@ from sidecar.core.link import (
     SendDigits,
     StartMedia,
     StreamEnded,
+    StreamRefused,
     StreamStats,
 )
 from sip import Request, Response, SessionDescription
@@ -405,6 +408,29 @@ def test_digits_go_out_by_info_where_it_does_not_one_after_the_other() -> None:
         got = caller.respond(info, 200)
     assert got == []
     hang_up(caller)
+
+
+def test_a_freeswitch_is_told_of_events_by_info_once_the_call_is_up_one_after_the_other() -> None:
+    caller = RawCaller()
+    caller.invite(sdp(), headers=["X-FS-Support: update_display,send_info"])
+    assert statuses(caller.worker_says(BotConnected(caller.stream))) == [200]
+    caller.worker_says(BotText(caller.stream, '{"type": "said"}'))
+    got = caller.send("ACK", cseq=1)
+    said = []
+    while got:
+        (info,) = got
+        assert isinstance(info, Request)
+        assert (info.method, info.content_type) == ("INFO", "application/json")
+        said.append(json.loads(info.body))
+        assert caller.wait(0.1) == []
+        got = caller.respond(info, 200)
+    assert [(each["event"], each["sequence"]) for each in said] == [("start", 1), ("connect", 2), ("json", 3)]
+    assert said[2] == {"event": "json", "stream": caller.stream, "sequence": 3, "body": '{"type": "said"}'}
+    (bye,) = caller.worker_says(StreamRefused(caller.stream, "gone"))
+    assert isinstance(bye, Request)
+    assert bye.method == "BYE"
+    assert caller.respond(bye, 200) == []
+    assert_nothing_is_left(caller)
 
 
 @pytest.mark.parametrize(("digits", "duration_ms"), [("1x", 100), ("1", 1), ("1", 9000), ("1" * 101, 100)])
