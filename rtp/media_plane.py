@@ -259,8 +259,8 @@ class MediaPlane:
         self._load(row)
         stream = self._streams[row]
         stream.receive(packet, now=now)
-        if stream.ssrc is not None:
-            self.heard.set_source(row, stream.ssrc, clock_rate=stream.codec.clock_rate)
+        assert stream.ssrc is not None, "who is heard has a source"
+        self.heard.set_source(row, stream.ssrc, clock_rate=stream.codec.clock_rate)
         self._store(row)
 
     def _load(self, row: int) -> None:

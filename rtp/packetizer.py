@@ -49,14 +49,8 @@ class Packetizer:
             self._pcm = self._pcm[self._samples :]
         return payloads
 
-    @property
-    def unsent_ticks(self) -> int:
-        """How many timestamp units wait until there is enough for a packet."""
-        samples = len(self._encoded) * self._samples // self._bytes if self._bytes else len(self._pcm)
-        return self._codec.ticks(samples)
-
     def clear(self) -> int:
         """Forget what is not sent; return how many timestamp units that is."""
-        ticks = self.unsent_ticks
+        samples = len(self._encoded) * self._samples // self._bytes if self._bytes else len(self._pcm)
         self._encoded, self._pcm = b"", self._pcm[:0]
-        return ticks
+        return self._codec.ticks(samples)

@@ -12,8 +12,6 @@ from rtp.errors import RtpError
 from rtp.media_plane import MediaPlane
 from rtp.rtcp_session import Quality, RtcpSession
 
-_MOST_WAITING = 8192  # datagrams that wait to be sent
-
 
 class Report(NamedTuple):
     """An RTCP datagram to be sent."""
@@ -37,7 +35,6 @@ class RtcpRowsCounters:
 
     unknown_source: int = 0
     unauthentic: int = 0
-    dropped: int = 0  # because too many waited to be sent
 
 
 @dataclass(slots=True)
@@ -147,13 +144,9 @@ class RtcpRows:
     def _collect(self, row: int, member: _Member) -> None:
         srtp, address = self.plane.gate.srtp(row), member.address
         for data in member.session.datagrams_to_send():
-            if address is None:
-                continue
-            if len(self._outbox) == _MOST_WAITING:
-                self.counters.dropped += 1
-                continue
-            protected = data if srtp is None else srtp.protect_rtcp(data)
-            self._outbox.append(Report(protected, address.destination, address.muxed))
+            if address is not None:
+                protected = data if srtp is None else srtp.protect_rtcp(data)
+                self._outbox.append(Report(protected, address.destination, address.muxed))
 
     def _forget_address(self, row: int) -> None:
         address = self._members[row].address

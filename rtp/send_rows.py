@@ -139,26 +139,24 @@ class SendRows:
     def _packets(self, row: int, pcm: Pcm) -> Iterator[bytes]:
         """Make the packets of one call, one by one."""
         leg = self._legs[row]
-        events = self._events(row) if row in self._dialing else None
-        if events is None:
-            for payload in self._packetizers[row].write(pcm):
-                timestamp, marker = int(self._timestamp[row]), bool(self._marker[row])
-                yield self._finished(row, RtpPacket(leg.send_payload_type, 0, timestamp, 0, payload, marker))
-                self._let_pass(row, int(self._packet_ticks[row]))
-                self._marker[row] = 0
+        if row in self._dialing:
+            for event in self._events(row):
+                payload_type = leg.send_telephone_event_payload_type
+                assert payload_type is not None, "nobody dials who takes no events"
+                yield self._finished(row, RtpPacket(payload_type, 0, event.timestamp, 0, event.payload, event.marker))
             return
-        assert leg.send_telephone_event_payload_type is not None, "nobody dials who takes no events"
-        for event in events:
-            payload_type = leg.send_telephone_event_payload_type
-            yield self._finished(row, RtpPacket(payload_type, 0, event.timestamp, 0, event.payload, event.marker))
+        for payload in self._packetizers[row].write(pcm):
+            timestamp, marker = int(self._timestamp[row]), bool(self._marker[row])
+            yield self._finished(row, RtpPacket(leg.send_payload_type, 0, timestamp, 0, payload, marker))
+            self._let_pass(row, int(self._packet_ticks[row]))
+            self._marker[row] = 0
 
-    def _events(self, row: int) -> list[EventPacket] | None:
-        """Return what is sent in place of this frame's audio; None if the audio is."""
+    def _events(self, row: int) -> list[EventPacket]:
+        """Return what is sent in place of this frame's audio. The ends of a digit fill the pause up to the next."""
         packetizer, dialing = self._packetizers[row], self._dialing[row]
-        events = dialing.packets((int(self._timestamp[row]) + packetizer.unsent_ticks) % TIMESTAMP_MODULUS)
-        if not events:
-            return None
-        self._let_pass(row, packetizer.clear() + int(self._frame_ticks[row]))
+        self._let_pass(row, packetizer.clear())
+        events = dialing.packets(int(self._timestamp[row]))
+        self._let_pass(row, int(self._frame_ticks[row]))
         if not dialing.busy:
             del self._dialing[row]
             self._set_plain(row)

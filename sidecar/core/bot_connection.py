@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
@@ -51,6 +51,7 @@ class TextReceived:
     """A whole text message came."""
 
     text: str
+    audio_before: int = field(default=0, compare=False)  # pieces of `take_audio` that came before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +298,7 @@ class BotConnection:
             if frame.fin:
                 message, self._text = self._text, None
                 try:
-                    self._events.append(TextReceived(message.decode()))
+                    self._events.append(TextReceived(message.decode(), len(self._audio)))
                 except UnicodeDecodeError:
                     self._protocol.fail(CloseCode.INVALID_DATA, "text is not UTF-8")
                     self._end(Failed(ErrorCode.PROTOCOL, "text is not UTF-8"))

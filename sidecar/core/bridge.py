@@ -26,10 +26,9 @@ from rtp import (
     mix,
 )
 from sidecar.core.digit_rows import ToneRows
-from sidecar.core.downlink import Downlink
+from sidecar.core.downlinks import Downlinks
 from sidecar.core.message_cutter import as_bytes
 from sidecar.core.options import MixMode, StreamOptions
-from sidecar.core.playout import PlayoutBuffer
 from sidecar.core.uplink import Uplink, UplinkKey
 from sidecar.core.websocket_frames import masked_binary_frames
 
@@ -60,7 +59,6 @@ class _Call:
     """What is not worth a column."""
 
     uplink: Uplink
-    downlink: Downlink
     caller: JitterBuffer | None  # only where the two voices are paired
 
 
@@ -78,6 +76,7 @@ class Bridge:
         """`tones` looks at what comes from callers, where digits are to be found in it."""
         rows = plane.capacity
         assert rows <= MOST_CALLS
+        self.playback = Downlinks(rows)
         self._plane = plane
         self._random_bytes = random_bytes
         self._jitter_frames = jitter_frames
@@ -86,11 +85,8 @@ class Bridge:
         self._tick = 0
         self._calls: dict[int, _Call] = {}
         self._uplinks: dict[UplinkKey, Uplink] = {}
-        self._downlinks: dict[int, Downlink] = {}
         self._numbers = itertools.count()
         self._uplink_number = np.zeros(rows, np.int64)
-        self._playback_rate = np.zeros(rows, np.int64)
-        self._wire_rate = np.zeros(rows, np.int64)
         self._messages_sent = np.zeros(rows, np.int64)
         self._on_grid: list[Rows] = [np.empty(0, np.int64) for _ in range(PHASES)]
         self._sends = np.zeros(rows, np.bool_)
@@ -104,14 +100,10 @@ class Bridge:
         """Join `row` of the plane to a bot."""
         rate, wire_rate = options.playback_rate, self._plane.codec(row).sample_rate
         uplink = self._join_uplink(row, UplinkKey(options.mix, wire_rate, options.rate, options.buffer_size))
-        if rate not in self._downlinks:
-            self._downlinks[rate] = Downlink(rate, self._rows)
-        downlink = self._downlinks[rate]
-        downlink.open(row, wire_rate, preroll_ms=options.preroll, playout_seconds=playout_seconds)
-        self._playback_rate[row], self._wire_rate[row] = rate, wire_rate
+        self.playback.open(row, rate, wire_rate, preroll_ms=options.preroll, playout_seconds=playout_seconds)
         self._messages_sent[row] = 0
         paired = options.mix in (MixMode.MIXED, MixMode.STEREO)
-        self._calls[row] = _Call(uplink, downlink, JitterBuffer(self._jitter_frames) if paired else None)
+        self._calls[row] = _Call(uplink, JitterBuffer(self._jitter_frames) if paired else None)
 
     def change(self, row: int) -> None:
         """Take note that the codec of `row` may have changed: bot and caller go on hearing each other."""
@@ -123,8 +115,7 @@ class Bridge:
         self._leave_uplink(call.uplink)
         call.uplink = self._join_uplink(row, replace(former, wire_rate=wire_rate))
         call.uplink.begin_with(row, rest)
-        call.downlink.change(row, wire_rate)
-        self._wire_rate[row] = wire_rate
+        self.playback.change(row, wire_rate)
         if call.caller is not None:
             call.caller.clear()
 
@@ -152,7 +143,7 @@ class Bridge:
     def close(self, row: int) -> Messages | None:
         """Part `row` from its bot; return the last, shorter message, if there is one."""
         call = self._calls.pop(row)
-        call.downlink.playouts.close(row)
+        self.playback.close(row)
         self._leave_uplink(call.uplink)
         phase = row % PHASES
         self._on_grid[phase] = self._on_grid[phase][self._on_grid[phase] != row]
@@ -160,10 +151,6 @@ class Bridge:
         self._drained = [drained for drained in self._drained if drained != row]
         rest = call.uplink.take_rest(row)
         return self._framed(np.array([row]), rest[None, :]) if len(rest) else None
-
-    def playout(self, row: int) -> PlayoutBuffer:
-        """Return the playout buffer of `row`, until the next tick, or until frames are played."""
-        return self._calls[row].downlink.playouts.buffer(row)
 
     def messages_sent(self, row: int) -> int:
         """Return how many messages of `row` there were."""
@@ -173,10 +160,11 @@ class Bridge:
         """Return the jitter buffer of `row`, where its mix needs one."""
         return self._calls[row].caller
 
-    def drain(self, row: int) -> None:
+    def drain(self, row: int, *, now: float) -> None:
         """Ask to be told, by `take_drained`, when all that is queued for `row` has been played."""
         # The grid may be yet to begin: a bot can speak and leave before the call is answered.
-        if row in self._on_grid[row % PHASES] or self._calls[row].downlink.playouts.has_audio(row):
+        self.playback.flush(row, now=now)
+        if row in self._on_grid[row % PHASES] or self.playback.has_audio(row):
             self._draining.add(row)
         else:
             self._drained.append(row)
@@ -258,28 +246,6 @@ class Bridge:
 
     # --- down
 
-    def play(self, row: int, audio: bytes, *, now: float) -> None:
-        """Queue audio of a bot, of any length."""
-        self._calls[row].downlink.playouts.write(row, audio, now=now)
-
-    def play_frames(self, rows: Rows, data: Bytes, lengths: NDArray[np.int64], *, now: float) -> NDArray[np.bool_]:
-        """Queue what was read from some bots, uint8[n, m] of which `lengths` bytes each, where that is plainly frames.
-
-        Return where it is: whole WebSocket frames of 20 ms of audio. All else is for `BotConnection`, and so is
-        whatever comes for a row that is negative.
-        """
-        rates = np.where(rows < 0, 0, self._playback_rate[rows])
-        played = np.zeros(len(rows), np.bool_)
-        for rate, downlink in self._downlinks.items():
-            of_rate = rates == rate
-            if not of_rate.any():
-                continue
-            frames = downlink.frames(data, np.where(of_rate, lengths, 0))
-            for chosen, pcm in frames:
-                downlink.playouts.write_frames(rows[chosen], pcm, now=now)
-                played[chosen] = True
-        return played
-
     def ticks_due(self, *, now: float) -> int:
         """Return how often `tick` is to be called now: once every 5 ms, for a quarter of the rows."""
         skip, run = self._pacer.due(now=now)
@@ -316,20 +282,13 @@ class Bridge:
 
     def _play(self, rows: Rows, *, now: float) -> Iterator[Frames]:
         """Take the next frame to play of each row, silence where there is none."""
-        rates, wire_rates = self._playback_rate[rows], self._wire_rate[rows]
-        for downlink in self._downlinks.values():
-            for wire_rate in downlink.wire_rates:
-                is_chosen = (rates == downlink.rate) & (wire_rates == wire_rate)
-                if not is_chosen.any():
-                    continue
-                chosen = rows if is_chosen.all() else rows[is_chosen]
-                pcm, plays = downlink.play(chosen, wire_rate, now=now)
-                if self._draining:
-                    for row in chosen[~plays].tolist():
-                        self._note_drained(row)
-                yield Frames(chosen, pcm)
+        for frames, plays in self.playback.frames(rows, now=now):
+            if self._draining:
+                for row in frames.rows[~plays].tolist():
+                    self._note_drained(row)
+            yield frames
 
     def _note_drained(self, row: int) -> None:
-        if row in self._draining and not self._calls[row].downlink.playouts.has_audio(row):
+        if row in self._draining and not self.playback.has_audio(row):
             self._draining.discard(row)
             self._drained.append(row)

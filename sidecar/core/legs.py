@@ -30,6 +30,7 @@ ONE_PORT_REMEDY = (
 )
 PORTS_REMEDY = "the address was learned from the first packet; a re-INVITE lets it be learned anew"
 
+_MOST_KEYS = 8  # of one call, that are remembered
 _NO_LEG = Leg(Codec.PCMU, 0, 0, None)
 
 
@@ -52,7 +53,7 @@ class Legs:
         self._tones = tones
         self._streams: dict[int, str] = {}
         self._ports: dict[int, int | None] = {}
-        self._keys: dict[int, tuple[SrtpKeys, Srtp] | None] = {}
+        self._srtp: dict[int, dict[SrtpKeys, Srtp]] = {}
         self._outbox = deque[FromWorker]()
 
     def open(
@@ -62,11 +63,11 @@ class Legs:
 
         `port` is that of the leg, if it has one of its own; then `unknown` are the sources that were not heard there.
         """
-        keys = _srtp(leg, None)
-        row = self._plane.open(_NO_LEG if leg is None else _leg(leg, port, keys))
+        known = dict[SrtpKeys, Srtp]()
+        row = self._plane.open(_NO_LEG if leg is None else _leg(leg, port, _srtp(leg.srtp, known)))
         if row is None:
             return None
-        self._streams[row], self._ports[row], self._keys[row] = stream, port, keys
+        self._streams[row], self._ports[row], self._srtp[row] = stream, port, known
         self._rtcp.open(row, None if leg is None else _report_address(leg, port))
         own_port = unknown is not None
         self._watch.open(
@@ -81,10 +82,9 @@ class Legs:
 
     def change(self, row: int, leg: MediaLeg, *, now: float) -> bool:
         """Let the leg be another, or return False: see `MediaPlane.change`."""
-        keys = _srtp(leg, self._keys[row])
-        if not self._plane.change(row, _leg(leg, self._ports[row], keys), now=now):
+        srtp = _srtp(leg.srtp, self._srtp[row])
+        if not self._plane.change(row, _leg(leg, self._ports[row], srtp), now=now):
             return False
-        self._keys[row] = keys
         self._rtcp.change(row, _report_address(leg, self._ports[row]))
         self._event_digits.change(row)
         self._set(row, leg)
@@ -106,21 +106,21 @@ class Legs:
 
     def close(self, row: int, *, now: float, wall_clock: float) -> StreamStats:
         """Give the row back, and return what passed through the leg."""
-        sent, keys = self._plane.sending.sent(row), self._keys.pop(row)
+        sent, srtp = self._plane.sending.sent(row), self._plane.gate.srtp(row)
         heard, clock_rate = self._plane.heard.reception(row), self._plane.codec(row).clock_rate
         quality = self._rtcp.close(row, now=now, wall_clock=wall_clock)
         self._watch.close(row)
         self._event_digits.close(row)
         if self._tones is not None:
             self._tones.watch(row, False)
-        del self._streams[row], self._ports[row]
+        del self._streams[row], self._ports[row], self._srtp[row]
         return leg_stats(
             sent=sent,
             received=self._plane.close(row),
             reception=heard and heard[1],
             clock_rate=clock_rate,
             quality=quality,
-            srtp=keys and keys[1],
+            srtp=srtp,
         )
 
     def receive_report(self, data: bytes, source: int, *, now: float) -> None:
@@ -150,22 +150,26 @@ class Legs:
             self._outbox.append(DigitHeard(self._streams[row], digit.digit, digit.duration_ms, source))
 
 
-def _srtp(leg: MediaLeg | None, former: tuple[SrtpKeys, Srtp] | None) -> tuple[SrtpKeys, Srtp] | None:
-    """Return what encrypts the leg: as before, while its keys are; their count of packets goes on then."""
-    keys = None if leg is None else leg.srtp
+def _srtp(keys: SrtpKeys | None, known: dict[SrtpKeys, Srtp]) -> Srtp | None:
+    """Return what encrypts a leg: the very same for keys that the call has had before.
+
+    To count packets anew under an old key would use a part of its key stream twice (RFC 3711, section 9.1).
+    """
     if keys is None:
         return None
-    if former is not None and former[0] == keys:
-        return former
-    return keys, Srtp(
-        send_suite=keys.send_suite,
-        send_key=keys.send_key,
-        receive_suite=keys.receive_suite,
-        receive_key=keys.receive_key,
-    )
+    if keys not in known:
+        if len(known) == _MOST_KEYS:
+            del known[next(iter(known))]
+        known[keys] = Srtp(
+            send_suite=keys.send_suite,
+            send_key=keys.send_key,
+            receive_suite=keys.receive_suite,
+            receive_key=keys.receive_key,
+        )
+    return known[keys]
 
 
-def _leg(leg: MediaLeg, port: int | None, keys: tuple[SrtpKeys, Srtp] | None) -> Leg:
+def _leg(leg: MediaLeg, port: int | None, srtp: Srtp | None) -> Leg:
     one_port = port is None
     return Leg(
         codec=Codec[leg.codec],
@@ -176,7 +180,7 @@ def _leg(leg: MediaLeg, port: int | None, keys: tuple[SrtpKeys, Srtp] | None) ->
         ptime_ms=leg.ptime_ms,
         telephone_event_payload_type=leg.telephone_event_payload_type,
         send_telephone_event_payload_type=leg.send_telephone_event_payload_type,
-        srtp=keys and keys[1],
+        srtp=srtp,
     )
 
 

@@ -71,6 +71,13 @@ class SendDigits(msgspec.Struct, frozen=True, tag=True):
     duration_ms: int
 
 
+class SendText(msgspec.Struct, frozen=True, tag=True):
+    """Say this to the bot, if it is there."""
+
+    stream: str
+    text: str
+
+
 class CloseStream(msgspec.Struct, frozen=True, tag=True):
     """The call is over: give the row back, close the WebSocket."""
 
@@ -79,7 +86,7 @@ class CloseStream(msgspec.Struct, frozen=True, tag=True):
     reason: str = ""
 
 
-ToWorker = OpenStream | ChangeLeg | StartMedia | SendDigits | CloseStream
+ToWorker = OpenStream | ChangeLeg | StartMedia | SendDigits | SendText | CloseStream
 
 
 class WorkerReady(msgspec.Struct, frozen=True, tag=True):
@@ -156,14 +163,54 @@ class BotClosed(msgspec.Struct, frozen=True, tag=True):
 
 
 class BotText(msgspec.Struct, frozen=True, tag=True):
-    """The bot sent a text message."""
+    """The bot sent a text message; `text` is without the audio that may have been in it."""
 
     stream: str
     text: str
 
 
+class StreamTold(msgspec.Struct, frozen=True, tag=True):
+    """Something happened in the worker that the outside should know: an event."""
+
+    stream: str
+    kind: str  # error, mark, play, playback
+    body: str  # a JSON object
+
+
+class AnswerAsked(msgspec.Struct, frozen=True, tag=True):
+    """The bot wants the call to be answered."""
+
+    stream: str
+
+
+class HangupAsked(msgspec.Struct, frozen=True, tag=True):
+    """The bot wants the call to end: now, or when `PlaybackDrained` says so."""
+
+    stream: str
+    after_drain: bool
+    cause: int | str | None  # of Q.850, as the bot gave it
+
+
+class TransferAsked(msgspec.Struct, frozen=True, tag=True):
+    """The bot wants the caller to be connected to somebody else."""
+
+    stream: str
+    to: str
+
+
+class DigitsAsked(msgspec.Struct, frozen=True, tag=True):
+    """The bot wants the caller to hear digits."""
+
+    stream: str
+    digits: str
+    duration_ms: int
+
+
+BotRequest = AnswerAsked | HangupAsked | TransferAsked | DigitsAsked
+
+
 class PlaybackDrained(msgspec.Struct, frozen=True, tag=True):
-    """After the bot has closed: all that it said has been played."""
+    """After the bot has closed, or wants the call to end: all that it said has been played."""
 
     stream: str
 
@@ -229,9 +276,8 @@ class StreamEnded(msgspec.Struct, frozen=True, tag=True):
     stats: StreamStats
 
 
-FromWorker = (
-    WorkerReady
-    | StreamRefused
+StreamMessage = (
+    StreamRefused
     | LegChanged
     | LegRefused
     | BotConnected
@@ -241,9 +287,14 @@ FromWorker = (
     | BotFailed
     | BotClosed
     | BotText
+    | StreamTold
+    | BotRequest
     | DigitHeard
     | NothingHeard
     | MediaLost
     | PlaybackDrained
     | StreamEnded
 )
+"""What a worker says of one stream."""
+
+FromWorker = WorkerReady | StreamMessage

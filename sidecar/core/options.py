@@ -22,7 +22,7 @@ from sidecar.core.url_template import expand_url
 
 _HEADER_PREFIX = "x_stream_"
 _LATER = frozenset(  # read and checked, but not obeyed yet
-    "dialect playback barge_in inject playback_max call id track".split()
+    "dialect barge_in inject call id track".split()
 )
 _CREDENTIALS = ("auth", "tls_cert_file", "tls_key_file", "extra_headers")
 
@@ -86,6 +86,9 @@ class EventKind(Enum):
     PLAYBACK = "playback"
     STATS = "stats"
     CALL = "call"
+
+
+_EVENTS_LATER = frozenset({EventKind.DTMF, EventKind.VAD, EventKind.STATS, EventKind.CALL})
 
 
 class Track(Enum):
@@ -208,6 +211,8 @@ def resolve_options(
         parsed[name] = _parsed(name, text, _PARSERS[name])
         if name in _LATER:
             warnings.append(f"{name}: not supported yet, ignored")
+        elif name == "events" and (later := _EVENTS_LATER & parsed[name]):
+            warnings.append(f"events: {', '.join(sorted(each.value for each in later))}: not supported yet, ignored")
         elif name == "buffer_size" and int(text) % FRAME_MS:
             warnings.append(f"buffer_size: not a multiple of {FRAME_MS} ms, {FRAME_MS} is used")
     if "url" not in parsed:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Self
 
 from sidecar.core.playback_events import (
     ChunkPlayed,
@@ -20,12 +21,13 @@ from sidecar.core.playback_events import (
     Xoff,
     Xon,
 )
-from sidecar.core.playout import SEGMENT_GAP
+from sidecar.core.playout import SEGMENT_GAP, PlayoutBuffer
 
 MOST_MARKS = 1000
 """That wait; one more is answered at once, as cleared."""
 
 _XOFF, _XON = 0.75, 0.5  # of the capacity
+_SMALL = 160  # bytes
 
 
 @dataclass(eq=False, slots=True)
@@ -38,7 +40,7 @@ class Stretch:
     queued: int = 0  # bytes
     ended: bool = False  # no more will come
     half: bytes = b""  # of a sample of a clip
-    chunks: deque[bytes] = field(default_factory=deque)
+    chunks: deque[bytes | memoryview] = field(default_factory=deque)
 
     @property
     def is_open(self) -> bool:
@@ -78,6 +80,62 @@ class PlaybackQueue:
         self._paused = False
         self._xoff = False
         self._refusing = False
+
+    @classmethod
+    def of(cls, buffer: PlayoutBuffer) -> Self:
+        """Go on with what a buffer has, which is empty afterwards."""
+        queue = cls(rate=buffer.frame_bytes * 25, preroll=buffer.preroll, capacity_bytes=buffer.capacity_bytes)
+        queue._preroll_bytes = buffer.preroll_bytes
+        queue.played_bytes, queue.refused_bytes = buffer.played_bytes, buffer.refused_bytes
+        queue.underruns, queue.queued_bytes = buffer.underruns, buffer.queued_bytes
+        queue._start_at = None if math.isinf(buffer.start_at) else buffer.start_at
+        queue._dry_since, queue._half, queue._half_since = buffer.dry_since, buffer.half, buffer.half_since
+        if buffer.queued_bytes:
+            queue._episode_played = buffer.played_bytes - buffer.episode_from
+            queue._episode_bytes = queue._episode_played + buffer.queued_bytes
+            stretch = queue._begin(is_clip=False)
+            stretch.size, stretch.queued, stretch.chunks = queue._episode_bytes, buffer.queued_bytes, buffer.chunks
+            buffer.chunks = deque()
+        buffer.clear()
+        return queue
+
+    def give_back(self, buffer: PlayoutBuffer) -> None:
+        """Let a buffer go on with what is here, which must be `is_plain`."""
+        self.count_into(buffer)
+        buffer.start_at = -math.inf if self._start_at is None else self._start_at
+        buffer.dry_since, buffer.half, buffer.half_since = self._dry_since, self._half, self._half_since
+        buffer.episode_from = self.played_bytes - self._episode_played
+        buffer.chunks = deque()
+        for entry in self._entries:
+            assert isinstance(entry, Stretch)
+            buffer.chunks = entry.chunks
+
+    def go_on_from(self, former: PlaybackQueue) -> None:
+        """Be what an empty queue of another rate was."""
+        self._sequence, self._chunks = former._sequence, former._chunks
+        self._paused, self._dry_since, self._events = former._paused, former._dry_since, former._events
+
+    def count_into(self, buffer: PlayoutBuffer) -> None:
+        """Let a buffer have the counts."""
+        buffer.played_bytes, buffer.refused_bytes = self.played_bytes, self.refused_bytes
+        buffer.underruns, buffer.queued_bytes = self.underruns, self.queued_bytes
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is raw audio alone, so that a `PlayoutBuffer` can go on with it."""
+        first = self._entries[0] if self._entries else None
+        plain = first is None or (isinstance(first, Stretch) and not first.is_clip)
+        return plain and len(self._entries) <= 1 and not self._paused and not self._events
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is queued, nor still to come from a decoder."""
+        return not self.queued_bytes and not any(isinstance(each, Stretch) and each.is_open for each in self._entries)
+
+    @property
+    def queued_ms(self) -> int:
+        """How much is queued, in ms."""
+        return self._ms(self.queued_bytes)
 
     def next_event(self) -> PlaybackEvent | None:
         """Return what the bot should know."""
@@ -190,11 +248,13 @@ class PlaybackQueue:
         if not data:
             return
         playable, begun = self._playable(), stretch.size > 0
-        stretch.chunks.append(data)
         stretch.size += len(data)
         stretch.queued += len(data)
         self.queued_bytes += len(data)
         self._episode_bytes += len(data)
+        if len(data) < _SMALL and stretch.chunks and len(stretch.chunks[-1]) < _SMALL:
+            data = bytes(stretch.chunks.pop()) + data  # pieces of nothing must not cost more than what they hold
+        stretch.chunks.append(data)
         self._settle()
         if not playable and self._playable():
             self._start_at = now + self._preroll
@@ -202,6 +262,10 @@ class PlaybackQueue:
                 self.underruns += 1
                 self._events.append(Underrun(round((now - self._dry_since) * 1000)))
         self._watch_level()
+
+    def forget_half(self) -> None:
+        """Nothing follows the raw audio that was written last: its other half does not come."""
+        self._half = b""
 
     def _whole_samples(self, data: bytes, now: float) -> bytes:
         """Put the half sample of before in front, and keep back the one at the end."""
@@ -225,14 +289,15 @@ class PlaybackQueue:
                     break
         return count
 
-    def _take(self, size: int) -> bytes:
+    def _take(self, size: int) -> bytes | memoryview:
         """Take up to `size` bytes from the first chunk."""
         stretch = self._entries[0]
         assert isinstance(stretch, Stretch)
         data = stretch.chunks.popleft()
         if len(data) > size:
-            stretch.chunks.appendleft(data[size:])
-            data = data[:size]
+            view = memoryview(data)
+            stretch.chunks.appendleft(view[size:])
+            data = view[:size]
         stretch.queued -= len(data)
         self.queued_bytes -= len(data)
         self.played_bytes += len(data)
@@ -241,7 +306,7 @@ class PlaybackQueue:
 
     def _settle(self) -> None:
         """Tell of what has been played to its end."""
-        if not self.queued_bytes and not any(isinstance(each, Stretch) and each.is_open for each in self._entries):
+        if self.is_empty:
             self._episode_bytes = self._episode_played = 0
         while self._entries:
             first = self._entries[0]

@@ -31,13 +31,14 @@ class PlayoutBuffer:
     queued_bytes: int = 0
     start_at: float = -math.inf  # seconds: when playback starts, while it is gathered
     dry_since: float = -math.inf
-    _chunks: deque[bytes | memoryview] = field(default_factory=deque)
-    _half: bytes = b""  # of a sample
-    _half_since: float = -math.inf
+    episode_from: int = 0  # what `played_bytes` was when the queue was last empty
+    chunks: deque[bytes | memoryview] = field(default_factory=deque)
+    half: bytes = b""  # of a sample
+    half_since: float = -math.inf
 
     def write(self, data: bytes, *, now: float) -> None:
         """Queue audio; what exceeds the capacity is refused and counted."""
-        if self._half or len(data) % 2:
+        if self.half or len(data) % 2:
             data = self._whole_samples(data, now=now)
         room = (self.capacity_bytes - self.queued_bytes) // 2 * 2
         if len(data) > room:
@@ -45,71 +46,72 @@ class PlayoutBuffer:
             data = data[:room]
         if not data:
             return
-        if not self._chunks:
+        if not self.chunks:
             self.start_at = now + self.preroll
+            self.episode_from = self.played_bytes
             if now - self.dry_since < SEGMENT_GAP:
                 self.underruns += 1
         self.queued_bytes += len(data)
-        if len(data) < _SMALL and self._chunks and len(self._chunks[-1]) < _SMALL:
-            data = bytes(self._chunks.pop()) + data  # pieces of nothing must not cost more than what they hold
-        self._chunks.append(data)
+        if len(data) < _SMALL and self.chunks and len(self.chunks[-1]) < _SMALL:
+            data = bytes(self.chunks.pop()) + data  # pieces of nothing must not cost more than what they hold
+        self.chunks.append(data)
 
     def read(self, *, now: float) -> bytes | memoryview | None:
         """Return the next `frame_bytes` to play, or None when there is nothing to play."""
-        if not self._chunks:
+        if not self.chunks:
             return None
         if self.queued_bytes < self.preroll_bytes and now < self.start_at:
             return None
         self.start_at = -math.inf
         frame = self._take()
-        if not self._chunks:
+        if not self.chunks:
             self.dry_since = now
         return frame
 
     def clear(self) -> int:
         """Drop what is queued; return how many bytes that was."""
         dropped, self.queued_bytes = self.queued_bytes, 0
-        self._chunks.clear()
+        self.chunks.clear()
         self.start_at = -math.inf
         self.dry_since = -math.inf
-        self._half = b""
+        self.half = b""
         return dropped
 
     def forget_half(self) -> None:
         """Nothing follows what was written last: its other half does not come."""
-        self._half = b""
+        self.half = b""
 
     def whole_frames(self, *, at_most: int) -> list[bytes | memoryview] | None:
         """Return what is queued, if it is no more than so many chunks of a frame each; None if it is anything else."""
-        if len(self._chunks) > at_most or self._half or any(len(chunk) != self.frame_bytes for chunk in self._chunks):
+        if len(self.chunks) > at_most or self.half or any(len(chunk) != self.frame_bytes for chunk in self.chunks):
             return None
-        return list(self._chunks)
+        return list(self.chunks)
 
-    def put_frames(self, frames: list[bytes], *, start_at: float, dry_since: float) -> None:
+    def put_frames(self, frames: list[bytes], *, start_at: float, dry_since: float, episode_from: int) -> None:
         """Have exactly these queued, as if they had been written here."""
-        self._chunks = deque(frames)
+        self.chunks = deque(frames)
         self.queued_bytes = len(frames) * self.frame_bytes
-        self.start_at, self.dry_since = start_at, dry_since
+        self.start_at, self.dry_since, self.episode_from = start_at, dry_since, episode_from
 
     def _whole_samples(self, data: bytes, *, now: float) -> bytes:
         """Put the half sample of before in front, and keep back the one at the end."""
-        if not self._chunks and now - max(self.dry_since, self._half_since) >= SEGMENT_GAP:
-            self._half = b""  # nothing has followed it
-        data = self._half + data
+        if not self.chunks and now - max(self.dry_since, self.half_since) >= SEGMENT_GAP:
+            self.half = b""  # nothing has followed it
+        data = self.half + data
         whole = len(data) // 2 * 2
-        data, self._half, self._half_since = data[:whole], data[whole:], now
+        data, self.half, self.half_since = data[:whole], data[whole:], now
         return data
 
     def _take(self) -> bytes | memoryview:
         """Cut one frame off the front of the queue; pad it with silence at the end."""
-        first = self._chunks[0]
+        first = self.chunks[0]
         size = self.frame_bytes
         if len(first) == size:
-            self._chunks.popleft()
+            self.chunks.popleft()
             frame: bytes | memoryview = first
         elif len(first) > size:
             view = memoryview(first)
-            frame, self._chunks[0] = view[:size], view[size:]
+            frame, self.chunks[0] = view[:size], view[size:]
         else:
             frame = self._gather()
         played = min(self.queued_bytes, size)
@@ -119,11 +121,11 @@ class PlayoutBuffer:
 
     def _gather(self) -> bytes:
         parts, missing = [], self.frame_bytes
-        while self._chunks and missing:
-            chunk = self._chunks.popleft()
+        while self.chunks and missing:
+            chunk = self.chunks.popleft()
             if len(chunk) > missing:
                 view = memoryview(chunk)
-                self._chunks.appendleft(view[missing:])
+                self.chunks.appendleft(view[missing:])
                 chunk = view[:missing]
             parts.append(chunk)
             missing -= len(chunk)

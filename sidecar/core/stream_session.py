@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import Any
 
 import msgspec
 
 from rtp import DIGITS, LONGEST_MS, SHORTEST_MS
+from sidecar.core.bot_messages import message_to_bot
+from sidecar.core.bot_requests import BotRequests
 from sidecar.core.bot_side import BotSide
-from sidecar.core.cause import RETRY_AFTER, Cause, cause_of_close, reason_headers
+from sidecar.core.cause import RETRY_AFTER, Cause, cause_of_close, reason_headers, refusal_status
 from sidecar.core.errors import ErrorCode
 from sidecar.core.events import StreamEvent, error_body
 from sidecar.core.info_queue import DTMF_RELAY, JSON, InfoQueue, digit_body, event_body
@@ -19,6 +21,7 @@ from sidecar.core.link import (
     BotConnected,
     BotFailed,
     BotLost,
+    BotRequest,
     BotResumed,
     BotStalled,
     BotText,
@@ -33,9 +36,12 @@ from sidecar.core.link import (
     OpenStream,
     PlaybackDrained,
     SendDigits,
+    SendText,
     StartMedia,
     StreamEnded,
+    StreamMessage,
     StreamRefused,
+    StreamTold,
     ToWorker,
 )
 from sidecar.core.media_negotiation import MediaNegotiation, Terms
@@ -45,31 +51,6 @@ from sip import CallReceived, EndCause, SipError, SipUri, UserAgent, supports_10
 _MOST_CHANGES = 8  # that a worker has yet to answer: a caller may withdraw one offer and make the next
 
 Outbox = deque[StreamEvent | ToWorker]
-
-StreamMessage = (
-    StreamRefused
-    | LegChanged
-    | LegRefused
-    | BotConnected
-    | BotLost
-    | BotResumed
-    | BotStalled
-    | BotFailed
-    | BotClosed
-    | BotText
-    | DigitHeard
-    | NothingHeard
-    | MediaLost
-    | PlaybackDrained
-    | StreamEnded
-)
-"""What a worker says of one stream."""
-
-
-class _BotMessage(msgspec.Struct):
-    """All that is read of a bot's message here."""
-
-    type: str = ""
 
 
 @dataclass(slots=True)
@@ -107,6 +88,10 @@ class StreamSession:
         self._agent = agent
         self._outbox = outbox
         self._bot = BotSide(options, self.emit)
+        self._requests = BotRequests(
+            self, lambda kind, data: outbox.append(SendText(stream, message_to_bot(kind, data)))
+        )
+        self._has_closed = False  # the bot
         self._answered = False
         self._confirmed = False  # by an ACK
         self._media_is_due = False
@@ -128,7 +113,7 @@ class StreamSession:
         self.emit("start", body)
         self._outbox.append(OpenStream(self.stream, self._leg, self._options, self.port))
         if self._options.answer is AnswerMode.IMMEDIATE:
-            self._answer(now=now)
+            self.answer(now=now)
         elif self._options.answer is AnswerMode.EARLY:
             self._ring_with_media(now=now)
 
@@ -138,6 +123,20 @@ class StreamSession:
             self._hang_up(Cause.TEMPORARY_FAILURE, why, now=now)
         else:
             self._refuse(503, Cause.TEMPORARY_FAILURE, why, now=now)
+
+    def end(self, cause: int, why: str, *, now: float) -> None:
+        """Hang up, or refuse the call if it is not answered yet."""
+        if self._answered:
+            self._hang_up(cause, why, now=now)
+        else:
+            self._refuse(refusal_status(cause), cause, why, now=now)
+
+    def answer(self, *, now: float) -> None:
+        """Answer the call, unless it is answered."""
+        if not self._answered:
+            self._answered = True
+            self._agent.answer(self.call, self._description(), now=now)
+            self._begin_media()
 
     def transfer(self, to: str, *, now: float) -> None:
         """Ask the caller's side to call the SIP URI `to` instead (RFC 3515); events `transfer` say how that goes.
@@ -226,6 +225,7 @@ class StreamSession:
     def transfer_progressed(self, status: int, *, is_final: bool, now: float) -> None:
         """The other side says how our REFER goes; whoever has been transferred does not need us any more."""
         self.emit("transfer", {"status": status, "final": is_final})
+        self._requests.transfer_progressed(status, is_final=is_final)
         if is_final and 200 <= status < 300:
             self._hang_up(Cause.NORMAL_CLEARING, "transferred", now=now)
 
@@ -245,20 +245,22 @@ class StreamSession:
             case BotConnected():
                 self._bot.receive_message(message)
                 if self._options.answer is AnswerMode.CONNECTED:
-                    self._answer(now=now)
+                    self.answer(now=now)
             case BotLost() | BotResumed() | BotStalled():
                 self._bot.receive_message(message)
             case BotFailed():
                 self._bot_failed(message, now=now)
             case BotClosed(_, code, reason):
+                self._has_closed = True
                 self._bot.receive_message(message)
                 if not self._answered:
                     self.give_up(f"the bot closed before the call was answered: {code} {reason}", now=now)
             case PlaybackDrained():
-                if not self._bot.may_be_missed:
-                    self._hang_up(*cause_of_close(*self._bot.end), now=now)
+                self._drained(now=now)
             case BotText(_, text):
-                self._bot_said(text, now=now)
+                self.emit("json", text)
+            case StreamTold(_, kind, body):
+                self.emit(kind, msgspec.json.decode(body))
             case DigitHeard(_, digit, duration_ms, source):
                 self.emit("dtmf", {"digit": digit, "duration_ms": duration_ms, "source": source})
             case NothingHeard(_, expected, actual, why):
@@ -279,7 +281,7 @@ class StreamSession:
                 self._stream_over = True
                 self.emit("stop", msgspec.to_builtins(stats))
             case _:
-                assert_never(message)
+                self._asked(message, now=now)
 
     def _bot_failed(self, failure: BotFailed, *, now: float) -> None:
         was_connected = self._bot.was_connected
@@ -296,15 +298,14 @@ class StreamSession:
         self.emit("error", error_body(ErrorCode.TIMEOUT, what))
         self._hang_up(Cause.RECOVERY_ON_TIMER_EXPIRE, what, now=now)
 
-    def _bot_said(self, text: str, *, now: float) -> None:
-        """A text message of the bot: `answer` is obeyed, and all are events."""
-        try:
-            kind = msgspec.json.decode(text, type=_BotMessage).type
-        except msgspec.MsgspecError:
-            kind = ""  # any text is legal: it is for whoever subscribes to the events
-        if kind == "answer":
-            self._answer(now=now)
-        self.emit("json", text)
+    def _drained(self, *, now: float) -> None:
+        """End the call if that is what the bot wanted, or if it has closed and the call is not to outlive it."""
+        if not self._requests.drained(now=now) and self._has_closed and not self._bot.may_be_missed:
+            self._hang_up(*cause_of_close(*self._bot.end), now=now)
+
+    def _asked(self, request: BotRequest, *, now: float) -> None:
+        if (failure := self._requests.obey(request, now=now)) is not None:
+            self.emit("error", error_body(ErrorCode.NOT_SUPPORTED, failure))
 
     # --- the media
 
@@ -354,12 +355,6 @@ class StreamSession:
 
     # --- what is said to the caller's side
 
-    def _answer(self, *, now: float) -> None:
-        if not self._answered:
-            self._answered = True
-            self._agent.answer(self.call, self._description(), now=now)
-            self._begin_media()
-
     def _ring_with_media(self, *, now: float) -> None:
         """Send a 183, reliably if they can; where they cannot, it cannot carry our offer (RFC 3261, 13.2.1)."""
         body = b"" if self._is_late_offer and not self._takes_reliable else self._description()
@@ -377,12 +372,12 @@ class StreamSession:
             return self._negotiation.terms.description
         return b"" if self._negotiation.has_offered else self._negotiation.offer()
 
-    def _refuse(self, status: int, cause: Cause, why: str, *, now: float) -> None:
+    def _refuse(self, status: int, cause: int, why: str, *, now: float) -> None:
         headers = [*reason_headers(cause, why), *(RETRY_AFTER if status == 503 else ())]
         self._agent.respond(self.call, status, headers=headers, now=now)
         self._close_stream()
 
-    def _hang_up(self, cause: Cause, why: str, *, now: float) -> None:
+    def _hang_up(self, cause: int, why: str, *, now: float) -> None:
         self._agent.hang_up(self.call, headers=reason_headers(cause, why), now=now)
         self._close_stream()
 

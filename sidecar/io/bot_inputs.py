@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from rtp import frame_samples
+from sidecar.core.websocket_frames import SERVER_HEADER_BYTES
 from sidecar.io.bot_lane import SocketLane
 
 MOST_READS = 1024
@@ -16,6 +18,11 @@ FRAMES_AT_ONCE = 4
 """Of one bot that has fallen behind, or is ahead."""
 
 _ROW_BYTES = FRAMES_AT_ONCE * 1924 + 64  # 20 ms at 48 kHz; and no power of two, which caches do not like
+
+
+def bytes_to_read(rate: int) -> int:
+    """Return how much to read at once of a bot that talks at `rate`, in Hz."""
+    return FRAMES_AT_ONCE * (SERVER_HEADER_BYTES + 2 * frame_samples(rate))
 
 
 class BotInputs:

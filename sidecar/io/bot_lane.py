@@ -123,9 +123,21 @@ class BotLane:
         if self.connection.has_data_to_send:
             for data in self.connection.data_to_send():
                 self.outbox.put(data)
-            if self.outbox.other_frames > _MOST_WAITING and not self.connection.is_over:
-                self.connection.refuse("and does not read")
-            self.pump()
+            self._pump_or_refuse()
+
+    def _pump_or_refuse(self) -> None:
+        if self.outbox.other_frames > _MOST_WAITING and not self.connection.is_over:
+            self.connection.refuse("and does not read")
+        self.pump()
+
+    def send_texts(self, texts: list[str]) -> None:
+        """Send text messages: however many these are, they are one thing that waits, for they come at once."""
+        for text in texts:
+            self.connection.send_text(text)
+        data = b"".join(self.connection.data_to_send())
+        if data:
+            self.outbox.put(data)
+            self._pump_or_refuse()
 
     def pump(self) -> None:
         """Write as much of what waits as can be written."""

@@ -18,6 +18,7 @@ from sidecar.core.bot_life import BotLife
 from sidecar.core.errors import ErrorCode
 from sidecar.core.heart_beat import HeartBeat
 from sidecar.core.options import StreamOptions
+from sidecar.core.player import Player
 from sidecar.core.replay import Replay
 from sidecar.io.bot_lane import BotLane, explain_tls
 from sidecar.io.bot_route import find_routes
@@ -41,6 +42,7 @@ class BotStream:
     replay: Replay  # of what the caller says while there is no bot
     port: int | None = None  # of its RTP, if it has one of its own
     settled: asyncio.Event = field(default_factory=asyncio.Event)  # the handshake is done, or has failed
+    player: Player = field(init=False)
     connecting: asyncio.Task[None] | None = None
     texts: Allowance = field(default_factory=lambda: Allowance(per_second=200.0, at_once=400))
     closed: bool = False  # the row is given back; only the goodbye of the WebSocket is still going on

@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from types import TracebackType
 from typing import Self
 
@@ -50,12 +50,19 @@ class ClipDecoder:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the process."""
         await self._end()
 
-    async def decode(self, stream: str, clip: Clip, rate: int) -> AsyncGenerator[bytes, None]:
+    async def decode(
+        self, stream: str, clip: Clip, rate: int, *, wanted: Callable[[], bool] = lambda: True
+    ) -> AsyncGenerator[bytes, None]:
         """Yield L16 little-endian, mono, at `rate`, while more of it is being decoded.
 
-        Raise `ClipError` where it cannot go on. To stop early, close the generator.
+        Nothing comes of what is not `wanted` any more when its turn has come. Raise `ClipError` where it cannot go on.
+        To stop early, close the generator; that ends the process.
         """
         if self._waiting >= self._most_waiting:
             self.refused += 1
@@ -65,6 +72,9 @@ class ClipDecoder:
             await self._turn.acquire()
         finally:
             self._waiting -= 1
+        if not wanted():
+            self._turn.release()
+            return
         done = False
         try:
             job = ClipJob(stream, clip, rate, self._most_seconds, self._most_cpu_seconds)

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 
 import msgspec
@@ -28,7 +29,6 @@ from sidecar.core.legs import Legs
 from sidecar.core.link import (
     BotClosed,
     BotFailed,
-    BotText,
     ChangeLeg,
     CloseStream,
     FromWorker,
@@ -38,6 +38,7 @@ from sidecar.core.link import (
     OpenStream,
     PlaybackDrained,
     SendDigits,
+    SendText,
     StartMedia,
     StreamEnded,
     StreamRefused,
@@ -45,11 +46,14 @@ from sidecar.core.link import (
     ToWorker,
     WorkerReady,
 )
+from sidecar.core.player import Player
 from sidecar.core.silence_watch import MediaTimeouts
 from sidecar.io.bot_care import BotCare
-from sidecar.io.bot_inputs import MOST_READS, BotInputs
+from sidecar.io.bot_inputs import MOST_READS, BotInputs, bytes_to_read
 from sidecar.io.bot_lane import NO_ROW, SocketLane, send_frames
 from sidecar.io.bot_stream import BotStream
+from sidecar.io.clip_decoder import ClipDecoder
+from sidecar.io.clips import Clips
 from sidecar.io.media_sockets import MediaSockets
 from sidecar.io.readiness import open_readiness
 
@@ -63,7 +67,6 @@ class WorkerSettings:
     capacity: int = 2000  # calls
     connect_timeout: float = 5.0  # seconds
     uplink_seconds: float = 2.0  # audio kept for a bot that does not read, or is not connected yet
-    playout_seconds: float = 600.0
     bot_hosts: BotHosts = field(default_factory=BotHosts)
     portable: bool = False  # use no system call that only Linux has
     jitter_frames: int = JITTER_FRAMES
@@ -103,6 +106,7 @@ class MediaWorker:
         prepare(self._settings.codecs)
         self._loop = asyncio.get_running_loop()
         self._readiness = open_readiness(self._loop, self._on_bots_readable, portable=self._settings.portable)
+        self._clips = Clips(ClipDecoder(), loop=self._loop)
         self._sockets.watch(self._readiness, self._on_datagrams, self._on_report)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -115,6 +119,7 @@ class MediaWorker:
             self._care.stop()
             if self._ticker is not None:
                 self._ticker.cancel()
+            await self._clips.close()
             self._readiness.close()
             self._sockets.close()
 
@@ -145,8 +150,13 @@ class MediaWorker:
         if isinstance(message, StartMedia):
             self._legs.start(stream.row, receives=message.receives, now=self._loop.time())
             self._bridge.start(stream.row, sends=message.sends)
+        elif isinstance(message, SendText):
+            stream.player.texts.append(message.text)
+            self._after_input(stream)
         elif isinstance(message, SendDigits):
-            self._legs.dial(stream.row, message.digits, duration_ms=message.duration_ms)
+            if not self._legs.dial(stream.row, message.digits, duration_ms=message.duration_ms):
+                stream.player.fail("dtmf: too many digits wait to be sent")
+                self._after_input(stream)
         elif isinstance(message, ChangeLeg):
             self._change_leg(stream, message.leg)
         elif isinstance(message, CloseStream):
@@ -170,8 +180,9 @@ class MediaWorker:
             why = f"no room, or {leg.host}:{leg.port} is in another call" if leg else "no room"
             self._to_control(StreamRefused(message.stream, why))
             return
-        self._bridge.open(row, options, playout_seconds=self._settings.playout_seconds)
+        self._bridge.open(row, options, playout_seconds=options.playback_max)
         stream.row, stream.port = row, message.port
+        stream.player = Player(message.stream, row, options, self._bridge)
         self._streams[message.stream] = self._by_row[row] = stream
         if self._ticker is None:
             self._bridge.start_clock()
@@ -206,12 +217,13 @@ class MediaWorker:
         stats = self._close_row(stream)
         del self._streams[stream.name]
         self._by_row[stream.row] = None
+        stream.player.closed = True
         self._to_control(StreamEnded(stream.name, stats))
         self._care.close(stream, code, reason)
 
     def _close_row(self, stream: BotStream) -> StreamStats:
         """Close the row, and return what passed through it."""
-        playout, bytes_per_ms = self._bridge.playout(stream.row), 2 * stream.options.playback_rate // 1000
+        playback = self._bridge.playback.totals(stream.row)
         jitter_buffer = self._bridge.jitter_buffer(stream.row)
         messages_sent = self._bridge.messages_sent(stream.row)
         last = self._bridge.close(stream.row)
@@ -227,9 +239,9 @@ class MediaWorker:
             messages_dropped=stream.messages_dropped,
             messages_replayed=stream.replay.replayed,
             reconnects=stream.reconnects,
-            playback_ms=playout.played_bytes // bytes_per_ms,
-            playback_refused_ms=playout.refused_bytes // bytes_per_ms,
-            underruns=playout.underruns,
+            playback_ms=playback.played_ms,
+            playback_refused_ms=playback.refused_ms,
+            underruns=playback.underruns,
         )
 
     # --- up: from the caller to the bot
@@ -262,24 +274,47 @@ class MediaWorker:
             self._inputs.read(some)
             rows, data = np.array([lane.row for lane in some]), self._inputs.data[: len(some)]
             self._care.heard_at[rows] = now = self._loop.time()
-            played = self._bridge.play_frames(rows, data, self._inputs.lengths, now=now)
+            played = self._bridge.playback.play_frames(rows, data, self._inputs.lengths, now=now)
             for at in np.flatnonzero(~played).tolist():
                 self._inputs.give(at, some[at])
 
     def _after_input(self, stream: BotStream) -> None:
-        """Take what a bot has sent: audio to the playout buffer, all else to control."""
-        audio = stream.connection.take_audio()
+        """Take what a bot has sent: what is to be played to its player, all else to control."""
+        audio, played = stream.connection.take_audio(), 0
+        for event in stream.connection.take_events():
+            until = event.audio_before if isinstance(event, TextReceived) else len(audio)
+            self._play(stream, audio[played:until])
+            self._on_event(stream, event)
+            played = until
+        self._play(stream, audio[played:])
+        self._deliver(stream)
         if not stream.closed:
-            now = self._loop.time()
-            for chunk in audio:
-                self._bridge.play(stream.row, chunk, now=now)
-            stream.lane.row = stream.row if stream.connection.is_plain else NO_ROW
+            plain = stream.connection.is_plain and stream.player.takes_frames
+            stream.lane.row = stream.row if plain else NO_ROW
         stream.lane.flush()
         while events := stream.connection.take_events():
             for event in events:
                 self._on_event(stream, event)
             stream.lane.flush()  # which may find that the bot does not read
         self._care.input_taken(stream)
+
+    def _play(self, stream: BotStream, audio: list[bytes]) -> None:
+        now = self._loop.time()
+        for chunk in audio if not stream.closed else ():
+            stream.player.play(chunk, now=now)
+
+    def _deliver(self, stream: BotStream) -> None:
+        """Pass on what a player has to say."""
+        player = stream.player
+        for message in player.messages:
+            self._to_control(message)
+        for clip in player.clips:
+            self._clips.add(stream.name, player, clip, done=partial(self._after_input, stream))
+        player.messages.clear()
+        player.clips.clear()
+        if player.texts:
+            stream.lane.send_texts(player.texts)
+            player.texts.clear()
 
     def _on_event(self, stream: BotStream, event: ConnectionEvent) -> None:
         stream.settled.set()
@@ -288,16 +323,18 @@ class MediaWorker:
         match event:
             case Opened():
                 self._care.opened(stream)
-            case TextReceived(text):
+            case TextReceived(text, _):
                 if stream.texts.take(now=self._loop.time()):
-                    self._to_control(BotText(stream.name, text))
+                    stream.player.receive(text, now=self._loop.time())
+                    if isinstance(stream.lane, SocketLane):  # the rate may be another
+                        stream.lane.read_bytes = bytes_to_read(self._bridge.playback.rate(stream.row))
                 else:
                     stream.connection.refuse("too many texts")
             case Closed() | Failed() if self._care.heals(stream, event):
-                self._bridge.playout(stream.row).forget_half()
+                stream.player.bot_lost()
             case Closed(code, reason):
                 self._to_control(BotClosed(stream.name, code, reason))
-                self._bridge.drain(stream.row)
+                stream.player.drain(now=self._loop.time())
             case Failed(code, error, forbidden):
                 self._to_control(BotFailed(stream.name, code, error, forbidden))
 
@@ -315,17 +352,24 @@ class MediaWorker:
                     self._send(each)
             for each in self._bridge.handle_timeout(now=now):
                 self._send(each)
+            for row, news in self._bridge.playback.take_news():
+                stream = self._stream_of(row)
+                stream.player.tell(news)
+                self._after_input(stream)
             self._care.handle_timeout(now=now)
             self._legs.handle_timeout(now=now, wall_clock=time.time())
             self._send_reports()
             while (event := self._legs.next_event()) is not None:
                 self._to_control(event)
             for row in self._bridge.take_drained():
-                stream = self._by_row[row]
-                assert stream is not None
-                self._to_control(PlaybackDrained(stream.name))
+                self._to_control(PlaybackDrained(self._stream_of(row).name))
         finally:  # whatever happened, the next tick comes
             self._ticker = self._next_tick(now) if self._streams else None
+
+    def _stream_of(self, row: int) -> BotStream:
+        stream = self._by_row[row]
+        assert stream is not None
+        return stream
 
     def _next_tick(self, now: float) -> asyncio.Handle:
         """Wake up when the next tick is due, never before: uvloop counts in whole milliseconds, and rounds down."""

@@ -27,7 +27,7 @@ def plan(target: SipUri, *, seconds: float = 1.0) -> CallPlan:
     return CallPlan(target, MELODY, seconds)
 
 
-@pytest.mark.parametrize("codec", list(Codec))
+@pytest.mark.parametrize("codec", [Codec.PCMU, Codec.PCMA])
 async def test_it_hears_all_that_it_says(codec: Codec) -> None:
     async with measured_stalls() as stalls, echo_telephone() as telephone:
         result = await place_call(

@@ -290,5 +290,5 @@ async def test_garbage_on_both_ports_is_counted_and_nothing_else(start_sidecar: 
         assert counters.unknown_source == len(garbage)
         malformed = car.sidecar.agent.counters
         assert malformed.malformed_requests + malformed.malformed_datagrams > 500
-    assert len(bot.call.heard) == 2 * 8000
-    assert gaps(bot.call.heard[800:-800], 8000) == []
+    assert 2 * 8000 <= len(bot.call.heard) <= 2.5 * 8000  # all of it, and the pause until the BYE
+    assert gaps(bot.call.heard[800 : 2 * 8000 - 800], 8000) == []

@@ -50,8 +50,8 @@ async def test_a_flood_ends_the_call_it_belongs_to_alone(
             (await talk).assert_all_successful()
             await good.closed()
             await car.until_no_calls()
-    assert len(good.call.heard) == 2 * 8000
-    assert gaps(good.call.heard[800:-800], 8000) == []
+    assert 2 * 8000 <= len(good.call.heard) <= 2.5 * 8000  # all of it, and the pause until the BYE
+    assert gaps(good.call.heard[800 : 2 * 8000 - 800], 8000) == []
     assert max(good.call.intervals_ms) < 500.0  # a stall of the machine, not of three floods
 
 

@@ -142,11 +142,11 @@ class Speaker:
         self._simulation.call_at(max(at + self._lateness(), now), self._wake_up)
 
     def say_at(self, at: float, data: bytes) -> None:
-        self._simulation.call_at(at, lambda: self.bridge.play(self._row, data, now=self._simulation.now))
+        self._simulation.call_at(at, lambda: self.bridge.playback.play(self._row, data, now=self._simulation.now))
 
     @property
     def playout(self) -> PlayoutBuffer:
-        return self.bridge.playout(self._row)
+        return self.bridge.playback.buffer(self._row)
 
     def played(self) -> Pcm:
         """Return what the telephone hears, without the silence before and after."""

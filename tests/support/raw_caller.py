@@ -21,14 +21,15 @@ BOT = "ws://bot.example/"
 class RawCaller:
     """One call, and what call control says because of it to the caller, the worker and the outside."""
 
-    def __init__(self, *, answer: str = "connected") -> None:
+    def __init__(self, **options: str) -> None:
+        """`options` are those of the profile."""
         self.agent = UserAgent(contact=AGENT, random=Random(1))
         self.control = CallControl(
             self.agent,
             random=Random(2),
             media_address=lambda host: f"198.51.100.{host.rpartition('.')[2]}",
             profiles={},
-            default_profile=Profile({"url": BOT, "answer": answer}),
+            default_profile=Profile({"url": BOT, **options}),
             bot_hosts=BotHosts(),
             media=MediaPolicy(),
             allow=[ip_network("192.0.2.0/24")],

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rtp import Codec
+from sidecar.core.media_policy import SrtpPolicy
 from sidecar.settings import SettingsError, load_settings
 from tests.support.certificates import write_certificate
 
@@ -186,3 +187,27 @@ def test_codecs_are_known_by_their_names_of_sdp() -> None:
     assert settings.rtp.codecs == (Codec.PCMA, Codec.L16_16K, Codec.OPUS)
     with pytest.raises(SettingsError, match=r"rtp\.codecs\.0: .*'G729' is none of PCMU, PCMA"):
         load_settings(values={"rtp": {"codecs": ["G729"]}})
+
+
+def test_times_without_rtp_reach_the_worker_and_zero_is_never() -> None:
+    rtp = load_settings(values={"rtp": {"timeout_start": 5, "timeout": 0}}).rtp
+    assert (rtp.timeouts().first, rtp.timeouts().later) == (5.0, None)
+
+
+@pytest.mark.parametrize("policy", list(SrtpPolicy))
+def test_srtp_is_a_policy(policy: SrtpPolicy) -> None:
+    assert load_settings(values={"rtp": {"srtp": policy.value}}).rtp.policy().srtp is policy
+
+
+@pytest.mark.parametrize(
+    ("rtp", "why"),
+    [
+        ({"port": 5069}, r"sip\.port, 5070, is that of RTCP"),
+        ({"port": 5070}, r"sip\.port and rtp\.port are both 5070"),
+        ({"mode": "ports", "port_min": 5000, "port_max": 6000}, r"sip\.port, 5070, is between"),
+        ({"mode": "ports", "port_min": 20001, "port_max": 20002}, r"no pair of ports between 20001 and 20002"),
+    ],
+)
+def test_ports_do_not_meet(rtp: dict[str, Any], why: str) -> None:
+    with pytest.raises(SettingsError, match=why):
+        load_settings(values={"rtp": rtp})

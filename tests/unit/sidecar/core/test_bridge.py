@@ -147,7 +147,7 @@ def test_a_call_that_is_closed_is_sent_nothing_any_more() -> None:
 def test_a_row_used_again_is_not_sent_to_before_it_is_asked_for() -> None:
     rig = Rig(capacity=1)
     rig.bridge.start(rig.rows[0])
-    rig.bridge.drain(rig.rows[0])
+    rig.bridge.drain(rig.rows[0], now=0.0)
     rig.bridge.close(rig.rows[0])
     rig.plane.close(rig.rows[0])
     assert rig.open() == rig.rows[0]
@@ -163,9 +163,9 @@ def test_it_is_told_once_when_all_has_been_played() -> None:
     for row in rig.rows:
         rig.bridge.start(row)
     first, second, _ = rig.rows
-    rig.bridge.playout(first).write(bytes(1600), now=0.0)  # 100 ms
-    rig.bridge.drain(first)
-    rig.bridge.drain(second)
+    rig.bridge.playback.buffer(first).write(bytes(1600), now=0.0)  # 100 ms
+    rig.bridge.drain(first, now=0.0)
+    rig.bridge.drain(second, now=0.0)
     rig.run(until=0.040)
     assert rig.bridge.take_drained() == [second]
     rig.run(until=0.100)
@@ -179,8 +179,8 @@ def test_it_is_told_once_when_all_has_been_played() -> None:
 def test_audio_that_still_gathers_is_not_played_yet() -> None:
     rig = Rig(preroll=200)
     rig.bridge.start(rig.rows[0])
-    rig.bridge.playout(rig.rows[0]).write(bytes(320), now=0.0)
-    rig.bridge.drain(rig.rows[0])
+    rig.bridge.playback.buffer(rig.rows[0]).write(bytes(320), now=0.0)
+    rig.bridge.drain(rig.rows[0], now=0.0)
     rig.run(until=0.195)
     assert rig.bridge.take_drained() == []
     rig.run(until=0.300)
@@ -196,9 +196,9 @@ def test_only_where_voices_are_paired_does_the_caller_wait_in_a_jitter_buffer(mi
 def test_a_row_that_has_not_begun_is_heard_out_if_there_is_something_to_hear() -> None:
     rig = Rig(3)
     speaking, silent, closed = rig.rows
-    rig.bridge.playout(speaking).write(bytes(1600), now=0.0)
+    rig.bridge.playback.buffer(speaking).write(bytes(1600), now=0.0)
     for row in rig.rows:
-        rig.bridge.drain(row)
+        rig.bridge.drain(row, now=0.0)
     rig.bridge.close(closed)
     assert rig.bridge.take_drained() == [silent]
     rig.bridge.start(speaking)
@@ -213,8 +213,8 @@ def test_a_caller_that_does_not_listen_is_sent_nothing_and_its_bot_is_heard_out(
     deaf, listener = rig.rows
     rig.bridge.start(deaf, sends=False)
     rig.bridge.start(listener)
-    rig.bridge.playout(deaf).write(bytes(1600), now=0.0)
-    rig.bridge.drain(deaf)
+    rig.bridge.playback.buffer(deaf).write(bytes(1600), now=0.0)
+    rig.bridge.drain(deaf, now=0.0)
     rig.run(until=0.200)
     assert [len(sent) for sent in rig.sent.values()] == [0, 10]
     assert rig.bridge.take_drained() == [deaf]
@@ -242,10 +242,10 @@ def test_of_what_was_read_only_frames_of_rows_are_played() -> None:
     first, second = rig.rows
     data = np.zeros((3, 400), np.uint8)
     data[:, :4] = (0x82, 0x7E, 0x01, 0x40)
-    played = rig.bridge.play_frames(np.array([first, -1, second]), data, np.array([324, 324, 323]), now=0.0)
+    played = rig.bridge.playback.play_frames(np.array([first, -1, second]), data, np.array([324, 324, 323]), now=0.0)
     assert played.tolist() == [True, False, False]
-    assert [rig.bridge.playout(row).queued_bytes for row in rig.rows] == [320, 0]
-    nobody = rig.bridge.play_frames(np.array([-1]), data[:1], np.array([324]), now=0.0)
+    assert [rig.bridge.playback.buffer(row).queued_bytes for row in rig.rows] == [320, 0]
+    nobody = rig.bridge.playback.play_frames(np.array([-1]), data[:1], np.array([324]), now=0.0)
     assert nobody.tolist() == [False]
 
 

@@ -106,7 +106,7 @@ class TwoBridges:
     def say(self, row: int, size: int) -> None:
         """Let the bot of a call say something."""
         audio = self.random.randbytes(size)
-        self.bridge.play(row, audio, now=self.now)
+        self.bridge.playback.play(row, audio, now=self.now)
         self.calls[row].plain.playout.write(audio, now=self.now)
 
     def say_frames(self, frames: dict[int, int]) -> None:
@@ -122,10 +122,11 @@ class TwoBridges:
         for at, read in enumerate(reads):
             data[at, : len(read)] = np.frombuffer(read, np.uint8)
         lengths = np.array([len(read) for read in reads], np.int64)
-        assert self.bridge.play_frames(np.array(list(frames), np.int64), data, lengths, now=self.now).all()
+        assert self.bridge.playback.play_frames(np.array(list(frames), np.int64), data, lengths, now=self.now).all()
 
     def clear(self, row: int) -> None:
-        assert self.bridge.playout(row).clear() == self.calls[row].plain.playout.clear()
+        self.calls[row].plain.playout.clear()
+        self.bridge.playback.queue(row).clear()
 
     def wait(self, seconds: float) -> None:
         """Let time pass, and send what is due."""

@@ -6,6 +6,7 @@ import pytest
 
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.link import (
+    AnswerAsked,
     BotClosed,
     BotConnected,
     BotFailed,
@@ -131,10 +132,10 @@ def test_early_has_media_at_once_and_is_answered_when_the_bot_says_so() -> None:
     assert rig.told[-1] == StartMedia(rig.stream, receives=False)
     rig.worker_says(BotConnected(rig.stream))
     assert isinstance(rig.heard[-1], CallProgress)
-    rig.worker_says(BotText(rig.stream, '{"type": "answer"}'))
+    rig.worker_says(AnswerAsked(rig.stream))
     assert isinstance(rig.heard[-1], CallAnswered)
     assert rig.told.count(StartMedia(rig.stream)) == 1
-    rig.worker_says(BotText(rig.stream, '{"type": "answer"}'))
+    rig.worker_says(AnswerAsked(rig.stream))
     assert [type(event) for event in rig.heard] == [CallProgress, CallAnswered]
 
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from sidecar.core.cause import Cause, cause_of_close, reason_headers, warning_headers
+from sidecar.core.cause import (
+    Cause,
+    cause_of_close,
+    parse_cause,
+    reason_headers,
+    refusal_status,
+    warning_headers,
+)
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1005])
@@ -24,3 +31,16 @@ def test_headers_hold_no_more_than_they_may() -> None:
     (warning,) = warning_headers("192.0.2.1", text)
     assert warning[1].startswith("399 192.0.2.1 \"a 'b''''X: 'xxx")
     assert len(warning[1]) < 250
+
+
+def test_a_cause_may_be_given_by_number_or_name() -> None:
+    assert parse_cause(None) == Cause.NORMAL_CLEARING
+    assert parse_cause(99) == 99
+    assert parse_cause("user_busy") == 17
+    with pytest.raises(ValueError, match="cause: not 1 to 127, nor one of UNALLOCATED_NUMBER"):
+        parse_cause("BOREDOM")
+
+
+@pytest.mark.parametrize(("cause", "status"), [(16, 480), (17, 486), (1, 404), (21, 603), (42, 503), (99, 480)])
+def test_a_call_that_is_not_answered_is_refused_for_that_cause(cause: int, status: int) -> None:
+    assert refusal_status(cause) == status

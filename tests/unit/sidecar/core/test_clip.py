@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.core import clip
-from sidecar.core.clip import Clip, ClipError, ClipKind, parse_stream_audio
+from sidecar.core.clip import Clip, ClipError, ClipKind, decoded_pieces, parse_stream_audio
 
 
 @pytest.mark.parametrize(
@@ -71,3 +72,19 @@ json = st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st
 def test_nothing_but_a_clip_error_is_raised(data: Any) -> None:
     with contextlib.suppress(ClipError):
         assert parse_stream_audio(data).encoded
+
+
+@given(st.binary(max_size=3000), st.integers(1, 50), st.booleans(), st.sampled_from(["", "\n", " \r\n"]))
+def test_base64_is_decoded_bit_by_bit(data: bytes, width: int, padded: bool, between: str) -> None:
+    encoded = base64.b64encode(data).decode()
+    encoded = encoded if padded else encoded.rstrip("=")
+    text = between.join(encoded[at : at + width] for at in range(0, len(encoded), width))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clip, "_PIECE_CHARACTERS", 100)
+        assert b"".join(decoded_pieces(text)) == data
+
+
+@pytest.mark.parametrize("text", ["!", "AAA*", "\xe4\xf6AA", "A", "AA=A", "AAA=AAAA"])
+def test_what_is_no_base64_is_an_error(text: str) -> None:
+    with pytest.raises(ClipError, match="audioData: not base64 text"):
+        list(decoded_pieces(text))

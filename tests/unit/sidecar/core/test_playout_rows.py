@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.core.playback_events import ChunkPlayed, MarkAnswered, QueueCompleted
 from sidecar.core.playout import PlayoutBuffer
 from sidecar.core.playout_rows import RING_FRAMES, PlayoutRows
 
@@ -46,6 +47,19 @@ class Both:
             assert pcm[at].tobytes() == (bytes(FRAME) if expected is None else bytes(expected))
             assert self.rows.has_audio(row) == bool(self.plain[row].queued_bytes)
 
+    def engage(self, row: int) -> None:
+        """Let a row have its playback engine, which it leaves again when it can."""
+        self.rows.queue(row)
+
+    def clear(self, row: int) -> None:
+        plain = self.plain[row]
+        played = plain.played_bytes - plain.episode_from if plain.queued_bytes else 0
+        whole = (played + plain.queued_bytes) * 1000 // (50 * FRAME)
+        plain.clear()
+        cleared = self.rows.queue(row).clear()
+        assert cleared.played_ms == played * 1000 // (50 * FRAME)
+        assert cleared.played_ms + cleared.dropped_ms == whole
+
     def check(self) -> None:
         for row, plain in self.plain.items():
             ours = self.rows.buffer(row)
@@ -61,6 +75,7 @@ STEPS = st.one_of(
     st.tuples(st.just("read"), ROW_LISTS),
     st.tuples(st.just("write"), st.integers(0, ROWS - 1), st.sampled_from([0, 1, 7, FRAME, FRAME, 2 * FRAME, 9000])),
     st.tuples(st.just("clear"), st.integers(0, ROWS - 1)),
+    st.tuples(st.just("engage"), st.integers(0, ROWS - 1)),
     st.tuples(st.just("wait"), st.sampled_from([0.0, 0.02, 0.06, 0.11])),
     st.tuples(st.just("check")),
 )
@@ -76,9 +91,6 @@ def test_rows_play_what_each_buffer_plays_alone(
     for name, *arguments in steps:
         if name == "wait":
             both.now += arguments[0]  # type: ignore[operator]
-        elif name == "clear":
-            row: int = arguments[0]  # type: ignore[assignment]
-            assert both.rows.buffer(row).clear() == both.plain[row].clear()
         else:
             getattr(both, {"frames": "write_frames"}.get(str(name), str(name)))(*arguments)
     both.check()
@@ -102,3 +114,46 @@ def test_a_row_that_is_taken_again_knows_nothing_of_the_call_before() -> None:
     both.rows.open(1, preroll_ms=0, capacity_bytes=1000)
     assert not both.rows.has_audio(1)
     assert both.rows.buffer(1).underruns == 0
+
+
+def test_a_row_leaves_its_engine_when_raw_audio_alone_is_left_and_keeps_it_if_asked() -> None:
+    both = Both(preroll_ms=0)
+    for row, keep in ((0, False), (1, True)):
+        both.write_frames([row])
+        both.rows.queue(row, keep=keep).mark("m", now=both.now)
+        both.write_frames([row])
+    both.read([0, 1])
+    assert both.rows.take_news()[-1] == (1, MarkAnswered("m", "playout"))
+    first, second = both.rows.queue(0), both.rows.queue(1)
+    both.read([0, 1])
+    assert both.rows.queue(0) is not first
+    assert both.rows.queue(1) is second
+    both.check()
+
+
+def test_a_row_that_is_paused_or_waits_for_a_clip_has_audio() -> None:
+    both = Both(preroll_ms=0)
+    both.write_frames([0])
+    both.rows.queue(0).pause()
+    clip = both.rows.queue(1).open_clip()
+    pcm, plays = both.rows.read(np.arange(2), now=both.now)
+    assert not plays.any()
+    assert not pcm.any()
+    assert both.rows.has_audio(0)
+    assert both.rows.has_audio(1)
+    both.rows.queue(0).resume()
+    both.read([0])
+    both.rows.queue(1).end_clip(clip, now=both.now)
+    assert not both.rows.has_audio(1)
+    both.read([1])
+    assert both.rows.take_news() == [(1, ChunkPlayed(1, 0, 0)), (1, QueueCompleted(1))]
+
+
+def test_what_an_engine_had_to_tell_is_forgotten_with_its_call() -> None:
+    both = Both(preroll_ms=0)
+    for row in (0, 1):
+        both.write_frames([row])
+        both.rows.queue(row, keep=True).mark("m", now=both.now)
+    both.read([0, 1])
+    both.rows.close(0)
+    assert {row for row, _ in both.rows.take_news()} == {1}

@@ -7,12 +7,14 @@ import json
 import pytest
 
 from sidecar.core.link import (
+    AnswerAsked,
     BotClosed,
     BotConnected,
     BotText,
     ChangeLeg,
     CloseStream,
     DigitHeard,
+    HangupAsked,
     LegChanged,
     LegRefused,
     MediaLeg,
@@ -21,15 +23,17 @@ from sidecar.core.link import (
     OpenStream,
     PlaybackDrained,
     SendDigits,
+    SendText,
     StartMedia,
     StreamEnded,
     StreamRefused,
     StreamStats,
+    StreamTold,
+    TransferAsked,
 )
 from sip import Request, Response, SessionDescription
 from tests.support.raw_caller import RawCaller, goodbye, statuses
 
-ANSWER_PLEASE = '{"type": "answer"}'
 RELIABLE = "Supported: 100rel"
 
 
@@ -42,9 +46,9 @@ def leg(codec: str = "PCMU", payload_type: int = 0, *, port: int = 4000) -> Medi
     return MediaLeg(codec, payload_type, payload_type, "192.0.2.10", port, [], rtcp_port=port + 1)
 
 
-def connected(*, answer: str = "connected") -> RawCaller:
+def connected(**options: str) -> RawCaller:
     """Return a call that is up."""
-    caller = RawCaller(answer=answer)
+    caller = RawCaller(**options)
     caller.invite(sdp())
     assert 200 in statuses(caller.worker_says(BotConnected(caller.stream)))
     caller.send("ACK", cseq=1)
@@ -126,7 +130,7 @@ def test_early_media_is_told_reliably_and_the_answer_waits_for_the_prack() -> No
     assert ringing.headers.get("X-FS-Support") == "send_info"
     assert caller.told[-1:] == [StartMedia(caller.stream, receives=False)]
     caller.worker_says(BotConnected(caller.stream))
-    assert caller.worker_says(BotText(caller.stream, ANSWER_PLEASE)) == []
+    assert caller.worker_says(AnswerAsked(caller.stream)) == []
     rack = f"RAck: {ringing.headers.get('RSeq')} 1 INVITE"
     assert statuses(caller.send("PRACK", headers=[rack])) == [200, 200]
     caller.send("ACK", cseq=1)
@@ -151,7 +155,7 @@ def test_an_offer_in_a_183_is_answered_in_the_prack() -> None:
     assert caller.told[-1:] == [ChangeLeg(caller.stream, leg())]
     caller.worker_says(LegChanged(caller.stream))
     assert caller.told[-1:] == [StartMedia(caller.stream, receives=False)]
-    (ok,) = caller.worker_says(BotText(caller.stream, ANSWER_PLEASE))
+    (ok,) = caller.worker_says(AnswerAsked(caller.stream))
     assert ok.body == b""  # the offer was answered: RFC 3261, section 13.2.1
     caller.send("ACK", cseq=1)
     hang_up(caller)
@@ -172,7 +176,7 @@ def test_an_early_answer_with_the_address_of_another_call_is_a_503() -> None:
 def test_an_early_offer_that_was_never_answered_ends_the_call_once_it_is_up() -> None:
     caller, rack = early_offer()
     assert statuses(caller.send("PRACK", headers=[rack])) == [200]
-    assert statuses(caller.worker_says(BotText(caller.stream, ANSWER_PLEASE))) == [200]
+    assert statuses(caller.worker_says(AnswerAsked(caller.stream))) == [200]
     assert goodbye(caller.send("ACK", cseq=1)) is not None
 
 
@@ -182,7 +186,7 @@ def test_an_offer_is_not_made_in_a_183_that_may_be_lost() -> None:
     assert isinstance(ringing, Response)
     assert (ringing.status, ringing.body) == (183, b"")
     caller.worker_says(BotConnected(caller.stream))
-    (ok,) = caller.worker_says(BotText(caller.stream, ANSWER_PLEASE))
+    (ok,) = caller.worker_says(AnswerAsked(caller.stream))
     assert ok.body
     caller.send("ACK", cseq=1, body=sdp())
     caller.worker_says(LegChanged(caller.stream))
@@ -482,3 +486,43 @@ def test_while_the_caller_holds_its_silence_means_nothing() -> None:
     caller.send("UPDATE", body=sdp(direction="recvonly", version=2))
     assert caller.told[-1:] == [StartMedia(caller.stream, receives=False)]
     hang_up(caller)
+
+
+# --- what the bot asks
+
+
+def test_a_bot_that_hangs_up_before_the_answer_refuses_the_call() -> None:
+    caller = RawCaller(answer="early")
+    caller.invite(sdp())
+    caller.worker_says(BotConnected(caller.stream))
+    (busy,) = caller.worker_says(HangupAsked(caller.stream, False, "USER_BUSY"))
+    assert isinstance(busy, Response)
+    assert busy.status == 486
+    assert caller.told[-2:] == [
+        SendText(caller.stream, '{"type":"hangup","data":{"ok":true,"cause":17}}'),
+        CloseStream(caller.stream),
+    ]
+
+
+def test_a_call_ends_when_the_bot_has_wanted_that_and_all_is_played() -> None:
+    caller = connected()
+    assert caller.worker_says(HangupAsked(caller.stream, True, None)) == []
+    reason = goodbye(caller.worker_says(PlaybackDrained(caller.stream)))
+    assert reason == 'Q.850;cause=16;text="the bot hangs up"'
+
+
+def test_a_call_may_outlive_its_bot() -> None:
+    for keeps in (False, True):
+        caller = connected(on_bot_close="keep" if keeps else "hangup")
+        assert caller.worker_says(PlaybackDrained(caller.stream)) == []
+        caller.worker_says(BotClosed(caller.stream, 1000, "bye"))
+        assert bool(caller.worker_says(PlaybackDrained(caller.stream))) is not keeps
+
+
+def test_what_cannot_be_done_and_what_the_worker_tells_are_events() -> None:
+    caller = connected()
+    caller.worker_says(TransferAsked(caller.stream, "nobody"))
+    assert caller.events[-1].kind == "error"
+    assert '"ok":false' in caller.told[-1].text  # type: ignore[union-attr]
+    caller.worker_says(StreamTold(caller.stream, "mark", '{"name":"m","event":"playout"}'))
+    assert (caller.events[-1].kind, caller.events[-1].body) == ("mark", {"name": "m", "event": "playout"})

@@ -1,0 +1,144 @@
+"""What a bot says in text: one JSON object a message, `{"type": ..., "data": {...}}`, read once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from sidecar.core import option_values
+from sidecar.core.clip import Clip, ClipError, parse_stream_audio
+
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+_Cause = Annotated[int, msgspec.Meta(ge=1, le=127)]
+_CauseName = Annotated[str, msgspec.Meta(max_length=64)]
+
+
+class RawAudio(msgspec.Struct, frozen=True):
+    """Binary audio that follows has this rate."""
+
+    rate: float = msgspec.field(name="sampleRate")  # Hz
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """Tell when all before this has been played."""
+
+    name: _Name
+
+
+class Clear(msgspec.Struct, frozen=True):
+    """Play nothing of what is queued."""
+
+
+class Pause(msgspec.Struct, frozen=True):
+    """Play nothing for now."""
+
+
+class Resume(msgspec.Struct, frozen=True):
+    """Play on."""
+
+
+class Hangup(msgspec.Struct, frozen=True):
+    """End the call."""
+
+    after: Literal["drain", "now"] = "drain"
+    cause: _Cause | _CauseName | None = None  # of Q.850: its number, or the name that FreeSWITCH has for it
+
+
+class Transfer(msgspec.Struct, frozen=True):
+    """Let the caller be connected to somebody else."""
+
+    to: Annotated[str, msgspec.Meta(max_length=1024)]  # a SIP URI
+
+
+class Dtmf(msgspec.Struct, frozen=True):
+    """Let the caller hear digits."""
+
+    digits: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+    duration_ms: Annotated[int, msgspec.Meta(ge=0, le=1 << 31)] = 100  # of each
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """Answer the call (ANSWER=early)."""
+
+
+class StreamAudio(msgspec.Struct, frozen=True):
+    """Play a clip."""
+
+    clip: Clip
+    body: str  # JSON: all that was said of it, without the audio
+
+
+BotMessage = RawAudio | Mark | Clear | Pause | Resume | Hangup | Transfer | Dtmf | Answer | StreamAudio
+
+_KINDS: dict[str, type[Any]] = {
+    "rawAudio": RawAudio,
+    "mark": Mark,
+    "clear": Clear,
+    "killAudio": Clear,
+    "pause": Pause,
+    "resume": Resume,
+    "hangup": Hangup,
+    "transfer": Transfer,
+    "dtmf": Dtmf,
+    "answer": Answer,
+}
+
+
+class BotMessageError(Exception):
+    """A message of a known type is malformed; the reason names the field."""
+
+    def __init__(self, kind: str, reason: str) -> None:
+        super().__init__(f"{kind}: {reason}")
+        self.kind = kind
+        self.reason = reason
+
+
+class _Envelope(msgspec.Struct):
+    type: str = ""
+    data: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+def message_to_bot(kind: str, data: dict[str, Any]) -> str:
+    """Return a text message as the native dialect has it."""
+    return msgspec.json.encode({"type": kind, "data": data}).decode()
+
+
+def parse_bot_message(text: str) -> tuple[BotMessage | BotMessageError | None, str]:
+    """Return what a text means, and the text without the audio in it.
+
+    None: it is of no type that we know, or no JSON; any text is legal, for whoever listens to the events.
+    """
+    try:
+        envelope = msgspec.json.decode(text, type=_Envelope)
+    except (msgspec.MsgspecError, RecursionError, UnicodeEncodeError):
+        return None, text
+    data = bytes(envelope.data)
+    try:
+        if envelope.type == "streamAudio":
+            return _stream_audio(msgspec.json.decode(data))
+        if envelope.type not in _KINDS:
+            return None, text
+        return _checked(msgspec.json.decode(b"{}" if data == b"null" else data, type=_KINDS[envelope.type])), text
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        return BotMessageError(envelope.type, str(error)), text
+
+
+def _checked(message: BotMessage) -> BotMessage:
+    """Let the options' own rule say which rates there are."""
+    if isinstance(message, RawAudio):
+        try:
+            option_values.rate(f"{message.rate:g}")
+        except ValueError as error:
+            raise ValueError(f"sampleRate: {error}") from None
+    return message
+
+
+def _stream_audio(data: Any) -> tuple[StreamAudio | BotMessageError, str]:
+    rest = {key: value for key, value in data.items() if key != "audioData"} if isinstance(data, dict) else {}
+    body = msgspec.json.encode(rest).decode()
+    text = f'{{"type":"streamAudio","data":{body}}}'
+    try:
+        return StreamAudio(parse_stream_audio(data), body), text
+    except ClipError as error:
+        return BotMessageError("streamAudio", str(error)), text

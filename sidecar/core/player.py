@@ -1,0 +1,241 @@
+"""What one bot wants to be played, and what it is told of that: the playback half of its dialect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from sidecar.core.bot_messages import (
+    Answer,
+    BotMessage,
+    BotMessageError,
+    Clear,
+    Dtmf,
+    Hangup,
+    Mark,
+    Pause,
+    RawAudio,
+    Resume,
+    StreamAudio,
+    Transfer,
+    message_to_bot,
+    parse_bot_message,
+)
+from sidecar.core.bridge import Bridge
+from sidecar.core.clip import Clip
+from sidecar.core.errors import ErrorCode
+from sidecar.core.events import error_body
+from sidecar.core.link import (
+    AnswerAsked,
+    BotRequest,
+    BotText,
+    DigitsAsked,
+    HangupAsked,
+    StreamTold,
+    TransferAsked,
+)
+from sidecar.core.options import EventKind, StreamOptions
+from sidecar.core.playback_events import (
+    ChunkPlayed,
+    MarkAnswered,
+    PlaybackEvent,
+    PlaybackRefused,
+    QueueCompleted,
+    Underrun,
+    Xoff,
+    Xon,
+)
+from sidecar.core.playback_queue import PlaybackQueue, Stretch
+
+_Progress = ChunkPlayed | QueueCompleted | Underrun | PlaybackRefused | Xoff | Xon
+
+
+@dataclass(eq=False, slots=True)
+class ClipToDecode:
+    """A clip that has its place in the queue, and the rate that it is wanted at."""
+
+    stretch: Stretch
+    clip: Clip
+    rate: int  # Hz
+
+
+class Player:
+    """Takes the bot's audio and texts in the order in which they came. Sans-IO.
+
+    What is to be done about it is in `texts` for the bot, `messages` for control, and `clips` to be decoded; whoever
+    calls takes these away.
+    """
+
+    def __init__(self, stream: str, row: int, options: StreamOptions, bridge: Bridge) -> None:
+        self.texts: list[str] = []
+        self.messages: list[BotText | StreamTold | BotRequest] = []
+        self.clips: list[ClipToDecode] = []
+        self.closed = False  # the row is given back
+        self._half = b""  # of a sample, of raw clips
+        self._stream = stream
+        self._row = row
+        self._bridge = bridge
+        self._playback = bridge.playback
+        self._plays = options.playback
+        self._tells = self._tells_bot = EventKind.PLAYBACK in options.events  # how playback goes
+        if self._tells_bot:
+            self._playback.queue(row, keep=True)
+
+    @property
+    def takes_frames(self) -> bool:
+        """Whether audio may go past `play`, to the rows of the bridge."""
+        return self._plays and self._playback.takes_frames(self._row)
+
+    def play(self, audio: bytes, *, now: float) -> None:
+        """Take raw audio."""
+        if self._plays:
+            self._playback.play(self._row, audio, now=now)
+
+    def receive(self, text: str, *, now: float) -> None:
+        """Take a text message."""
+        message, text = parse_bot_message(text)
+        self.messages.append(BotText(self._stream, text))
+        if isinstance(message, BotMessageError):
+            self.fail(str(message))
+            if message.kind not in ("streamAudio", "rawAudio", "mark"):  # whose answers are not about them
+                self.texts.append(message_to_bot(message.kind, {"ok": False, "error": message.reason}))
+        elif message is not None:
+            self._obey(message, now=now)
+
+    def drain(self, *, now: float) -> None:
+        """Let all that is queued be played, whatever the bot has paused; the bridge tells when it is."""
+        queue = self._playback.queue_of(self._row)
+        if queue is not None:
+            queue.resume()
+        self._bridge.drain(self._row, now=now)
+
+    def bot_lost(self) -> None:
+        """What the bot says next belongs to nothing that it has begun; what is queued is played on."""
+        self._half = b""
+        (self._playback.queue_of(self._row) or self._playback.buffer(self._row)).forget_half()
+
+    def wants(self, clip: ClipToDecode) -> bool:
+        """Whether a clip is still to be played."""
+        return not (self.closed or clip.stretch.ended)
+
+    def whole_samples(self, data: bytes) -> bytes:
+        """Put the half sample at the end of the last raw clip in front, and keep back the one at the end."""
+        data = self._half + data
+        whole = len(data) // 2 * 2
+        self._half = data[whole:]
+        return data[:whole]
+
+    def write_clip(self, clip: ClipToDecode, pcm: bytes, *, now: float) -> None:
+        """Take what a clip has become so far."""
+        if not self.closed:
+            queue = self._playback.queue(self._row)
+            queue.write_clip(clip.stretch, pcm, now=now)
+            self._listen_to(queue)
+
+    def end_clip(self, clip: ClipToDecode, error: str | None, *, now: float) -> None:
+        """Take note that no more comes of a clip, and why, if it should have."""
+        if self.closed:
+            return
+        queue = self._playback.queue(self._row)
+        queue.end_clip(clip.stretch, now=now)
+        if error is not None:
+            self.fail(f"streamAudio: {error}")
+        self._listen_to(queue)
+
+    def fail(self, error: str) -> None:
+        """Tell control what could not be done."""
+        self._emit("error", error_body(ErrorCode.NOT_SUPPORTED, error))
+
+    def tell(self, event: PlaybackEvent) -> None:
+        """Take what the engine has to tell."""
+        if isinstance(event, MarkAnswered):
+            data = {"name": event.name, "event": event.event}
+            self.texts.append(message_to_bot("mark", data))
+            self._emit("mark", data)
+        elif self._tells:
+            data = _told(event)
+            self._emit("playback", data)
+            if self._tells_bot:
+                self.texts.append(message_to_bot("playback", data))
+
+    # --- how it works
+
+    def _obey(self, message: BotMessage, *, now: float) -> None:
+        match message:
+            case StreamAudio(clip, body):
+                self.messages.append(StreamTold(self._stream, "play", body))
+                if self._plays:
+                    self._queue_clip(clip, now=now)
+            case RawAudio(rate):
+                self._playback.change_rate(self._row, int(rate), now=now)
+            case Mark(name):
+                self._engine(now).mark(name, now=now)
+            case Clear():
+                self._clear(now=now)
+            case Pause():
+                self._engine(now).pause()
+                self._confirm("pause")
+            case Resume():
+                self._engine(now).resume()
+                self._confirm("resume")
+            case Hangup(after, cause):
+                self.messages.append(HangupAsked(self._stream, after == "drain", cause))
+                if after == "drain":
+                    self.drain(now=now)
+            case Transfer(to):
+                self.messages.append(TransferAsked(self._stream, to))
+            case Dtmf(digits, duration_ms):
+                self.messages.append(DigitsAsked(self._stream, digits, duration_ms))
+            case _:
+                assert isinstance(message, Answer)
+                self.messages.append(AnswerAsked(self._stream))
+        self._listen_to(self._playback.queue_of(self._row))
+
+    def _engine(self, now: float) -> PlaybackQueue:
+        self._playback.flush(self._row, now=now)
+        return self._playback.queue(self._row)
+
+    def _clear(self, *, now: float) -> None:
+        queue = self._engine(now)
+        self._half = b""
+        cleared = queue.clear()
+        self._listen_to(queue)
+        data = {"played_ms": cleared.played_ms, "dropped_ms": cleared.dropped_ms, "marks": cleared.marks}
+        self.texts.append(message_to_bot("cleared", data))
+
+    def _confirm(self, kind: str) -> None:
+        queued_ms = self._playback.queue(self._row).queued_ms
+        self.texts.append(message_to_bot(kind, {"ok": True, "queued_ms": queued_ms}))
+
+    def _queue_clip(self, clip: Clip, *, now: float) -> None:
+        """Give a clip its place; whoever sends clips is told how they are played, so the engine stays."""
+        self._tells = True
+        self._playback.flush(self._row, now=now)
+        queue = self._playback.queue(self._row, keep=True)
+        self.clips.append(ClipToDecode(queue.open_clip(), clip, self._playback.rate(self._row)))
+
+    def _listen_to(self, queue: PlaybackQueue | None) -> None:
+        while queue is not None and (event := queue.next_event()) is not None:
+            self.tell(event)
+
+    def _emit(self, kind: str, body: dict[str, Any]) -> None:
+        self.messages.append(StreamTold(self._stream, kind, msgspec.json.encode(body).decode()))
+
+
+def _told(event: _Progress) -> dict[str, Any]:
+    """Return the body of an event `playback`; the first two are the original's."""
+    match event:
+        case ChunkPlayed(sequence, size, remaining):
+            return {"event": "chunk_played", "seq": sequence, "size": size, "remaining": remaining}
+        case QueueCompleted(chunks):
+            return {"event": "queue_completed", "total_chunks": chunks}
+        case Underrun(gap_ms):
+            return {"event": "underrun", "gap_ms": gap_ms}
+        case PlaybackRefused(refused_ms):
+            return {"event": "refused", "refused_ms": refused_ms}
+        case Xoff(queued_ms):
+            return {"event": "xoff", "queued_ms": queued_ms}
+        case _:
+            return {"event": "xon", "queued_ms": event.queued_ms}

@@ -1,0 +1,229 @@
+"""What a bot wants to be played, and what it and control are told of it."""
+
+from __future__ import annotations
+
+import json
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rtp import PACKET_BYTES, Codec, Leg, MediaPlane, address_key
+from sidecar.core.bridge import Bridge
+from sidecar.core.link import AnswerAsked, BotText, DigitsAsked, HangupAsked, StreamTold, TransferAsked
+from sidecar.core.options import EventKind, StreamOptions
+from sidecar.core.playback_events import (
+    ChunkPlayed,
+    PlaybackEvent,
+    PlaybackRefused,
+    QueueCompleted,
+    Underrun,
+    Xoff,
+    Xon,
+)
+from sidecar.core.player import Player
+
+CLIP = {"audioDataType": "raw", "sampleRate": 8000, "audioData": "AAAA"}
+
+
+class Rig:
+    """A player, and what it has said so far."""
+
+    def __init__(self, **options: Any) -> None:
+        plane = MediaPlane(1, Random(1))
+        row = plane.open(Leg(Codec.PCMU, 0, 0, address_key("192.0.2.1", 5000)))
+        assert row is not None
+        self.bridge = Bridge(plane, random_bytes=Random(2).randbytes)
+        stream = StreamOptions(url="ws://bot.example", preroll=0, **options)
+        self.bridge.open(row, stream, playout_seconds=10.0)
+        self.bridge.start(row)
+        self.player = Player("one", row, stream, self.bridge)
+
+    def say(self, kind: str, **data: Any) -> None:
+        self.player.receive(json.dumps({"type": kind, "data": data}), now=0.0)
+
+    def told(self) -> list[tuple[str, Any]]:
+        """What the bot was told since it was asked last."""
+        texts = [json.loads(text) for text in self.player.texts]
+        self.player.texts.clear()
+        return [(text["type"], text["data"]) for text in texts]
+
+    def events(self) -> list[tuple[str, Any]]:
+        """What became events since it was asked last, but for `json`."""
+        said = [(each.kind, json.loads(each.body)) for each in self.player.messages if isinstance(each, StreamTold)]
+        self.player.messages.clear()
+        return said
+
+    def frame(self) -> None:
+        """Let the call take its next frame."""
+        room = np.zeros((1, PACKET_BYTES), np.uint8), np.zeros(1, np.uint64), np.zeros(1, np.uint64)
+        for _ in range(4):
+            self.bridge.tick(*room, now=0.0)
+        for _, event in self.bridge.playback.take_news():
+            self.player.tell(event)
+
+
+def test_marks_and_clear_are_answered() -> None:
+    rig = Rig()
+    rig.say("mark", name="at once")
+    assert rig.told() == [("mark", {"name": "at once", "event": "playout"})]
+    assert rig.events() == [("mark", {"name": "at once", "event": "playout"})]
+    rig.player.play(bytes(640), now=0.0)
+    rig.say("mark", name="m")
+    rig.frame()
+    assert rig.told() == []
+    rig.say("clear")
+    assert rig.told() == [
+        ("mark", {"name": "m", "event": "cleared"}),
+        ("cleared", {"played_ms": 20, "dropped_ms": 20, "marks": ["m"]}),
+    ]
+
+
+def test_pause_and_resume_are_answered() -> None:
+    rig = Rig()
+    rig.player.play(bytes(640), now=0.0)
+    rig.say("pause")
+    rig.frame()
+    rig.say("resume")
+    assert rig.told() == [("pause", {"ok": True, "queued_ms": 40}), ("resume", {"ok": True, "queued_ms": 40})]
+    rig.frame()
+    assert rig.bridge.playback.buffer(0).queued_bytes == 320
+
+
+def test_audio_of_another_rate_does_not_go_to_the_rows() -> None:
+    rig = Rig()
+    assert rig.player.takes_frames
+    rig.player.play(bytes(640), now=0.0)
+    rig.say("rawAudio", sampleRate=16000)
+    assert not rig.player.takes_frames
+
+
+def test_a_clip_takes_its_place_and_is_played_when_it_is_decoded() -> None:
+    rig = Rig()
+    rig.say("streamAudio", **CLIP)
+    assert isinstance(rig.player.messages[0], BotText)
+    assert "AAAA" not in rig.player.messages[0].text
+    assert rig.events() == [("play", {"audioDataType": "raw", "sampleRate": 8000})]
+    (clip,) = rig.player.clips
+    rig.say("mark", name="end")
+    assert clip.rate == 8000
+    assert rig.player.wants(clip)
+    rig.player.write_clip(clip, bytes(320), now=0.0)
+    rig.player.end_clip(clip, None, now=0.0)
+    rig.frame()
+    assert rig.told() == [("mark", {"name": "end", "event": "playout"})]
+    assert rig.events()[0] == ("playback", {"event": "chunk_played", "seq": 1, "size": 320, "remaining": 0})
+
+
+def test_a_clip_that_cannot_be_decoded_is_an_error() -> None:
+    rig = Rig()
+    rig.say("streamAudio", **CLIP)
+    (clip,) = rig.player.clips
+    rig.events()
+    rig.player.end_clip(clip, "audioData: not mp3", now=0.0)
+    error = {"status": "error", "message": {"code": 4, "error": "streamAudio: audioData: not mp3"}}
+    assert rig.events() == [
+        ("error", error),
+        ("playback", {"event": "chunk_played", "seq": 1, "size": 0, "remaining": 0}),
+    ]
+
+
+def test_a_clip_that_was_cleared_or_whose_call_is_over_is_not_wanted() -> None:
+    rig = Rig()
+    rig.say("streamAudio", **CLIP)
+    rig.say("clear")
+    rig.say("streamAudio", **CLIP)
+    cleared, waiting = rig.player.clips
+    assert not rig.player.wants(cleared)
+    assert rig.player.wants(waiting)
+    rig.player.closed = True
+    assert not rig.player.wants(waiting)
+    rig.player.write_clip(waiting, bytes(320), now=0.0)
+    rig.player.end_clip(waiting, None, now=0.0)
+    assert rig.bridge.playback.buffer(0).queued_bytes == 0
+
+
+def test_pieces_of_a_raw_sound_may_be_cut_anywhere() -> None:
+    rig = Rig()
+    assert [rig.player.whole_samples(data) for data in (b"abc", b"d", b"", b"e")] == [b"ab", b"cd", b"", b""]
+    rig.say("clear")
+    assert rig.player.whole_samples(b"fg") == b"fg"
+
+
+def test_playback_that_is_off() -> None:
+    rig = Rig(playback=False)
+    assert not rig.player.takes_frames
+    rig.player.play(bytes(640), now=0.0)
+    rig.say("streamAudio", **CLIP)
+    assert rig.player.clips == []
+    assert rig.events() == [("play", {"audioDataType": "raw", "sampleRate": 8000})]
+    assert rig.bridge.playback.buffer(0).queued_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("event", "body"),
+    [
+        (ChunkPlayed(1, 320, 640), {"event": "chunk_played", "seq": 1, "size": 320, "remaining": 640}),
+        (QueueCompleted(2), {"event": "queue_completed", "total_chunks": 2}),
+        (Underrun(40), {"event": "underrun", "gap_ms": 40}),
+        (PlaybackRefused(500), {"event": "refused", "refused_ms": 500}),
+        (Xoff(450), {"event": "xoff", "queued_ms": 450}),
+        (Xon(300), {"event": "xon", "queued_ms": 300}),
+    ],
+)
+def test_progress_is_told_to_who_has_asked(event: PlaybackEvent, body: dict[str, Any]) -> None:
+    silent, rig = Rig(), Rig(events=frozenset({EventKind.PLAYBACK}))
+    silent.player.tell(event)
+    assert silent.told() == silent.events() == []
+    rig.player.tell(event)
+    assert rig.told() == rig.events() == [("playback", body)]
+
+
+def test_what_is_for_control_goes_there() -> None:
+    rig = Rig()
+    rig.say("answer")
+    rig.say("transfer", to="sip:a@b")
+    rig.say("dtmf", digits="1")
+    rig.say("hangup", after="now", cause=17)
+    requests = [each for each in rig.player.messages if not isinstance(each, BotText)]
+    assert requests == [
+        AnswerAsked("one"),
+        TransferAsked("one", "sip:a@b"),
+        DigitsAsked("one", "1", 100),
+        HangupAsked("one", False, 17),
+    ]
+    assert rig.told() == []
+
+
+def test_a_hangup_lets_what_is_paused_be_heard() -> None:
+    rig = Rig()
+    rig.player.play(bytes(320), now=0.0)
+    rig.say("pause")
+    rig.say("hangup")
+    for _ in range(3):
+        rig.frame()
+    assert rig.bridge.take_drained() == [0]
+
+
+def test_all_is_told_that_was_queued_when_there_was_no_engine() -> None:
+    rig = Rig()
+    rig.player.drain(now=0.0)
+    rig.frame()
+    assert rig.bridge.take_drained() == [0]
+
+
+@pytest.mark.parametrize(("kind", "answers"), [("mark", 0), ("dtmf", 1), ("hangup", 1), ("transfer", 1)])
+def test_what_is_malformed_is_an_error_and_a_request_is_answered_all_the_same(kind: str, answers: int) -> None:
+    rig = Rig()
+    rig.say(kind, name=5, digits=5, to=5, cause=[])
+    assert [name for name, _ in rig.events()] == ["error"]
+    told = rig.told()
+    assert len(told) == answers
+    assert all(name == kind and data["ok"] is False and data["error"] for name, data in told)
+
+
+def test_any_other_text_is_an_event_alone() -> None:
+    rig = Rig()
+    rig.player.receive("hello", now=0.0)
+    assert rig.player.messages == [BotText("one", "hello")]
