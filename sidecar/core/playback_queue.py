@@ -263,6 +263,10 @@ class PlaybackQueue:
                 self._events.append(Underrun(round((now - self._dry_since) * 1000)))
         self._watch_level()
 
+    def forget_half(self) -> None:
+        """Nothing follows the raw audio that was written last: its other half does not come."""
+        self._half = b""
+
     def _whole_samples(self, data: bytes, now: float) -> bytes:
         """Put the half sample of before in front, and keep back the one at the end."""
         if not self.queued_bytes and now - max(self._dry_since, self._half_since) >= SEGMENT_GAP:

@@ -111,6 +111,11 @@ class Player:
             queue.resume()
         self._bridge.drain(self._row, now=now)
 
+    def bot_lost(self) -> None:
+        """What the bot says next belongs to nothing that it has begun; what is queued is played on."""
+        self._half = b""
+        (self._playback.queue_of(self._row) or self._playback.buffer(self._row)).forget_half()
+
     def wants(self, clip: ClipToDecode) -> bool:
         """Whether a clip is still to be played."""
         return not (self.closed or clip.stretch.ended)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 import msgspec
@@ -12,6 +11,7 @@ import msgspec
 from rtp import DIGITS, LONGEST_MS, SHORTEST_MS
 from sidecar.core.bot_messages import message_to_bot
 from sidecar.core.bot_requests import BotRequests
+from sidecar.core.bot_side import BotSide
 from sidecar.core.cause import RETRY_AFTER, Cause, cause_of_close, reason_headers, refusal_status
 from sidecar.core.errors import ErrorCode
 from sidecar.core.events import StreamEvent, error_body
@@ -20,7 +20,10 @@ from sidecar.core.link import (
     BotClosed,
     BotConnected,
     BotFailed,
+    BotLost,
     BotRequest,
+    BotResumed,
+    BotStalled,
     BotText,
     ChangeLeg,
     CloseStream,
@@ -42,20 +45,12 @@ from sidecar.core.link import (
     ToWorker,
 )
 from sidecar.core.media_negotiation import MediaNegotiation, Terms
-from sidecar.core.options import AfterClose, AnswerMode, StreamOptions
+from sidecar.core.options import AnswerMode, StreamOptions
 from sip import CallReceived, EndCause, SipError, SipUri, UserAgent, supports_100rel
 
 _MOST_CHANGES = 8  # that a worker has yet to answer: a caller may withdraw one offer and make the next
 
 Outbox = deque[StreamEvent | ToWorker]
-
-
-class BotState(Enum):
-    """How far the WebSocket has come."""
-
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    GONE = "gone"
 
 
 @dataclass(slots=True)
@@ -92,11 +87,11 @@ class StreamSession:
         self._takes_reliable = supports_100rel(received.request)
         self._agent = agent
         self._outbox = outbox
-        self._bot = BotState.CONNECTING
+        self._bot = BotSide(options, self.emit)
         self._requests = BotRequests(
             self, lambda kind, data: outbox.append(SendText(stream, message_to_bot(kind, data)))
         )
-        self._close: tuple[int, str] | None = None  # how the bot has closed
+        self._has_closed = False  # the bot
         self._answered = False
         self._confirmed = False  # by an ACK
         self._media_is_due = False
@@ -237,8 +232,7 @@ class StreamSession:
     def call_ended(self, cause: EndCause) -> None:
         """The call is over, whoever ended it: end the stream."""
         self._call_over = True
-        if self._bot is BotState.CONNECTED:
-            self._bot_gone(1000, cause.name.lower())
+        self._bot.call_ended(cause.name.lower())
         self._close_stream()
 
     # --- what the worker says
@@ -249,15 +243,16 @@ class StreamSession:
             return
         match message:
             case BotConnected():
-                self._bot = BotState.CONNECTED
-                self.emit("connect", {"status": "connected"})
+                self._bot.receive_message(message)
                 if self._options.answer is AnswerMode.CONNECTED:
                     self.answer(now=now)
+            case BotLost() | BotResumed() | BotStalled():
+                self._bot.receive_message(message)
             case BotFailed():
                 self._bot_failed(message, now=now)
             case BotClosed(_, code, reason):
-                self._close = code, reason
-                self._bot_gone(code, reason)
+                self._has_closed = True
+                self._bot.receive_message(message)
                 if not self._answered:
                     self.give_up(f"the bot closed before the call was answered: {code} {reason}", now=now)
             case PlaybackDrained():
@@ -289,32 +284,24 @@ class StreamSession:
                 self._asked(message, now=now)
 
     def _bot_failed(self, failure: BotFailed, *, now: float) -> None:
-        self.emit("error", error_body(failure.code, failure.error))
-        if self._bot is BotState.CONNECTED:
-            self._bot_gone(1006, failure.error)
-            self.give_up(f"bot lost: {failure.error}", now=now)
+        was_connected = self._bot.was_connected
+        self._bot.receive_message(failure)
+        if self._answered and self._bot.may_be_missed:
             return
-        self._bot = BotState.GONE
         if failure.forbidden and not self._answered:
             self._refuse(403, Cause.CALL_REJECTED, failure.error, now=now)
         else:
-            self.give_up(f"bot unreachable: {failure.error}", now=now)
+            self.give_up(f"bot {'lost' if was_connected else 'unreachable'}: {failure.error}", now=now)
 
     def _media_lost(self, seconds: float, *, ever: bool, now: float) -> None:
         what = f"no RTP for {seconds:.0f} s" if ever else f"no RTP came at all, in {seconds:.0f} s"
         self.emit("error", error_body(ErrorCode.TIMEOUT, what))
         self._hang_up(Cause.RECOVERY_ON_TIMER_EXPIRE, what, now=now)
 
-    def _bot_gone(self, code: int, reason: str) -> None:
-        self._bot = BotState.GONE
-        body = {"status": "disconnected", "message": {"code": code, "reason": reason}}
-        self.emit("disconnect", body)
-
     def _drained(self, *, now: float) -> None:
         """End the call if that is what the bot wanted, or if it has closed and the call is not to outlive it."""
-        keeps = self._options.on_bot_close is AfterClose.KEEP
-        if not self._requests.drained(now=now) and self._close is not None and not keeps:
-            self._hang_up(*cause_of_close(*self._close), now=now)
+        if not self._requests.drained(now=now) and self._has_closed and not self._bot.may_be_missed:
+            self._hang_up(*cause_of_close(*self._bot.end), now=now)
 
     def _asked(self, request: BotRequest, *, now: float) -> None:
         if (failure := self._requests.obey(request, now=now)) is not None:

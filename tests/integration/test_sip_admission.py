@@ -35,7 +35,8 @@ async def test_who_calls_must_know_a_password(password: str, scenario: str, take
 
 @pytest.mark.parametrize(("code", "cause"), [(1000, 16), (1001, 16), (1011, 41)])
 async def test_the_cause_of_a_bye_tells_whether_the_bot_was_done(code: int, cause: int, tmp_path: Path) -> None:
-    async with ClosingBot(code, reason="done") as bot, sidecar_under_test(stream={"url": bot.url}) as car:
+    stream = {"no_reconnect": "true"}
+    async with ClosingBot(code, reason="done") as bot, sidecar_under_test(stream={**stream, "url": bot.url}) as car:
         outcome = await sipp.run("bye_from_server", car.address, tmp_path, packets=PACKETS)
         outcome.assert_all_successful()
         assert f"Reason: Q.850;cause={cause};" in outcome.log

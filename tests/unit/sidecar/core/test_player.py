@@ -227,3 +227,16 @@ def test_any_other_text_is_an_event_alone() -> None:
     rig = Rig()
     rig.player.receive("hello", now=0.0)
     assert rig.player.messages == [BotText("one", "hello")]
+
+
+@pytest.mark.parametrize("has_engine", [False, True])
+def test_half_a_sample_of_a_bot_that_is_lost_does_not_spoil_what_comes_after(has_engine: bool) -> None:
+    rig = Rig()
+    if has_engine:
+        rig.say("mark", name="m")
+        rig.say("pause")
+    rig.player.play(bytes(640) + b"x", now=0.0)
+    rig.player.bot_lost()
+    rig.player.play(b"\x01\x00" * 320, now=0.0)
+    rig.say("clear")
+    assert rig.told()[-1][1]["dropped_ms"] == 80
