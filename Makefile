@@ -56,5 +56,4 @@ test: .venv/installed-dev
 	$(BIN)/python -m pytest --cov --cov-report=
 
 coverage:  # of the last test run: the cores are covered whole, branch by branch
-	$(BIN)/coverage report --show-missing --skip-covered
-	$(BIN)/coverage report --include='sip/*,rtp/*,sidecar/core/*' --fail-under=100 --format=total
+	$(BIN)/coverage report --include='sip/*,rtp/*,sidecar/core/*' --fail-under=100 --show-missing --skip-covered

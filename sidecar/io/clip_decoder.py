@@ -42,7 +42,7 @@ class ClipDecoder:
         self._silence = silence
         self._waiting = 0
         self._turn = asyncio.Lock()
-        self._process: Process | None = None
+        self._started: asyncio.Task[Process] | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -111,25 +111,36 @@ class ClipDecoder:
         return answer
 
     async def _running(self) -> Process:
-        if self._process is None or self._process.returncode is not None:
+        """Return the process; who is cancelled while it starts leaves it to `_end`, not to nobody."""
+        if self._started is None or (self._started.done() and self._started.result().returncode is not None):
             self.restarts += 1
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "sidecar.io.clip_process",
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=DEVNULL,
-                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},  # no secrets
-            )
-        return self._process
+            self._started = asyncio.ensure_future(_start())
+        try:
+            return await asyncio.shield(self._started)
+        except OSError:
+            self._started = None
+            raise
 
     async def _end(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+        started, self._started = self._started, None
+        if started is None:
+            return
+        with contextlib.suppress(OSError):  # it never came to be, or is over
+            process = await started
+            process.kill()
             await process.wait()
+
+
+async def _start() -> Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "sidecar.io.clip_process",
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=DEVNULL,
+        env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},  # no secrets
+    )
 
 
 async def _send(process: Process, data: bytes) -> None:

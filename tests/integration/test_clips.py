@@ -180,8 +180,7 @@ async def test_a_decoder_that_is_killed_takes_one_clip_with_it() -> None:
     data = stream_audio(encoded_file(tone(24000, 300.0), 24000, container="mp3", codec="libmp3lame"), "mp3")
     async with decoder() as clips:
         await decoded(clips, stream_audio(bytes(320), "raw", sampleRate=8000))
-        process = clips._process
-        assert process is not None
+        process = await clips._running()
         first = asyncio.create_task(refusal(clips, data))
         second = asyncio.create_task(decoded(clips, stream_audio(tone(8000).tobytes(), "raw", sampleRate=8000)))
         await asyncio.sleep(0.1)
@@ -194,8 +193,7 @@ async def test_a_decoder_that_is_killed_takes_one_clip_with_it() -> None:
 async def test_a_decoder_that_hangs_is_replaced() -> None:
     async with decoder(silence=0.5) as clips:
         await decoded(clips, stream_audio(bytes(320), "raw", sampleRate=8000))
-        process = clips._process
-        assert process is not None
+        process = await clips._running()
         os.kill(process.pid, signal.SIGSTOP)
         assert "too long" in await refusal(clips, stream_audio(bytes(320), "raw", sampleRate=8000))
     async with decoder() as clips:
