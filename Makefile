@@ -1,7 +1,7 @@
 # What is slow has a target of its own; `make ci` is what every change must pass.
 BIN := .venv/bin
 
-.PHONY: ci format lint types imports test coverage fuzz simulate bench fuzz-guided load load-profile
+.PHONY: ci format lint types imports test coverage fuzz simulate bench fuzz-guided load load-profile misbehave
 
 ci: lint types imports test coverage
 
@@ -44,6 +44,9 @@ bench: .venv/installed-dev  # the table of docs/performance.md; on a machine tha
 load: .venv/installed-dev  # 200 calls a second for a minute; on a machine that does nothing else
 	$(BIN)/python -m tests.load.sip_calls
 	$(BIN)/python -m tests.load.sip_calls --answer immediate
+
+misbehave: .venv/installed-dev  # 10,000 calls whose bots misbehave at random; about ten minutes
+	MISBEHAVING_CALLS=10000 LONGEST_TEST_SECONDS=1800 $(BIN)/python -m pytest -q -s tests/integration/test_bots_at_random.py -k batched
 
 load-profile: .venv/installed-dev  # where the time of a call goes; needs the right to look into processes
 	$(BIN)/python -m pip install --quiet --editable '.[profile]'

@@ -195,6 +195,12 @@ class BotConnection:
             self._library_used = True
             self._protocol.send_text(text.encode())
 
+    def ping(self) -> None:
+        """Ask the bot for a sign of life, if there is a connection."""
+        if self.is_open:
+            self._library_used = True
+            self._protocol.send_ping(b"")
+
     def deflated(self, frame: memoryview) -> bytes:
         """Return a binary frame of ours as the library frames the same message, compressed."""
         assert not self._library_used, "what was framed before must go first"

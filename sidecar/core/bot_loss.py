@@ -7,7 +7,7 @@ from enum import Enum
 
 from sidecar.core import option_values as values
 
-_FALLBACK = "fallback:"
+FALLBACK = "fallback:"
 
 
 class LossAction(Enum):
@@ -24,6 +24,7 @@ class BotLoss:
 
     action: LossAction = LossAction.HANGUP
     url: str | None = None  # of the bot that takes over
+    withheld: tuple[str, ...] = ()  # options that are secrets, and not for that bot
 
     def after(self, *, fallback_tried: bool) -> LossAction:
         """Return what is to be done now: who has gone over to the fallback, and lost it too, hangs up."""
@@ -32,11 +33,17 @@ class BotLoss:
         return self.action
 
 
+def fallback_url(text: str) -> str | None:
+    """Return what stands behind `fallback:` in the option's text, None if it is another policy."""
+    text = text.strip()
+    return text[len(FALLBACK) :] if text[: len(FALLBACK)].lower() == FALLBACK else None
+
+
 def parse_bot_loss(text: str) -> BotLoss:
     """Read the option; raise ValueError if it is none."""
-    text = text.strip()
-    if text[: len(_FALLBACK)].lower() == _FALLBACK:
-        return BotLoss(LossAction.FALLBACK, values.url(text[len(_FALLBACK) :]))
-    if text.lower() not in ("hangup", "keep"):
+    url = fallback_url(text)
+    if url is not None:
+        return BotLoss(LossAction.FALLBACK, values.url(url))
+    if text.strip().lower() not in ("hangup", "keep"):
         raise ValueError("not hangup, keep or fallback:URL")
-    return BotLoss(LossAction(text.lower()))
+    return BotLoss(LossAction(text.strip().lower()))

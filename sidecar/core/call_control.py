@@ -248,9 +248,10 @@ class CallControl:
             facts=facts_of(request),
             hosts=self._bot_hosts,
         )
-        host = parse_bot_uri(options.url).host
-        if not self._bot_hosts.allows_host(host):
-            raise OptionError("url", f"{host} is not an allowed bot host", sip_status=403)
+        for name, url in (("url", options.url), ("on_bot_lost", options.on_bot_lost.url)):
+            host = None if url is None else parse_bot_uri(url).host
+            if host is not None and not self._bot_hosts.allows_host(host):
+                raise OptionError(name, f"{host} is not an allowed bot host", sip_status=403)
         return options, warnings
 
     def _reject(self, event: CallReceived, error: OptionError | SipError, *, now: float) -> None:

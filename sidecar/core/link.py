@@ -121,8 +121,32 @@ class BotConnected(msgspec.Struct, frozen=True, tag=True):
     stream: str
 
 
+class BotLost(msgspec.Struct, frozen=True, tag=True):
+    """The WebSocket broke, or the bot closed for now; it will be tried again, or another bot instead."""
+
+    stream: str
+    close_code: int  # as RFC 6455, section 7.1.5, has it
+    reason: str
+    error: int | None = None  # one of `ErrorCode`; None: it was closed
+
+
+class BotResumed(msgspec.Struct, frozen=True, tag=True):
+    """There is a bot again."""
+
+    stream: str
+    gap_ms: int  # of the caller's audio, that the bot did not get in time
+    replayed_ms: int  # that it gets now, of these
+
+
+class BotStalled(msgspec.Struct, frozen=True, tag=True):
+    """The bot reads too slowly: from now on its oldest audio is dropped, until it has caught up."""
+
+    stream: str
+    kept_ms: int
+
+
 class BotFailed(msgspec.Struct, frozen=True, tag=True):
-    """The WebSocket did not come to be, or broke; `code` is one of `ErrorCode`."""
+    """The WebSocket did not come to be, or broke for good; `code` is one of `ErrorCode`."""
 
     stream: str
     code: int
@@ -136,6 +160,10 @@ class BotClosed(msgspec.Struct, frozen=True, tag=True):
     stream: str
     code: int
     reason: str
+
+
+BotNews = BotConnected | BotLost | BotResumed | BotStalled | BotFailed | BotClosed
+"""How the connection to a bot goes."""
 
 
 class BotText(msgspec.Struct, frozen=True, tag=True):
@@ -231,6 +259,8 @@ class StreamStats(msgspec.Struct, frozen=True):
     frames_dropped: int = 0  # of a jitter buffer, or of a flood
     messages_sent: int = 0
     messages_dropped: int = 0
+    messages_replayed: int = 0  # late, to a bot that had been lost
+    reconnects: int = 0
     playback_ms: int = 0
     playback_refused_ms: int = 0
     underruns: int = 0
@@ -254,9 +284,7 @@ StreamMessage = (
     StreamRefused
     | LegChanged
     | LegRefused
-    | BotConnected
-    | BotFailed
-    | BotClosed
+    | BotNews
     | BotText
     | StreamTold
     | BotRequest

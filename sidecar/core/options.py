@@ -7,7 +7,7 @@ A field of `StreamOptions` is an option. Its name in capitals behind `X-STREAM_`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any
 
@@ -15,14 +15,14 @@ from rtp import FRAME_MS
 from sidecar.core import option_values as values
 from sidecar.core.authorization import secret_source
 from sidecar.core.bot_hosts import BotHosts
-from sidecar.core.bot_loss import BotLoss, parse_bot_loss
+from sidecar.core.bot_loss import FALLBACK, BotLoss, fallback_url, parse_bot_loss
 from sidecar.core.bot_uri import parse_bot_uri
 from sidecar.core.call_facts import CallFacts
 from sidecar.core.url_template import expand_url
 
 _HEADER_PREFIX = "x_stream_"
 _LATER = frozenset(  # read and checked, but not obeyed yet
-    "dialect heart_beat no_reconnect reconnect_max replay on_bot_lost barge_in inject call id track".split()
+    "dialect barge_in inject call id track".split()
 )
 _CREDENTIALS = ("auth", "tls_cert_file", "tls_key_file", "extra_headers")
 
@@ -88,7 +88,7 @@ class EventKind(Enum):
     CALL = "call"
 
 
-_EVENTS_LATER = frozenset({EventKind.DTMF, EventKind.VAD, EventKind.STATS, EventKind.CALL})
+_EVENTS_LATER = frozenset({EventKind.DTMF, EventKind.VAD, EventKind.STATS})
 
 
 class Track(Enum):
@@ -191,13 +191,18 @@ def resolve_options(
     for name, text in given.items():
         if any(name in profile.locked for profile in profiles):
             raise OptionError(name, "locked by the profile", sip_status=403)
+        if (
+            name == "on_bot_lost"
+            and fallback_url(text) is not None
+            and any("url" in profile.locked for profile in profiles)
+        ):
+            raise OptionError(name, "the url is locked by the profile", sip_status=403)
         _check_given(name, text, given)
     merged: dict[str, str] = {}
     for profile in reversed(profiles):
         merged.update(profile.options)
     warnings = _withhold_credentials(merged, given, hosts or BotHosts()) if "url" in given else []
-    if "url" in merged and "url" not in given:
-        merged["url"] = _parsed("url", merged["url"], lambda text: expand_url(text, facts or CallFacts()))
+    _fill_in(merged, given, facts or CallFacts())
     parsed = {}
     for name, text in {**merged, **given}.items():
         if name not in _PARSERS:
@@ -213,7 +218,26 @@ def resolve_options(
     if "url" not in parsed:
         raise OptionError("url", "missing")
     options = StreamOptions(**parsed)
+    if "on_bot_lost" in given:
+        options = _keep_from_fallback(options, merged, given, hosts or BotHosts())
     return options, warnings + _tls_warnings(options)
+
+
+def fallback_options(options: StreamOptions) -> StreamOptions:
+    """Return the options of the bot that takes over: the same but for its URL, and the secrets that are not for it."""
+    loss = options.on_bot_lost
+    assert loss.url is not None
+    plain = StreamOptions(loss.url)
+    return replace(options, url=loss.url, **{name: getattr(plain, name) for name in loss.withheld})
+
+
+def _fill_in(merged: dict[str, str], given: Mapping[str, str], facts: CallFacts) -> None:
+    """Fill in the templates of the profiles' URLs, where the call does not bring its own."""
+    if "url" in merged and "url" not in given:
+        merged["url"] = _parsed("url", merged["url"], lambda text: expand_url(text, facts))
+    fallback = fallback_url(merged.get("on_bot_lost", ""))
+    if fallback is not None and "on_bot_lost" not in given:
+        merged["on_bot_lost"] = FALLBACK + _parsed("on_bot_lost", fallback, lambda text: expand_url(text, facts))
 
 
 def _parsed(name: str, text: str, parse: Callable[[str], Any]) -> Any:
@@ -234,11 +258,27 @@ def _check_given(name: str, text: str, given: Mapping[str, str]) -> None:
 
 def _withhold_credentials(merged: dict[str, str], given: Mapping[str, str], hosts: BotHosts) -> list[str]:
     """Take the profiles' credentials away from a bot that is the caller's choice; return warnings."""
-    trusted = given["url"][:6].lower() == "wss://" and not any(_weakens(*each) for each in given.items())
-    if trusted and hosts.lists(_parsed("url", given["url"], parse_bot_uri).host):
+    if _is_trusted(given["url"], given, hosts):
         return []
     withheld = [name for name in _CREDENTIALS if merged.pop(name, None) is not None and name not in given]
     return [f"{name}: kept back, since the call has chosen the URL" for name in withheld]
+
+
+def _keep_from_fallback(
+    options: StreamOptions, merged: Mapping[str, str], given: Mapping[str, str], hosts: BotHosts
+) -> StreamOptions:
+    """Keep the profiles' credentials from a fallback that is the caller's choice, as from such a URL."""
+    loss = options.on_bot_lost
+    if loss.url is None or _is_trusted(loss.url, given, hosts):
+        return options
+    withheld = tuple(name for name in _CREDENTIALS if name in merged and name not in given)
+    return replace(options, on_bot_lost=replace(loss, withheld=withheld))
+
+
+def _is_trusted(url: str, given: Mapping[str, str], hosts: BotHosts) -> bool:
+    """Whether the operator knows who is at a URL of the call's choice."""
+    is_sure = url[:6].lower() == "wss://" and not any(_weakens(*each) for each in given.items())
+    return is_sure and hosts.lists(_parsed("url", url, parse_bot_uri).host)
 
 
 def _weakens(name: str, text: str) -> bool:

@@ -16,6 +16,7 @@ class Outbox:
     capacity_bytes: int
     dropped: int = 0
     audio_bytes: int = 0
+    overflows: bool = False  # audio has been dropped since it was empty
     _other_frames: int = 0
     _frames: deque[tuple[bytes, bool]] = field(default_factory=deque)  # (frame, is audio)
     _begun: bytes = b""  # the rest of a frame that is partly written
@@ -27,6 +28,11 @@ class Outbox:
     def begun(self) -> bool:
         """Whether something must be written before all else."""
         return bool(self._begun)
+
+    @property
+    def begun_bytes(self) -> int:
+        """How much of that frame is left."""
+        return len(self._begun)
 
     def put_ahead(self, rest: bytes) -> None:
         """Queue before all others: the handshake, or what could not be written of the frame that was begun."""
@@ -60,10 +66,19 @@ class Outbox:
             self.audio_bytes -= len(frame)
         else:
             self._other_frames -= 1
+        self.overflows = self.overflows and bool(self._frames)
         return frame
+
+    def take_audio(self) -> list[bytes]:
+        """Return the audio frames of which nothing has been written: the connection is lost, and all else with it."""
+        frames = [frame for frame, is_audio in self._frames if is_audio]
+        self._frames.clear()
+        self._begun, self.audio_bytes, self._other_frames, self.overflows = b"", 0, 0, False
+        return frames
 
     def _drop_oldest_audio(self) -> None:
         at = next(at for at, (_, is_audio) in enumerate(self._frames) if is_audio)
         self.audio_bytes -= len(self._frames[at][0])
         del self._frames[at]
         self.dropped += 1
+        self.overflows = True

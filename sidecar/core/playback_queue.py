@@ -198,6 +198,10 @@ class PlaybackQueue:
         self._watch_level()
         return Cleared(played, whole - played, tuple(marks))
 
+    def forget_half(self) -> None:
+        """Nothing follows the raw audio that was written last: the other half of its last sample does not come."""
+        self._half = b""
+
     def pause(self) -> None:
         """Play nothing; what is queued, and what comes, is kept."""
         self._paused = True

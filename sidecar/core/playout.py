@@ -77,6 +77,10 @@ class PlayoutBuffer:
         self.half = b""
         return dropped
 
+    def forget_half(self) -> None:
+        """Nothing follows what was written last: its other half does not come."""
+        self.half = b""
+
     def whole_frames(self, *, at_most: int) -> list[bytes | memoryview] | None:
         """Return what is queued, if it is no more than so many chunks of a frame each; None if it is anything else."""
         if len(self.chunks) > at_most or self.half or any(len(chunk) != self.frame_bytes for chunk in self.chunks):

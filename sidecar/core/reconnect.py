@@ -25,8 +25,18 @@ _HOPELESS = (
 )
 
 
+def is_loss(end: Closed | Failed) -> bool:
+    """Return whether a bot is lost that did not mean to go; after all other ends it is ON_BOT_CLOSE that counts."""
+    return isinstance(end, Failed) or closes_for_now(end.code)
+
+
+def closes_for_now(code: int) -> bool:
+    """Return whether who closes with this code would go on if it could."""
+    return code in _COMES_BACK
+
+
 def may_reconnect(end: Closed | Failed) -> bool:
     """Return whether it is worth trying: never after a normal close, nor where the bot has sent us away."""
     if isinstance(end, Closed):
-        return end.code in _COMES_BACK
-    return end.code not in _HOPELESS
+        return closes_for_now(end.code)
+    return end.code not in _HOPELESS and not end.forbidden

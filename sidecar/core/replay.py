@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 SPEED = 4.0
@@ -21,18 +22,18 @@ class Resumption:
 
 @dataclass(slots=True)
 class Replay:
-    """A queue of messages to the bot, oldest first, that keeps the newest `capacity_ms` of them.
+    """A queue of messages to the bot, each of `message_ms`, oldest first, that keeps the newest `capacity_ms` of them.
 
     While the bot is away, `put` gathers; after `resume`, `take` gives what is due, and what is put goes behind it: so
     everything stays in order. It is not used, and costs nothing, while `is_active` is false.
     """
 
-    bytes_per_ms: int
-    capacity_ms: int
-    dropped_ms: int = 0
+    message_ms: int
+    capacity_ms: int  # rounded up to whole messages
+    dropped: int = 0  # messages
+    replayed: int = 0
     _messages: deque[bytes] = field(default_factory=deque)
-    _queued: int = 0  # bytes
-    _gap: int = 0  # bytes since the loss
+    _missed: int = 0  # messages since the loss
     _away: bool = False
     _next_at: float = _NONE_DUE
 
@@ -41,37 +42,44 @@ class Replay:
         """Whether audio must go this way."""
         return self._away or bool(self._messages)
 
-    def begin(self) -> None:
-        """The bot is gone; what it has not been sent of before is kept, but counted anew."""
-        self._away, self._next_at = True, _NONE_DUE
-        self._gap = self._queued
+    def begin(self, *, lost: int = 0, unsent: Sequence[bytes] = ()) -> None:
+        """The bot is gone: `lost` messages were sent and did not arrive, `unsent` are those that were yet to be sent.
 
-    def put(self, payload: bytes) -> None:
+        What was yet to be replayed is kept behind these, and counts as missed again.
+        """
+        self._away, self._next_at = True, _NONE_DUE
+        self._messages.extendleft(reversed(unsent))
+        self._missed = lost + len(self._messages)
+        self.dropped += lost
+        self._make_room()
+
+    def put(self, message: bytes) -> None:
         """Keep a message; the oldest go where there is no room."""
-        self._messages.append(payload)
-        self._queued += len(payload)
-        if self._away:
-            self._gap += len(payload)
-        while self._queued > self.capacity_ms * self.bytes_per_ms:
-            oldest = self._messages.popleft()
-            self._queued -= len(oldest)
-            self.dropped_ms += len(oldest) // self.bytes_per_ms
+        self._messages.append(message)
+        self._missed += self._away
+        self._make_room()
 
     def resume(self, *, now: float) -> Resumption:
         """The bot is back: what was kept is due from now on."""
         self._away, self._next_at = False, now
-        return Resumption(self._gap // self.bytes_per_ms, self._queued // self.bytes_per_ms)
+        return Resumption(self._missed * self.message_ms, len(self._messages) * self.message_ms)
 
     def take(self, *, now: float) -> list[bytes]:
         """Return the messages that are due."""
         due = []
         while self._messages and self._next_at <= now:
-            message = self._messages.popleft()
-            self._queued -= len(message)
-            self._next_at += len(message) / self.bytes_per_ms / 1000 / SPEED
-            due.append(message)
+            due.append(self._messages.popleft())
+            self._next_at += self.message_ms / 1000 / SPEED
+        self.replayed += len(due)
         return due
 
-    def next_timeout(self) -> float | None:
-        """Return when something is due, or None."""
-        return self._next_at if self._messages and self._next_at < _NONE_DUE else None
+    def give_up(self) -> None:
+        """The bot does not come back: keep nothing any more."""
+        self.dropped += len(self._messages)
+        self._messages.clear()
+        self._away = False
+
+    def _make_room(self) -> None:
+        while len(self._messages) > -(-self.capacity_ms // self.message_ms):
+            self._messages.popleft()
+            self.dropped += 1

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 import msgspec
@@ -12,22 +10,26 @@ import msgspec
 from rtp import DIGITS, LONGEST_MS, SHORTEST_MS
 from sidecar.core.bot_messages import message_to_bot
 from sidecar.core.bot_requests import BotRequests
+from sidecar.core.bot_side import BotSide, BotState
 from sidecar.core.cause import RETRY_AFTER, Cause, cause_of_close, reason_headers, refusal_status
 from sidecar.core.errors import ErrorCode
 from sidecar.core.events import StreamEvent, error_body
 from sidecar.core.info_queue import DTMF_RELAY, JSON, InfoQueue, digit_body, event_body
+from sidecar.core.leg_changes import LegChange, LegChanges
 from sidecar.core.link import (
     BotClosed,
     BotConnected,
     BotFailed,
+    BotLost,
     BotRequest,
+    BotResumed,
+    BotStalled,
     BotText,
     ChangeLeg,
     CloseStream,
     DigitHeard,
     LegChanged,
     LegRefused,
-    MediaLeg,
     MediaLost,
     NothingHeard,
     OpenStream,
@@ -41,30 +43,11 @@ from sidecar.core.link import (
     StreamTold,
     ToWorker,
 )
-from sidecar.core.media_negotiation import MediaNegotiation, Terms
-from sidecar.core.options import AfterClose, AnswerMode, StreamOptions
+from sidecar.core.media_negotiation import MediaNegotiation
+from sidecar.core.options import AnswerMode, StreamOptions
 from sip import CallReceived, EndCause, SipError, SipUri, UserAgent, supports_100rel
 
-_MOST_CHANGES = 8  # that a worker has yet to answer: a caller may withdraw one offer and make the next
-
 Outbox = deque[StreamEvent | ToWorker]
-
-
-class BotState(Enum):
-    """How far the WebSocket has come."""
-
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    GONE = "gone"
-
-
-@dataclass(slots=True)
-class _LegChange:
-    """Terms that hold once the worker has agreed."""
-
-    terms: Terms
-    answers_offer: bool  # their offer waits for it; otherwise it was their answer
-    is_withdrawn: bool = False
 
 
 class StreamSession:
@@ -92,16 +75,15 @@ class StreamSession:
         self._takes_reliable = supports_100rel(received.request)
         self._agent = agent
         self._outbox = outbox
-        self._bot = BotState.CONNECTING
+        self._bot = BotSide(options, self.emit)
         self._requests = BotRequests(
             self, lambda kind, data: outbox.append(SendText(stream, message_to_bot(kind, data)))
         )
-        self._close: tuple[int, str] | None = None  # how the bot has closed
         self._answered = False
         self._confirmed = False  # by an ACK
         self._media_is_due = False
-        self._leg = None if negotiation.terms is None else negotiation.terms.leg  # that the worker has
-        self._changes: deque[_LegChange] = deque()  # that it has yet to answer
+        leg = None if negotiation.terms is None else negotiation.terms.leg
+        self._changes = LegChanges(leg, lambda leg: outbox.append(ChangeLeg(stream, leg)))
         self._call_over = self._stream_over = False
         self._closing = False  # we have hung up, or they have, and the stream is to end
         self._infos = InfoQueue()
@@ -116,7 +98,7 @@ class StreamSession:
     def start(self, body: dict[str, Any], *, now: float) -> None:
         """Let the worker open the stream; `body` is that of the event."""
         self.emit("start", body)
-        self._outbox.append(OpenStream(self.stream, self._leg, self._options, self.port))
+        self._outbox.append(OpenStream(self.stream, self._changes.leg, self._options, self.port))
         if self._options.answer is AnswerMode.IMMEDIATE:
             self.answer(now=now)
         elif self._options.answer is AnswerMode.EARLY:
@@ -161,7 +143,8 @@ class StreamSession:
             raise ValueError(f"duration_ms is {duration_ms}; a digit lasts {SHORTEST_MS} to {LONGEST_MS} ms")
         if not self._confirmed:
             raise ValueError("the call is not answered yet")
-        if self._leg is not None and self._leg.send_telephone_event_payload_type is not None:
+        leg = self._changes.leg
+        if leg is not None and leg.send_telephone_event_payload_type is not None:
             self._outbox.append(SendDigits(self.stream, digits, duration_ms))
         elif self._infos.add(DTMF_RELAY, [digit_body(digit, duration_ms) for digit in digits]):
             self.send_infos(now=now)
@@ -187,7 +170,7 @@ class StreamSession:
     def confirmed(self, body: bytes, *, now: float) -> None:
         """The ACK came, with the answer if the offer was in our 200."""
         self._confirmed = True
-        if self._negotiation.terms is None and not self._changes:
+        if self._negotiation.terms is None and self._changes.are_done:
             self.offer_answered(body, now=now)
 
     def receive_offer(self, offer: bytes, *, now: float) -> None:
@@ -195,17 +178,16 @@ class StreamSession:
 
         Without an offer, make one. Where the worker has to agree, the answer waits for it.
         """
-        if len(self._changes) >= _MOST_CHANGES:
+        if self._changes.is_full:
             self._agent.refuse_offer(self.call, 500, headers=[("Retry-After", "1")], now=now)
         elif not offer:
             self._agent.accept_offer(self.call, self._negotiation.offer(), now=now)
         else:
-            self._change(_LegChange(self._negotiation.answer(offer), answers_offer=True), now=now)
+            self._change(LegChange(self._negotiation.answer(offer), answers_offer=True), now=now)
 
     def offer_withdrawn(self) -> None:
         """Their offer was cancelled, or refused because the worker took too long."""
-        for change in self._changes:
-            change.is_withdrawn |= change.answers_offer
+        self._changes.withdraw_offer()
 
     def offer_answered(self, answer: bytes, *, now: float) -> None:
         """The answer to our offer came; without one that we can follow, there is no call."""
@@ -217,7 +199,7 @@ class StreamSession:
             else:
                 self._refuse(488, Cause.INCOMPATIBLE_DESTINATION, str(error), now=now)
             return
-        self._change(_LegChange(terms, answers_offer=False), now=now)
+        self._change(LegChange(terms, answers_offer=False), now=now)
 
     def receive_digit(self, digit: str, duration_ms: int) -> None:
         """A digit came in an INFO."""
@@ -237,8 +219,7 @@ class StreamSession:
     def call_ended(self, cause: EndCause) -> None:
         """The call is over, whoever ended it: end the stream."""
         self._call_over = True
-        if self._bot is BotState.CONNECTED:
-            self._bot_gone(1000, cause.name.lower())
+        self._bot.call_ended(cause.name.lower())
         self._close_stream()
 
     # --- what the worker says
@@ -249,15 +230,15 @@ class StreamSession:
             return
         match message:
             case BotConnected():
-                self._bot = BotState.CONNECTED
-                self.emit("connect", {"status": "connected"})
+                self._bot.receive_message(message)
                 if self._options.answer is AnswerMode.CONNECTED:
                     self.answer(now=now)
+            case BotLost() | BotResumed() | BotStalled():
+                self._bot.receive_message(message)
             case BotFailed():
                 self._bot_failed(message, now=now)
             case BotClosed(_, code, reason):
-                self._close = code, reason
-                self._bot_gone(code, reason)
+                self._bot.receive_message(message)
                 if not self._answered:
                     self.give_up(f"the bot closed before the call was answered: {code} {reason}", now=now)
             case PlaybackDrained():
@@ -274,9 +255,9 @@ class StreamSession:
             case MediaLost(_, seconds, ever):
                 self._media_lost(seconds, ever=ever, now=now)
             case LegChanged():
-                self._leg_changed(self._changes.popleft(), now=now)
+                self._leg_changed(self._changes.agreed(), now=now)
             case LegRefused(_, reason):
-                self._leg_refused(self._changes.popleft(), reason, now=now)
+                self._leg_refused(self._changes.refused(), reason, now=now)
             case StreamRefused(_, reason):
                 self._stream_over = True
                 self.emit("error", error_body(ErrorCode.IO, reason))
@@ -289,32 +270,24 @@ class StreamSession:
                 self._asked(message, now=now)
 
     def _bot_failed(self, failure: BotFailed, *, now: float) -> None:
-        self.emit("error", error_body(failure.code, failure.error))
-        if self._bot is BotState.CONNECTED:
-            self._bot_gone(1006, failure.error)
-            self.give_up(f"bot lost: {failure.error}", now=now)
+        was_connected = self._bot.was_connected
+        self._bot.receive_message(failure)
+        if self._answered and self._bot.may_be_missed:
             return
-        self._bot = BotState.GONE
         if failure.forbidden and not self._answered:
             self._refuse(403, Cause.CALL_REJECTED, failure.error, now=now)
         else:
-            self.give_up(f"bot unreachable: {failure.error}", now=now)
+            self.give_up(f"bot {'lost' if was_connected else 'unreachable'}: {failure.error}", now=now)
 
     def _media_lost(self, seconds: float, *, ever: bool, now: float) -> None:
         what = f"no RTP for {seconds:.0f} s" if ever else f"no RTP came at all, in {seconds:.0f} s"
         self.emit("error", error_body(ErrorCode.TIMEOUT, what))
         self._hang_up(Cause.RECOVERY_ON_TIMER_EXPIRE, what, now=now)
 
-    def _bot_gone(self, code: int, reason: str) -> None:
-        self._bot = BotState.GONE
-        body = {"status": "disconnected", "message": {"code": code, "reason": reason}}
-        self.emit("disconnect", body)
-
     def _drained(self, *, now: float) -> None:
         """End the call if that is what the bot wanted, or if it has closed and the call is not to outlive it."""
-        keeps = self._options.on_bot_close is AfterClose.KEEP
-        if not self._requests.drained(now=now) and self._close is not None and not keeps:
-            self._hang_up(*cause_of_close(*self._close), now=now)
+        if not self._requests.drained(now=now) and self._bot.state is BotState.GONE and not self._bot.may_be_missed:
+            self._hang_up(*cause_of_close(*self._bot.end), now=now)
 
     def _asked(self, request: BotRequest, *, now: float) -> None:
         if (failure := self._requests.obey(request, now=now)) is not None:
@@ -322,43 +295,29 @@ class StreamSession:
 
     # --- the media
 
-    def _change(self, change: _LegChange, *, now: float) -> None:
+    def _change(self, change: LegChange, *, now: float) -> None:
         """Let new terms hold: at once, or, where they have another leg, when the worker agrees."""
-        leg = change.terms.leg
-        if leg is None or (leg == self._leg and not self._changes):
+        if not self._changes.begin(change):
             self._agree(change, now=now)
-        else:
-            self._ask(change, leg)
 
-    def _ask(self, change: _LegChange, leg: MediaLeg) -> None:
-        self._changes.append(change)
-        self._outbox.append(ChangeLeg(self.stream, leg))
-
-    def _agree(self, change: _LegChange, *, now: float) -> None:
+    def _agree(self, change: LegChange, *, now: float) -> None:
         self._negotiation.settle(change.terms)
         if change.answers_offer:
             self._agent.accept_offer(self.call, change.terms.description, now=now)
         self._start_media()
 
-    def _leg_changed(self, change: _LegChange, *, now: float) -> None:
-        self._leg = change.terms.leg
+    def _leg_changed(self, change: LegChange, *, now: float) -> None:
         if not change.is_withdrawn:
             self._agree(change, now=now)
-        self._undo_withdrawn()
+        self._changes.undo_withdrawn(self._negotiation.terms)
 
-    def _leg_refused(self, change: _LegChange, reason: str, *, now: float) -> None:
+    def _leg_refused(self, change: LegChange, reason: str, *, now: float) -> None:
         if not change.answers_offer:
             self.give_up(reason, now=now)
         elif not change.is_withdrawn:
             headers = reason_headers(Cause.INCOMPATIBLE_DESTINATION, reason)
             self._agent.refuse_offer(self.call, 488, headers=headers, now=now)
-        self._undo_withdrawn()
-
-    def _undo_withdrawn(self) -> None:
-        """Let the worker go back to the leg that holds, if it has that of an offer withdrawn since."""
-        terms = self._negotiation.terms
-        if not self._changes and terms is not None and terms.leg is not None and terms.leg != self._leg:
-            self._ask(_LegChange(terms, answers_offer=False), terms.leg)
+        self._changes.undo_withdrawn(self._negotiation.terms)
 
     def _start_media(self) -> None:
         terms = self._negotiation.terms

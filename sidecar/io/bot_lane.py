@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import socket
 import ssl
+import struct
+import sys
+import termios
 from collections.abc import Callable, Iterable
-from typing import cast
+from typing import Protocol, cast
 
 import structlog
 
@@ -30,6 +35,20 @@ _READ_BYTES = 32 << 10
 """Of one bot, in one turn: about half a second of audio at 32 kHz. Then the others have theirs."""
 
 
+class AudioSink(Protocol):
+    """Where the audio for a bot goes: its lane, or what stands in for one."""
+
+    @property
+    def write_now(self) -> Callable[[memoryview], int] | None:
+        """Set while audio may be written at once."""
+
+    def send_audio(self, frame: memoryview) -> None:
+        """Send one whole WebSocket frame, or keep it."""
+
+    def keep_rest(self, frame: memoryview, written: int) -> None:
+        """Keep what `write_now` has not written."""
+
+
 class BotLane:
     """Writes in order, keeps what cannot be written, gives what is read to the connection."""
 
@@ -39,6 +58,7 @@ class BotLane:
         self.row = NO_ROW  # where its audio is played; none, while what it sends must be looked at
         self.write_now: Callable[[memoryview], int] | None = None  # set while audio may be written past the outbox
         self.on_input: Callable[[], None] = lambda: None  # called when the connection has been given something
+        self.on_overflow: Callable[[], None] = lambda: None  # called when audio is dropped, once until it has caught up
         self._ready = False  # audio may go
         self._closed = False
 
@@ -57,6 +77,16 @@ class BotLane:
     def _close_socket(self) -> None:
         raise NotImplementedError
 
+    def _unacknowledged_by_peer(self, *, forget: bool) -> int:
+        raise NotImplementedError
+
+    def unacknowledged(self, *, forget: bool) -> int:
+        """Return how many bytes were on their way when the connection ended; ask before it is closed.
+
+        With `forget`, they do not come after all, once it is closed, by a connection that everybody has forgotten.
+        """
+        return self.outbox.begun_bytes + (0 if self._closed else self._unacknowledged_by_peer(forget=forget))
+
     def start(self, metadata: str | None) -> None:
         """The handshake is done: send the metadata, then the audio."""
         if metadata is not None:
@@ -71,7 +101,10 @@ class BotLane:
         if self._closed:
             return
         if not self._ready or self.outbox:
+            overflowed = self.outbox.overflows
             self.outbox.put_audio(bytes(frame))
+            if self._ready and self.outbox.overflows and not overflowed:
+                self.on_overflow()
             return
         self.keep_rest(frame, self._write(frame))
 
@@ -218,6 +251,9 @@ class SocketLane(BotLane):
             self._waiting = waiting
             self._readiness.watch_write(self, waiting)
 
+    def _unacknowledged_by_peer(self, *, forget: bool) -> int:
+        return 0 if self._socket is None else _unacknowledged(self._socket, forget=forget)
+
     def _close_socket(self) -> None:
         if self._socket is not None:
             self._readiness.remove(self)
@@ -230,10 +266,12 @@ class TlsLane(BotLane, asyncio.Protocol):
     def __init__(self, connection: BotConnection, outbox: Outbox) -> None:
         super().__init__(connection, outbox)
         self._transport: asyncio.Transport | None = None
+        self._socket: socket.socket | None = None  # the event loop's, who has its own for us that can do less
         self._paused = False
         self._heard = False  # anything at all
 
     async def open(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
+        self._socket = sock
         try:
             await asyncio.get_running_loop().create_connection(
                 lambda: self,
@@ -282,6 +320,11 @@ class TlsLane(BotLane, asyncio.Protocol):
     def _wait_to_write(self, waiting: bool) -> None:
         """Nothing to do: `resume_writing` is called when there is room."""
 
+    def _unacknowledged_by_peer(self, *, forget: bool) -> int:
+        if self._transport is None or self._socket is None:
+            return 0
+        return self._transport.get_write_buffer_size() + _unacknowledged(self._socket, forget=forget)
+
     def _close_socket(self) -> None:
         if self._transport is not None:
             self._transport.abort()
@@ -296,7 +339,16 @@ class TlsLane(BotLane, asyncio.Protocol):
         self._received(b"")
 
 
-def send_frames(lanes: Iterable[BotLane], frames: memoryview, size: int) -> None:
+def _unacknowledged(sock: socket.socket, *, forget: bool) -> int:
+    """Return how many bytes the other side has not acknowledged; with `forget`, a close ends them too."""
+    with contextlib.suppress(OSError, ValueError):  # it is closed already, or the system cannot tell
+        if forget:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+    return 0
+
+
+def send_frames(lanes: Iterable[AudioSink], frames: memoryview, size: int) -> None:
     """Send each lane the next `size` bytes of `frames`, one whole WebSocket frame, as `send_audio` does."""
     for at, lane in enumerate(lanes):
         frame = frames[at * size : (at + 1) * size]

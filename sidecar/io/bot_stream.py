@@ -14,9 +14,12 @@ import structlog
 from sidecar.core.allowance import Allowance
 from sidecar.core.bot_connection import BotConnection
 from sidecar.core.bot_hosts import BotHosts
+from sidecar.core.bot_life import BotLife
 from sidecar.core.errors import ErrorCode
+from sidecar.core.heart_beat import HeartBeat
 from sidecar.core.options import StreamOptions
 from sidecar.core.player import Player
+from sidecar.core.replay import Replay
 from sidecar.io.bot_lane import BotLane, explain_tls
 from sidecar.io.bot_route import find_routes
 from sidecar.io.secret_reader import read_authorization
@@ -35,12 +38,44 @@ class BotStream:
     options: StreamOptions
     connection: BotConnection
     lane: BotLane
+    life: BotLife
+    replay: Replay  # of what the caller says while there is no bot
     port: int | None = None  # of its RTP, if it has one of its own
     settled: asyncio.Event = field(default_factory=asyncio.Event)  # the handshake is done, or has failed
     player: Player = field(init=False)
     connecting: asyncio.Task[None] | None = None
     texts: Allowance = field(default_factory=lambda: Allowance(per_second=200.0, at_once=400))
     closed: bool = False  # the row is given back; only the goodbye of the WebSocket is still going on
+    heart_beat: HeartBeat | None = None  # of the connection, once it is open
+    beat: asyncio.TimerHandle | None = None
+    reconnects: int = 0
+    dropped_before: int = 0  # messages, by lanes of before
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a bot."""
+        return self.heart_beat is not None
+
+    @property
+    def messages_dropped(self) -> int:
+        """How many messages no bot has got, as far as we know."""
+        return self.dropped_before + self.lane.outbox.dropped + self.replay.dropped
+
+    def stop_watching(self) -> None:
+        """The connection is over."""
+        self.heart_beat = None
+        if self.beat is not None:
+            self.beat.cancel()
+
+    def replace_line(self, connection: BotConnection, lane: BotLane, options: StreamOptions) -> None:
+        """Have another connection to another bot, or to the same."""
+        if self.connecting is not None:
+            self.connecting.cancel()
+        self.lane.on_input = lambda: None
+        self.lane.close()
+        self.dropped_before += self.lane.outbox.dropped
+        self.connection, self.lane, self.options = connection, lane, options
+        self.settled = asyncio.Event()
 
     async def connect(self, hosts: BotHosts, contexts: TlsContexts, *, seconds: float) -> None:
         """Look up the bot, connect, and shake hands, within `seconds`.

@@ -21,14 +21,13 @@ import structlog
 from websockets.frames import CloseCode
 
 from rtp import Codec, GateCounters, MediaPlane, prepare
-from sidecar.core.bot_connection import BotConnection, Closed, ConnectionEvent, Failed, Opened, TextReceived
+from sidecar.core.bot_connection import Closed, ConnectionEvent, Failed, Opened, TextReceived
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.bridge import JITTER_FRAMES, Bridge, Messages
 from sidecar.core.digit_rows import ToneRows
 from sidecar.core.legs import Legs
 from sidecar.core.link import (
     BotClosed,
-    BotConnected,
     BotFailed,
     ChangeLeg,
     CloseStream,
@@ -47,24 +46,18 @@ from sidecar.core.link import (
     ToWorker,
     WorkerReady,
 )
-from sidecar.core.options import MixMode, StreamOptions
-from sidecar.core.outbox import Outbox
 from sidecar.core.player import Player
 from sidecar.core.silence_watch import MediaTimeouts
+from sidecar.io.bot_care import BotCare
 from sidecar.io.bot_inputs import MOST_READS, BotInputs, bytes_to_read
-from sidecar.io.bot_lane import NO_ROW, BotLane, SocketLane, TlsLane, send_frames
+from sidecar.io.bot_lane import NO_ROW, SocketLane, send_frames
 from sidecar.io.bot_stream import BotStream
 from sidecar.io.clip_decoder import ClipDecoder
 from sidecar.io.clips import Clips
-from sidecar.io.deflating_lane import DeflatingSocketLane, DeflatingTlsLane
 from sidecar.io.media_sockets import MediaSockets
 from sidecar.io.readiness import open_readiness
-from sidecar.io.tls_contexts import TlsContexts
 
 log = structlog.get_logger(__name__)
-
-GOODBYE_SECONDS = 2.0
-"""How long a bot has to answer our close frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +89,7 @@ class MediaWorker:
         self._settings = settings
         self._sockets = sockets
         self._datagrams = sockets.datagrams
+        self._random = random
         self._to_control = to_control
         self._plane = MediaPlane(settings.capacity, random)
         tones = ToneRows(settings.capacity) if settings.inband_digits else None
@@ -103,10 +97,7 @@ class MediaWorker:
         self._bridge = Bridge(self._plane, random_bytes=os.urandom, jitter_frames=settings.jitter_frames, tones=tones)
         self._streams: dict[str, BotStream] = {}
         self._by_row: list[BotStream | None] = [None] * settings.capacity
-        self._lanes: dict[int, BotLane] = {}  # by row
         self._inputs = BotInputs()
-        self._goodbyes: set[BotStream] = set()
-        self._tls = TlsContexts()
         self._stopping = asyncio.Event()
         self._ticker: asyncio.Handle | None = None  # none while there is no stream
 
@@ -118,14 +109,14 @@ class MediaWorker:
         self._clips = Clips(ClipDecoder(), loop=self._loop)
         self._sockets.watch(self._readiness, self._on_datagrams, self._on_report)
         try:
-            async with asyncio.TaskGroup() as self._tasks:
+            async with asyncio.TaskGroup() as tasks:
+                self._care = self._new_care(tasks)
                 self._to_control(WorkerReady(self._datagrams.port))
                 await self._stopping.wait()
                 for stream in list(self._streams.values()):
                     self._close(stream, CloseCode.GOING_AWAY, "the sidecar stops")
         finally:
-            for stream in list(self._goodbyes):
-                stream.lane.close()
+            self._care.stop()
             if self._ticker is not None:
                 self._ticker.cancel()
             await self._clips.close()
@@ -139,7 +130,7 @@ class MediaWorker:
     @property
     def idle(self) -> bool:
         """Whether nothing is left of any stream: no row, no socket, no task."""
-        return not (self._streams or self._goodbyes or self._plane.calls)
+        return not (self._streams or self._plane.calls) and self._care.idle
 
     @property
     def counters(self) -> GateCounters:
@@ -174,7 +165,7 @@ class MediaWorker:
     def _open(self, message: OpenStream) -> None:
         leg, options = message.leg, message.options
         try:
-            connection = BotConnection(options.url, headers=options.extra_headers, deflate=not options.message_deflate)
+            stream = self._care.new_stream(message.stream, options)
         except ValueError as error:
             self._to_control(StreamRefused(message.stream, str(error)))
             return
@@ -190,15 +181,13 @@ class MediaWorker:
             self._to_control(StreamRefused(message.stream, why))
             return
         self._bridge.open(row, options, playout_seconds=options.playback_max)
-        stream = BotStream(message.stream, row, options, connection, self._lane(connection, options), port=message.port)
+        stream.row, stream.port = row, message.port
         stream.player = Player(message.stream, row, options, self._bridge)
-        stream.lane.on_input = partial(self._after_input, stream)
         self._streams[message.stream] = self._by_row[row] = stream
-        self._lanes[row] = stream.lane
         if self._ticker is None:
             self._bridge.start_clock()
             self._ticker = self._loop.call_soon(self._on_tick)
-        stream.connecting = self._tasks.create_task(self._connect(stream))
+        self._care.connect(stream)
 
     def _change_leg(self, stream: BotStream, leg: MediaLeg) -> None:
         done = self._legs.change(stream.row, leg, now=self._loop.time())
@@ -209,40 +198,28 @@ class MediaWorker:
             LegChanged(stream.name) if done else LegRefused(stream.name, f"{leg.host}:{leg.port} is in another call")
         )
 
-    def _lane(self, connection: BotConnection, options: StreamOptions) -> BotLane:
-        channels = 2 if options.mix is MixMode.STEREO else 1
-        outbox = Outbox(int(2 * channels * options.rate * self._settings.uplink_seconds))
-        plain = options.message_deflate  # the name is mod_audio_stream's: true disables it
-        if connection.secure:
-            return (TlsLane if plain else DeflatingTlsLane)(connection, outbox)
-        kind = SocketLane if plain else DeflatingSocketLane
-        return kind(connection, outbox, self._readiness, read_bytes=bytes_to_read(options.playback_rate))
-
-    async def _connect(self, stream: BotStream) -> None:
-        await stream.connect(self._settings.bot_hosts, self._tls, seconds=self._settings.connect_timeout)
-        self._after_input(stream)
+    def _new_care(self, tasks: asyncio.TaskGroup) -> BotCare:
+        return BotCare(
+            loop=self._loop,
+            tasks=tasks,
+            readiness=self._readiness,
+            random=self._random,
+            rows=self._settings.capacity,
+            hosts=self._settings.bot_hosts,
+            connect_seconds=self._settings.connect_timeout,
+            uplink_seconds=self._settings.uplink_seconds,
+            on_input=self._after_input,
+            say=self._to_control,
+        )
 
     def _close(self, stream: BotStream, code: int, reason: str) -> None:
         """Give the row back at once; let the WebSocket say goodbye in its own time."""
         stats = self._close_row(stream)
         del self._streams[stream.name]
         self._by_row[stream.row] = None
-        del self._lanes[stream.row]
-        stream.lane.row = NO_ROW
-        stream.closed = stream.player.closed = True
+        stream.player.closed = True
         self._to_control(StreamEnded(stream.name, stats))
-        if stream.connecting is not None:
-            stream.connecting.cancel()
-        if stream.connection.is_over or not stream.connection.is_open:
-            stream.lane.close()
-            return
-        self._goodbyes.add(stream)
-        stream.lane.say_goodbye(code, reason)
-        self._loop.call_later(GOODBYE_SECONDS, self._end_goodbye, stream)
-
-    def _end_goodbye(self, stream: BotStream) -> None:
-        self._goodbyes.discard(stream)
-        stream.lane.close()
+        self._care.close(stream, code, reason)
 
     def _close_row(self, stream: BotStream) -> StreamStats:
         """Close the row, and return what passed through it."""
@@ -259,7 +236,9 @@ class MediaWorker:
             stats,
             frames_dropped=stats.frames_dropped + (jitter_buffer.dropped_frames if jitter_buffer else 0),
             messages_sent=messages_sent,
-            messages_dropped=stream.lane.outbox.dropped,
+            messages_dropped=stream.messages_dropped,
+            messages_replayed=stream.replay.replayed,
+            reconnects=stream.reconnects,
             playback_ms=playback.played_ms,
             playback_refused_ms=playback.refused_ms,
             underruns=playback.underruns,
@@ -283,8 +262,8 @@ class MediaWorker:
 
     def _send(self, messages: Messages) -> None:
         """Write one WebSocket frame to each of the bots."""
-        lanes = [self._lanes[row] for row in messages.rows.tolist()]
-        send_frames(lanes, messages.frames.data.cast("B"), messages.frames.shape[1])
+        sinks = [self._care.sinks[row] for row in messages.rows.tolist()]
+        send_frames(sinks, messages.frames.data.cast("B"), messages.frames.shape[1])
 
     # --- down: from the bot to the caller
 
@@ -294,7 +273,8 @@ class MediaWorker:
             some = lanes[first : first + MOST_READS]
             self._inputs.read(some)
             rows, data = np.array([lane.row for lane in some]), self._inputs.data[: len(some)]
-            played = self._bridge.playback.play_frames(rows, data, self._inputs.lengths, now=self._loop.time())
+            self._care.heard_at[rows] = now = self._loop.time()
+            played = self._bridge.playback.play_frames(rows, data, self._inputs.lengths, now=now)
             for at in np.flatnonzero(~played).tolist():
                 self._inputs.give(at, some[at])
 
@@ -316,9 +296,7 @@ class MediaWorker:
             for event in events:
                 self._on_event(stream, event)
             stream.lane.flush()  # which may find that the bot does not read
-        if stream.connection.is_over:
-            stream.lane.close()
-            self._goodbyes.discard(stream)
+        self._care.input_taken(stream)
 
     def _play(self, stream: BotStream, audio: list[bytes]) -> None:
         now = self._loop.time()
@@ -344,8 +322,7 @@ class MediaWorker:
             return
         match event:
             case Opened():
-                stream.lane.start(stream.options.metadata)
-                self._to_control(BotConnected(stream.name))
+                self._care.opened(stream)
             case TextReceived(text, _):
                 if stream.texts.take(now=self._loop.time()):
                     stream.player.receive(text, now=self._loop.time())
@@ -353,11 +330,14 @@ class MediaWorker:
                         stream.lane.read_bytes = bytes_to_read(self._bridge.playback.rate(stream.row))
                 else:
                     stream.connection.refuse("too many texts")
+            case Closed() | Failed() if self._care.heals(stream, event):
+                stream.player.bot_lost(now=self._loop.time())
             case Closed(code, reason):
                 self._to_control(BotClosed(stream.name, code, reason))
                 stream.player.drain(now=self._loop.time())
             case Failed(code, error, forbidden):
                 self._to_control(BotFailed(stream.name, code, error, forbidden))
+                stream.player.bot_lost(now=self._loop.time())
 
     def _on_tick(self) -> None:
         """Send the RTP that is due, and whatever else time brings."""
@@ -377,6 +357,7 @@ class MediaWorker:
                 stream = self._stream_of(row)
                 stream.player.tell(news)
                 self._after_input(stream)
+            self._care.handle_timeout(now=now)
             self._legs.handle_timeout(now=now, wall_clock=time.time())
             self._send_reports()
             while (event := self._legs.next_event()) is not None:

@@ -260,6 +260,8 @@ async def test_a_bot_that_stops_reading_delays_nobody_and_keeps_little(
     assert len(dropped) == 2
     assert dropped[0] == 0, "the good bot lost audio"
     assert 100 < dropped[1] < 250  # of 300 messages of 20 ms: 100 are kept, and what the kernel takes
+    errors = [log["body"]["message"] for log in logs if log["event"] == "error"]
+    assert [error["code"] for error in errors] == [10], "it is told once"
     assert len(good.call.heard) >= 6 * 48000
     assert gaps(good.call.heard[4800 : 6 * 48000 - 4800], 48000) == []
     echo = tone_between_ends(ears.pcm)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -17,9 +18,11 @@ from websockets.http11 import Request, Response
 
 from sidecar.core.bot_connection import BotConnection, ConnectionEvent, Failed, Opened
 from sidecar.core.bot_hosts import BotHosts
+from sidecar.core.bot_life import BotLife
 from sidecar.core.errors import ErrorCode
 from sidecar.core.options import Profile, StreamOptions, resolve_options
 from sidecar.core.outbox import Outbox
+from sidecar.core.replay import Replay
 from sidecar.core.websocket_frames import masked_binary_frames
 from sidecar.io.bot_lane import BotLane, SocketLane, TlsLane
 from sidecar.io.bot_stream import BotStream
@@ -80,7 +83,7 @@ async def connected(options: StreamOptions, hosts: BotHosts | None = None) -> As
         lane = (TlsLane if options.message_deflate else DeflatingTlsLane)(connection, outbox)
     else:
         lane = (SocketLane if options.message_deflate else DeflatingSocketLane)(connection, outbox, readiness)
-    line = Line(BotStream("test", 0, options, connection, lane))
+    line = Line(BotStream("test", 0, options, connection, lane, BotLife(options, Random(1)), Replay(20, 0)))
     await line.stream.connect(hosts or BotHosts(), TlsContexts(), seconds=5.0)
     line.take()
     try:

@@ -673,3 +673,12 @@ def test_text_is_not_sent_where_there_is_nobody_to_send_it_to() -> None:
     assert pair.connection.take_events() == [Opened(), Closed(1000, "")]
     pair.connection.send_text("late")
     assert [each.opcode for each in pair.to_bot()] == [Opcode.CLOSE]
+
+
+def test_a_bot_is_asked_for_a_sign_of_life_where_there_is_one() -> None:
+    pair = Pair()
+    pair.connection.ping()
+    assert not pair.connection.has_data_to_send
+    pair.opened().connection.ping()
+    assert [each.opcode for each in pair.to_bot()] == [Opcode.PING]
+    assert pair.receive(pair.from_bot()) == (b"", [])

@@ -10,6 +10,9 @@ from sidecar.core.link import (
     BotClosed,
     BotConnected,
     BotFailed,
+    BotLost,
+    BotResumed,
+    BotStalled,
     BotText,
     ChangeLeg,
     CloseStream,
@@ -591,3 +594,72 @@ def test_all_agree_on_where_a_call_has_moved_whatever_the_network_loses() -> Non
         assert rig.control.calls == 0, f"seed {seed}"
         assert rig.agent.idle, f"seed {seed}"
     assert 60 < moves < 220
+
+
+# --- a bot that is lost, or has gone
+
+
+def test_a_bot_that_comes_back_has_the_call_that_it_had() -> None:
+    rig = CallRig()
+    call = rig.call(ANY_BOT)
+    rig.worker_says(BotConnected(rig.stream))
+    rig.worker_says(BotLost(rig.stream, 1006, "connection lost", 1))
+    rig.worker_says(BotResumed(rig.stream, 500, 480))
+    rig.worker_says(BotStalled(rig.stream, 2000))
+    assert rig.event_kinds() == ["start", "connect", "error", "reconnecting", "reconnected", "error"]
+    rig.hang_up(call)
+    rig.end_stream()
+    assert rig.event_kinds()[-2:] == ["disconnect", "stop"]
+    assert_nothing_is_left(rig)
+
+
+def test_a_call_may_outlive_the_loss_of_its_bot() -> None:
+    rig = CallRig()
+    call = rig.call({**ANY_BOT, "X-STREAM_ON_BOT_LOST": "keep"})
+    rig.worker_says(BotConnected(rig.stream))
+    rig.worker_says(BotFailed(rig.stream, 1, "connection lost"))
+    assert rig.event_kinds()[-1] == "disconnect"
+    assert isinstance(rig.heard[-1], CallAnswered)
+    rig.hang_up(call)
+    rig.end_stream()
+    assert rig.event_kinds().count("disconnect") == 1
+    assert_nothing_is_left(rig)
+
+
+def test_a_call_that_is_not_answered_is_not_kept_without_a_bot() -> None:
+    rig = CallRig()
+    rig.call({**ANY_BOT, "X-STREAM_ON_BOT_LOST": "keep"})
+    rig.worker_says(BotFailed(rig.stream, 6, "Connection refused"))
+    assert refusal(rig).status == 503
+    rig.end_stream()
+    assert_nothing_is_left(rig)
+
+
+@pytest.mark.parametrize(
+    ("option", "code", "goes_on"),
+    [
+        ("ON_BOT_CLOSE", 1000, True),
+        ("ON_BOT_CLOSE", 1012, False),
+        ("ON_BOT_LOST", 1000, False),
+        ("ON_BOT_LOST", 1012, True),
+    ],
+)
+def test_a_call_may_outlive_the_close_of_its_bot(option: str, code: int, goes_on: bool) -> None:
+    rig = CallRig()
+    call = rig.call({**ANY_BOT, f"X-STREAM_{option}": "keep"})
+    rig.worker_says(BotConnected(rig.stream))
+    rig.worker_says(BotClosed(rig.stream, code, ""))
+    rig.worker_says(PlaybackDrained(rig.stream))
+    assert isinstance(rig.heard[-1], CallAnswered) is goes_on
+    if goes_on:
+        rig.hang_up(call)
+    rig.end_stream()
+    assert rig.event_kinds().count("disconnect") == 1
+    assert_nothing_is_left(rig)
+
+
+def test_a_fallback_that_is_not_allowed_is_a_403() -> None:
+    rig = CallRig(bot_hosts=BotHosts(("*.good.example",)))
+    rig.call({"X-STREAM_URL": "ws://a.good.example", "X-STREAM_ON_BOT_LOST": "fallback:ws://elsewhere.example/"})
+    assert refusal(rig).status == 403
+    assert "on_bot_lost: elsewhere.example is not an allowed bot host" in (refusal(rig).headers.get("Warning") or "")

@@ -27,6 +27,7 @@ from sidecar.core.options import (
     Profile,
     StreamOptions,
     Track,
+    fallback_options,
     options_from_headers,
     resolve_options,
 )
@@ -417,7 +418,7 @@ def test_a_buffer_size_that_is_no_multiple_of_20_ms_is_20_with_a_warning(text: s
 def test_an_option_that_is_not_known_is_ignored_with_a_warning() -> None:
     options, warnings = resolve_options({"url": URL, "heart_beat": "5", "hart_beat": "5"}, [])
     assert options == StreamOptions(url=URL, heart_beat=5)
-    assert warnings == ["heart_beat: not supported yet, ignored", "hart_beat: no such option, ignored"]
+    assert warnings == ["hart_beat: no such option, ignored"]
 
 
 def test_the_audio_of_the_bot_has_the_rate_of_what_it_hears_unless_it_says_so() -> None:
@@ -468,3 +469,39 @@ def test_events_that_are_not_told_yet_are_named() -> None:
     assert resolve_options({"url": URL, "events": "vad,playback,dtmf"}, [])[1] == [
         "events: dtmf, vad: not supported yet, ignored"
     ]
+
+
+@pytest.mark.parametrize(
+    ("url", "kept_back"),
+    [("wss://bot.example/spare", False), ("ws://bot.example/", True), ("wss://evil.elsewhere/", True)],
+)
+def test_the_secrets_of_a_profile_go_to_no_fallback_of_the_callers_choice(url: str, kept_back: bool) -> None:
+    profile = Profile({"url": "wss://bot.example/", **SECRETS})
+    hosts = BotHosts(("bot.example",))
+    options, _ = resolve_options({"on_bot_lost": f"fallback:{url}"}, [profile], hosts=hosts)
+    assert options.auth == "bearer s3cret", "they still are for the first bot"
+    spare = fallback_options(options)
+    assert spare.url == url
+    held = (spare.auth, spare.extra_headers, spare.tls_cert_file)
+    assert held == ((None, {}, None) if kept_back else ("bearer s3cret", {"X-Key": "s3cret"}, "/us.pem"))
+    assert msgspec.convert(msgspec.to_builtins(options), StreamOptions) == options
+
+
+def test_what_the_call_has_given_itself_goes_to_its_fallback_and_a_profiles_secrets_to_that_of_the_profile() -> None:
+    given_options = {"on_bot_lost": "fallback:ws://spare.example/", "auth": "bearer own"}
+    assert fallback_options(resolve_options(given_options, [Profile({"url": URL})])[0]).auth == "bearer own"
+    profile = Profile({"url": URL, "auth": "bearer s3cret", "on_bot_lost": "fallback:wss://spare.example/{to_user}"})
+    spare = fallback_options(resolve_options({}, [profile], facts=CallFacts(to_user="a b"))[0])
+    assert (spare.url, spare.auth) == ("wss://spare.example/a%20b", "bearer s3cret")
+
+
+def test_where_the_url_is_locked_a_call_cannot_choose_a_fallback_either() -> None:
+    locked = Profile({"url": URL}, frozenset({"url"}))
+    error = refused({"on_bot_lost": "fallback:ws://evil.elsewhere/"}, locked)
+    assert (error.name, error.sip_status) == ("on_bot_lost", 403)
+    assert resolve_options({"on_bot_lost": "keep"}, [locked])[1] == []
+
+
+def test_a_fallback_that_is_no_url_is_refused() -> None:
+    assert refused({"url": URL, "on_bot_lost": "fallback:http://x"}).name == "on_bot_lost"
+    assert refused({}, Profile({"url": URL, "on_bot_lost": "fallback:ws://{to_user}/"})).name == "on_bot_lost"

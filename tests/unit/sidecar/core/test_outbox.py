@@ -110,3 +110,28 @@ def test_it_says_how_many_frames_wait_that_are_not_audio() -> None:
     assert outbox.other_frames == 2
     outbox.take()
     assert outbox.other_frames == 1
+
+
+def test_it_overflows_from_the_first_that_is_dropped_until_it_is_empty() -> None:
+    outbox = Outbox(8)
+    outbox.put_audio(b"aaaa")
+    outbox.put_audio(b"bbbb")
+    assert not outbox.overflows
+    outbox.put_audio(b"cccc")
+    assert outbox.overflows
+    outbox.take()
+    assert outbox.overflows
+    outbox.take()
+    assert not outbox.overflows
+
+
+def test_of_a_connection_that_is_lost_the_audio_is_left_that_was_not_begun() -> None:
+    outbox = Outbox(100)
+    outbox.put_ahead(b"rest")
+    outbox.put_audio(b"one")
+    outbox.put(b"text")
+    outbox.put_audio(b"two")
+    assert outbox.begun_bytes == 4
+    assert outbox.take_audio() == [b"one", b"two"]
+    assert not outbox
+    assert outbox.audio_bytes == outbox.other_frames == outbox.begun_bytes == outbox.dropped == 0

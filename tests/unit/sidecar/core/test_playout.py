@@ -212,3 +212,11 @@ def test_small_pieces_are_kept_together() -> None:
     while (frame := playout.read(now=0.0)) is not None:
         heard += bytes(frame)
     assert heard[: len(said)] == said
+
+
+def test_half_a_sample_that_nothing_follows_does_not_spoil_what_another_bot_says() -> None:
+    buffer = new_buffer()
+    buffer.write(bytes(FRAME) + b"x", now=0.0)
+    buffer.forget_half()
+    buffer.write(FRAME * b"\x01", now=0.01)
+    assert played(buffer, now=1.0) == [bytes(FRAME), FRAME * b"\x01"]

@@ -6,7 +6,7 @@ import pytest
 
 from sidecar.core.bot_connection import Closed, Failed
 from sidecar.core.errors import ErrorCode
-from sidecar.core.reconnect import may_reconnect
+from sidecar.core.reconnect import is_loss, may_reconnect
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,13 @@ def test_a_bot_that_was_cut_off_is_tried_again_unless_it_is_hopeless(code: Error
         ErrorCode.TIMEOUT,
     }
     assert may_reconnect(Failed(code, "")) is (code in comes_back)
+
+
+def test_a_bot_that_must_not_be_called_is_not_tried_again() -> None:
+    assert not may_reconnect(Failed(ErrorCode.CONNECT_FAILED, "", forbidden=True))
+
+
+def test_who_means_to_go_is_not_lost() -> None:
+    assert is_loss(Closed(1012, ""))
+    assert is_loss(Failed(ErrorCode.PROTOCOL, ""))
+    assert not is_loss(Closed(1000, ""))

@@ -8,11 +8,9 @@ from hypothesis import strategies as st
 
 from sidecar.core.replay import SPEED, Replay, Resumption
 
-BYTES_PER_MS = 16
-
 
 def message(number: int) -> bytes:
-    return number.to_bytes(4) * (20 * BYTES_PER_MS // 4)
+    return number.to_bytes(4) * 80
 
 
 def numbers(messages: list[bytes]) -> list[int]:
@@ -20,14 +18,13 @@ def numbers(messages: list[bytes]) -> list[int]:
 
 
 def new_replay(capacity_ms: int = 2000) -> Replay:
-    return Replay(BYTES_PER_MS, capacity_ms)
+    return Replay(20, capacity_ms)
 
 
 def test_it_is_out_of_the_way_while_the_bot_is_there() -> None:
     replay = new_replay()
     assert not replay.is_active
     assert replay.take(now=9.0) == []
-    assert replay.next_timeout() is None
 
 
 def test_what_was_said_meanwhile_is_heard_afterwards_in_order_and_quickly() -> None:
@@ -36,7 +33,6 @@ def test_what_was_said_meanwhile_is_heard_afterwards_in_order_and_quickly() -> N
     for number in range(50):
         replay.put(message(number))
         assert replay.take(now=number * 0.02) == []
-        assert replay.next_timeout() is None
     assert replay.resume(now=1.0) == Resumption(gap_ms=1000, replayed_ms=1000)
     heard, live, now = [], 50, 1.0
     while replay.is_active:
@@ -46,6 +42,7 @@ def test_what_was_said_meanwhile_is_heard_afterwards_in_order_and_quickly() -> N
         heard += numbers(replay.take(now=now))
         now += 0.005
     assert heard == list(range(live))
+    assert replay.replayed == live
     assert now - 1.0 == pytest.approx(1.0 / (SPEED - 1), abs=0.03)
 
 
@@ -55,10 +52,17 @@ def test_the_oldest_goes_when_there_is_no_room() -> None:
     for number in range(50):
         replay.put(message(number))
     assert replay.resume(now=1.0) == Resumption(gap_ms=1000, replayed_ms=100)
-    assert replay.dropped_ms == 900
-    assert replay.next_timeout() == 1.0
+    assert replay.dropped == 45
     assert numbers(replay.take(now=9.0)) == [45, 46, 47, 48, 49]
     assert not replay.is_active
+
+
+def test_whole_messages_are_kept_where_the_room_is_not_a_multiple() -> None:
+    replay = Replay(message_ms=1000, capacity_ms=1500)
+    replay.begin()
+    for number in range(3):
+        replay.put(message(number))
+    assert replay.resume(now=1.0) == Resumption(gap_ms=3000, replayed_ms=2000)
 
 
 def test_nothing_is_kept_without_room() -> None:
@@ -69,6 +73,15 @@ def test_nothing_is_kept_without_room() -> None:
     assert not replay.is_active
 
 
+def test_what_was_on_its_way_is_missed_and_what_was_not_sent_goes_first() -> None:
+    replay = new_replay()
+    replay.begin(lost=3, unsent=[message(0), message(1)])
+    replay.put(message(2))
+    assert replay.resume(now=0.0) == Resumption(gap_ms=120, replayed_ms=60)
+    assert replay.dropped == 3
+    assert numbers(replay.take(now=9.0)) == [0, 1, 2]
+
+
 def test_a_bot_that_is_lost_again_hears_what_it_had_not_heard() -> None:
     replay = new_replay()
     replay.begin()
@@ -76,11 +89,20 @@ def test_a_bot_that_is_lost_again_hears_what_it_had_not_heard() -> None:
         replay.put(message(number))
     replay.resume(now=0.0)
     assert numbers(replay.take(now=0.0)) == [0]
-    replay.begin()
+    replay.begin(unsent=[message(0)])
     assert replay.take(now=9.0) == []
     replay.put(message(10))
-    assert replay.resume(now=10.0) == Resumption(200, 200)
-    assert numbers(replay.take(now=99.0)) == list(range(1, 11))
+    assert replay.resume(now=10.0) == Resumption(220, 220)
+    assert numbers(replay.take(now=99.0)) == list(range(11))
+
+
+def test_nothing_is_kept_for_a_bot_that_does_not_come_back() -> None:
+    replay = new_replay()
+    replay.begin()
+    replay.put(message(0))
+    replay.give_up()
+    assert not replay.is_active
+    assert replay.dropped == 1
 
 
 @given(st.lists(st.sampled_from(["put", "take", "begin", "resume"]), max_size=80), st.integers(0, 10))
@@ -104,4 +126,5 @@ def test_what_comes_out_is_in_order_and_what_does_not_is_counted(steps: list[str
     replay.resume(now=now)
     heard += numbers(replay.take(now=now + 99.0))
     assert heard == sorted(set(heard))
-    assert len(heard) * 20 + replay.dropped_ms == put * 20
+    assert len(heard) == replay.replayed
+    assert len(heard) + replay.dropped == put

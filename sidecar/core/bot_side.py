@@ -1,0 +1,93 @@
+"""What the outside is told of a stream's bot: that it is there, lost, found again, and, once, gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, assert_never
+
+from sidecar.core.bot_loss import LossAction
+from sidecar.core.errors import ErrorCode
+from sidecar.core.events import error_body
+from sidecar.core.link import BotClosed, BotConnected, BotFailed, BotLost, BotNews, BotResumed, BotStalled
+from sidecar.core.options import AfterClose, StreamOptions
+from sidecar.core.reconnect import closes_for_now
+
+_ABNORMAL = 1006
+"""The code of a connection that ended without a close frame. See RFC 6455, section 7.1.5."""
+
+
+class BotState(Enum):
+    """How far the WebSocket has come."""
+
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    RECONNECTING = "reconnecting"
+    GONE = "gone"
+
+
+class BotSide:
+    """Turns what the worker says of a bot into events; `disconnect` is the last, if there was a `connect`."""
+
+    def __init__(self, options: StreamOptions, emit: Callable[[str, dict[str, Any]], None]) -> None:
+        self.state = BotState.CONNECTING
+        self.end: tuple[int, str] = _ABNORMAL, ""  # code and reason (RFC 6455, section 7.1.5), once it is gone
+        self._options = options
+        self._emit = emit
+        self._lost: tuple[int, str] = _ABNORMAL, ""
+
+    @property
+    def was_connected(self) -> bool:
+        """Whether there has been a bot that is not gone for good."""
+        return self.state in (BotState.CONNECTED, BotState.RECONNECTING)
+
+    @property
+    def may_be_missed(self) -> bool:
+        """Whether the call may go on without the bot that is gone."""
+        if self.end[0] == _ABNORMAL or closes_for_now(self.end[0]):
+            return self._options.on_bot_lost.action is LossAction.KEEP
+        return self._options.on_bot_close is AfterClose.KEEP
+
+    def receive_message(self, message: BotNews) -> None:
+        """Take a message of the worker."""
+        match message:
+            case BotConnected():
+                self.state = BotState.CONNECTED
+                self._emit("connect", {"status": "connected"})
+            case BotLost():
+                self._be_lost(message)
+            case BotResumed(_, gap_ms, replayed_ms):
+                self.state = BotState.CONNECTED
+                self._emit("reconnected", {"status": "reconnected", "gap_ms": gap_ms, "replayed_ms": replayed_ms})
+            case BotStalled(_, kept_ms):
+                error = f"the bot does not read fast enough: of its audio the last {kept_ms} ms are kept"
+                self._emit("error", error_body(ErrorCode.TIMEOUT, error))
+            case BotFailed(_, code, error):
+                self._emit("error", error_body(code, error))
+                self._disconnect(_ABNORMAL, error)
+            case BotClosed(_, code, reason):
+                self._disconnect(code, reason)
+            case _:
+                assert_never(message)
+
+    def call_ended(self, reason: str) -> None:
+        """The call is over, and the bot is said goodbye to, if it is there."""
+        if self.state is BotState.RECONNECTING:
+            self._disconnect(*self._lost)
+        else:
+            self._disconnect(1000, reason)
+
+    def _be_lost(self, message: BotLost) -> None:
+        if message.error is not None:
+            self._emit("error", error_body(message.error, message.reason))
+        if self.was_connected:
+            self.state = BotState.RECONNECTING
+            self._lost = message.close_code, message.reason
+        body = {"code": message.close_code, "reason": message.reason}
+        self._emit("reconnecting", {"status": "reconnecting", "message": body})
+
+    def _disconnect(self, code: int, reason: str) -> None:
+        if self.was_connected:
+            body = {"status": "disconnected", "message": {"code": code, "reason": reason}}
+            self._emit("disconnect", body)
+        self.state, self.end = BotState.GONE, (code, reason)
