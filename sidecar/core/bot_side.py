@@ -9,15 +9,12 @@ from typing import Any, assert_never
 from sidecar.core.bot_loss import LossAction
 from sidecar.core.errors import ErrorCode
 from sidecar.core.events import error_body
-from sidecar.core.link import BotClosed, BotConnected, BotFailed, BotLost, BotResumed, BotStalled
+from sidecar.core.link import BotClosed, BotConnected, BotFailed, BotLost, BotNews, BotResumed, BotStalled
 from sidecar.core.options import AfterClose, StreamOptions
 from sidecar.core.reconnect import closes_for_now
 
 _ABNORMAL = 1006
 """The code of a connection that ended without a close frame. See RFC 6455, section 7.1.5."""
-
-BotMessage = BotConnected | BotLost | BotResumed | BotStalled | BotFailed | BotClosed
-"""What a worker says of a bot."""
 
 
 class BotState(Enum):
@@ -51,7 +48,7 @@ class BotSide:
             return self._options.on_bot_lost.action is LossAction.KEEP
         return self._options.on_bot_close is AfterClose.KEEP
 
-    def receive_message(self, message: BotMessage) -> None:
+    def receive_message(self, message: BotNews) -> None:
         """Take a message of the worker."""
         match message:
             case BotConnected():

@@ -127,6 +127,10 @@ class Downlinks:
         else:
             self._move(row, rate)
 
+    def forget_half(self, row: int) -> None:
+        """Nothing follows what `play` was given last: the other half of its last sample does not come."""
+        (self.queue_of(row) or self.buffer(row)).forget_half()
+
     def _move(self, row: int, rate: int) -> None:
         """Let a row that has nothing queued be of another rate."""
         talk = self._talks[row]

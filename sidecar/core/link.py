@@ -162,6 +162,10 @@ class BotClosed(msgspec.Struct, frozen=True, tag=True):
     reason: str
 
 
+BotNews = BotConnected | BotLost | BotResumed | BotStalled | BotFailed | BotClosed
+"""How the connection to a bot goes."""
+
+
 class BotText(msgspec.Struct, frozen=True, tag=True):
     """The bot sent a text message; `text` is without the audio that may have been in it."""
 
@@ -280,12 +284,7 @@ StreamMessage = (
     StreamRefused
     | LegChanged
     | LegRefused
-    | BotConnected
-    | BotLost
-    | BotResumed
-    | BotStalled
-    | BotFailed
-    | BotClosed
+    | BotNews
     | BotText
     | StreamTold
     | BotRequest

@@ -88,7 +88,7 @@ class EventKind(Enum):
     CALL = "call"
 
 
-_EVENTS_LATER = frozenset({EventKind.DTMF, EventKind.VAD, EventKind.STATS, EventKind.CALL})
+_EVENTS_LATER = frozenset({EventKind.DTMF, EventKind.VAD, EventKind.STATS})
 
 
 class Track(Enum):

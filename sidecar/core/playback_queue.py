@@ -198,6 +198,10 @@ class PlaybackQueue:
         self._watch_level()
         return Cleared(played, whole - played, tuple(marks))
 
+    def forget_half(self) -> None:
+        """Nothing follows the raw audio that was written last: the other half of its last sample does not come."""
+        self._half = b""
+
     def pause(self) -> None:
         """Play nothing; what is queued, and what comes, is kept."""
         self._paused = True
@@ -262,10 +266,6 @@ class PlaybackQueue:
                 self.underruns += 1
                 self._events.append(Underrun(round((now - self._dry_since) * 1000)))
         self._watch_level()
-
-    def forget_half(self) -> None:
-        """Nothing follows the raw audio that was written last: its other half does not come."""
-        self._half = b""
 
     def _whole_samples(self, data: bytes, now: float) -> bytes:
         """Put the half sample of before in front, and keep back the one at the end."""

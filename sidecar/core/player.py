@@ -59,6 +59,14 @@ class ClipToDecode:
     stretch: Stretch
     clip: Clip
     rate: int  # Hz
+    half: bytearray  # of a sample, that the raw clips of one sound share
+
+    def whole_samples(self, data: bytes) -> bytes:
+        """Put the half sample at the end of the last raw clip in front, and keep back the one at the end."""
+        data = bytes(self.half) + data
+        whole = len(data) // 2 * 2
+        self.half[:] = data[whole:]
+        return data[:whole]
 
 
 class Player:
@@ -73,7 +81,8 @@ class Player:
         self.messages: list[BotText | StreamTold | BotRequest] = []
         self.clips: list[ClipToDecode] = []
         self.closed = False  # the row is given back
-        self._half = b""  # of a sample, of raw clips
+        self._half = bytearray()  # of a sample, of raw clips
+        self._rate = options.playback_rate
         self._stream = stream
         self._row = row
         self._bridge = bridge
@@ -111,21 +120,22 @@ class Player:
             queue.resume()
         self._bridge.drain(self._row, now=now)
 
-    def bot_lost(self) -> None:
-        """What the bot says next belongs to nothing that it has begun; what is queued is played on."""
-        self._half = b""
-        (self._playback.queue_of(self._row) or self._playback.buffer(self._row)).forget_half()
+    def bot_lost(self, *, now: float) -> None:
+        """The connection is over, and there may be another: what was said is played, but is not gone on with.
+
+        What comes next has the rate of the options and begins with a whole sample; it is played, even if the bot
+        that is lost had paused: another knows nothing of that.
+        """
+        self._half = bytearray()
+        self._playback.change_rate(self._row, self._rate, now=now)
+        self._playback.forget_half(self._row)
+        if (queue := self._playback.queue_of(self._row)) is not None:
+            queue.resume()
+        self._listen_to(queue)
 
     def wants(self, clip: ClipToDecode) -> bool:
         """Whether a clip is still to be played."""
         return not (self.closed or clip.stretch.ended)
-
-    def whole_samples(self, data: bytes) -> bytes:
-        """Put the half sample at the end of the last raw clip in front, and keep back the one at the end."""
-        data = self._half + data
-        whole = len(data) // 2 * 2
-        self._half = data[whole:]
-        return data[:whole]
 
     def write_clip(self, clip: ClipToDecode, pcm: bytes, *, now: float) -> None:
         """Take what a clip has become so far."""
@@ -199,7 +209,7 @@ class Player:
 
     def _clear(self, *, now: float) -> None:
         queue = self._engine(now)
-        self._half = b""
+        self._half = bytearray()
         cleared = queue.clear()
         self._listen_to(queue)
         data = {"played_ms": cleared.played_ms, "dropped_ms": cleared.dropped_ms, "marks": cleared.marks}
@@ -214,7 +224,7 @@ class Player:
         self._tells = True
         self._playback.flush(self._row, now=now)
         queue = self._playback.queue(self._row, keep=True)
-        self.clips.append(ClipToDecode(queue.open_clip(), clip, self._playback.rate(self._row)))
+        self.clips.append(ClipToDecode(queue.open_clip(), clip, self._playback.rate(self._row), self._half))
 
     def _listen_to(self, queue: PlaybackQueue | None) -> None:
         while queue is not None and (event := queue.next_event()) is not None:

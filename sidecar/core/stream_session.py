@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -11,11 +10,12 @@ import msgspec
 from rtp import DIGITS, LONGEST_MS, SHORTEST_MS
 from sidecar.core.bot_messages import message_to_bot
 from sidecar.core.bot_requests import BotRequests
-from sidecar.core.bot_side import BotSide
+from sidecar.core.bot_side import BotSide, BotState
 from sidecar.core.cause import RETRY_AFTER, Cause, cause_of_close, reason_headers, refusal_status
 from sidecar.core.errors import ErrorCode
 from sidecar.core.events import StreamEvent, error_body
 from sidecar.core.info_queue import DTMF_RELAY, JSON, InfoQueue, digit_body, event_body
+from sidecar.core.leg_changes import LegChange, LegChanges
 from sidecar.core.link import (
     BotClosed,
     BotConnected,
@@ -30,7 +30,6 @@ from sidecar.core.link import (
     DigitHeard,
     LegChanged,
     LegRefused,
-    MediaLeg,
     MediaLost,
     NothingHeard,
     OpenStream,
@@ -44,22 +43,11 @@ from sidecar.core.link import (
     StreamTold,
     ToWorker,
 )
-from sidecar.core.media_negotiation import MediaNegotiation, Terms
+from sidecar.core.media_negotiation import MediaNegotiation
 from sidecar.core.options import AnswerMode, StreamOptions
 from sip import CallReceived, EndCause, SipError, SipUri, UserAgent, supports_100rel
 
-_MOST_CHANGES = 8  # that a worker has yet to answer: a caller may withdraw one offer and make the next
-
 Outbox = deque[StreamEvent | ToWorker]
-
-
-@dataclass(slots=True)
-class _LegChange:
-    """Terms that hold once the worker has agreed."""
-
-    terms: Terms
-    answers_offer: bool  # their offer waits for it; otherwise it was their answer
-    is_withdrawn: bool = False
 
 
 class StreamSession:
@@ -91,12 +79,11 @@ class StreamSession:
         self._requests = BotRequests(
             self, lambda kind, data: outbox.append(SendText(stream, message_to_bot(kind, data)))
         )
-        self._has_closed = False  # the bot
         self._answered = False
         self._confirmed = False  # by an ACK
         self._media_is_due = False
-        self._leg = None if negotiation.terms is None else negotiation.terms.leg  # that the worker has
-        self._changes: deque[_LegChange] = deque()  # that it has yet to answer
+        leg = None if negotiation.terms is None else negotiation.terms.leg
+        self._changes = LegChanges(leg, lambda leg: outbox.append(ChangeLeg(stream, leg)))
         self._call_over = self._stream_over = False
         self._closing = False  # we have hung up, or they have, and the stream is to end
         self._infos = InfoQueue()
@@ -111,7 +98,7 @@ class StreamSession:
     def start(self, body: dict[str, Any], *, now: float) -> None:
         """Let the worker open the stream; `body` is that of the event."""
         self.emit("start", body)
-        self._outbox.append(OpenStream(self.stream, self._leg, self._options, self.port))
+        self._outbox.append(OpenStream(self.stream, self._changes.leg, self._options, self.port))
         if self._options.answer is AnswerMode.IMMEDIATE:
             self.answer(now=now)
         elif self._options.answer is AnswerMode.EARLY:
@@ -156,7 +143,8 @@ class StreamSession:
             raise ValueError(f"duration_ms is {duration_ms}; a digit lasts {SHORTEST_MS} to {LONGEST_MS} ms")
         if not self._confirmed:
             raise ValueError("the call is not answered yet")
-        if self._leg is not None and self._leg.send_telephone_event_payload_type is not None:
+        leg = self._changes.leg
+        if leg is not None and leg.send_telephone_event_payload_type is not None:
             self._outbox.append(SendDigits(self.stream, digits, duration_ms))
         elif self._infos.add(DTMF_RELAY, [digit_body(digit, duration_ms) for digit in digits]):
             self.send_infos(now=now)
@@ -182,7 +170,7 @@ class StreamSession:
     def confirmed(self, body: bytes, *, now: float) -> None:
         """The ACK came, with the answer if the offer was in our 200."""
         self._confirmed = True
-        if self._negotiation.terms is None and not self._changes:
+        if self._negotiation.terms is None and self._changes.are_done:
             self.offer_answered(body, now=now)
 
     def receive_offer(self, offer: bytes, *, now: float) -> None:
@@ -190,17 +178,16 @@ class StreamSession:
 
         Without an offer, make one. Where the worker has to agree, the answer waits for it.
         """
-        if len(self._changes) >= _MOST_CHANGES:
+        if self._changes.is_full:
             self._agent.refuse_offer(self.call, 500, headers=[("Retry-After", "1")], now=now)
         elif not offer:
             self._agent.accept_offer(self.call, self._negotiation.offer(), now=now)
         else:
-            self._change(_LegChange(self._negotiation.answer(offer), answers_offer=True), now=now)
+            self._change(LegChange(self._negotiation.answer(offer), answers_offer=True), now=now)
 
     def offer_withdrawn(self) -> None:
         """Their offer was cancelled, or refused because the worker took too long."""
-        for change in self._changes:
-            change.is_withdrawn |= change.answers_offer
+        self._changes.withdraw_offer()
 
     def offer_answered(self, answer: bytes, *, now: float) -> None:
         """The answer to our offer came; without one that we can follow, there is no call."""
@@ -212,7 +199,7 @@ class StreamSession:
             else:
                 self._refuse(488, Cause.INCOMPATIBLE_DESTINATION, str(error), now=now)
             return
-        self._change(_LegChange(terms, answers_offer=False), now=now)
+        self._change(LegChange(terms, answers_offer=False), now=now)
 
     def receive_digit(self, digit: str, duration_ms: int) -> None:
         """A digit came in an INFO."""
@@ -269,9 +256,9 @@ class StreamSession:
             case MediaLost(_, seconds, ever):
                 self._media_lost(seconds, ever=ever, now=now)
             case LegChanged():
-                self._leg_changed(self._changes.popleft(), now=now)
+                self._leg_changed(self._changes.agreed(), now=now)
             case LegRefused(_, reason):
-                self._leg_refused(self._changes.popleft(), reason, now=now)
+                self._leg_refused(self._changes.refused(), reason, now=now)
             case StreamRefused(_, reason):
                 self._stream_over = True
                 self.emit("error", error_body(ErrorCode.IO, reason))
@@ -300,7 +287,7 @@ class StreamSession:
 
     def _drained(self, *, now: float) -> None:
         """End the call if that is what the bot wanted, or if it has closed and the call is not to outlive it."""
-        if not self._requests.drained(now=now) and self._has_closed and not self._bot.may_be_missed:
+        if not self._requests.drained(now=now) and self._bot.state is BotState.GONE and not self._bot.may_be_missed:
             self._hang_up(*cause_of_close(*self._bot.end), now=now)
 
     def _asked(self, request: BotRequest, *, now: float) -> None:
@@ -309,43 +296,29 @@ class StreamSession:
 
     # --- the media
 
-    def _change(self, change: _LegChange, *, now: float) -> None:
+    def _change(self, change: LegChange, *, now: float) -> None:
         """Let new terms hold: at once, or, where they have another leg, when the worker agrees."""
-        leg = change.terms.leg
-        if leg is None or (leg == self._leg and not self._changes):
+        if not self._changes.begin(change):
             self._agree(change, now=now)
-        else:
-            self._ask(change, leg)
 
-    def _ask(self, change: _LegChange, leg: MediaLeg) -> None:
-        self._changes.append(change)
-        self._outbox.append(ChangeLeg(self.stream, leg))
-
-    def _agree(self, change: _LegChange, *, now: float) -> None:
+    def _agree(self, change: LegChange, *, now: float) -> None:
         self._negotiation.settle(change.terms)
         if change.answers_offer:
             self._agent.accept_offer(self.call, change.terms.description, now=now)
         self._start_media()
 
-    def _leg_changed(self, change: _LegChange, *, now: float) -> None:
-        self._leg = change.terms.leg
+    def _leg_changed(self, change: LegChange, *, now: float) -> None:
         if not change.is_withdrawn:
             self._agree(change, now=now)
-        self._undo_withdrawn()
+        self._changes.undo_withdrawn(self._negotiation.terms)
 
-    def _leg_refused(self, change: _LegChange, reason: str, *, now: float) -> None:
+    def _leg_refused(self, change: LegChange, reason: str, *, now: float) -> None:
         if not change.answers_offer:
             self.give_up(reason, now=now)
         elif not change.is_withdrawn:
             headers = reason_headers(Cause.INCOMPATIBLE_DESTINATION, reason)
             self._agent.refuse_offer(self.call, 488, headers=headers, now=now)
-        self._undo_withdrawn()
-
-    def _undo_withdrawn(self) -> None:
-        """Let the worker go back to the leg that holds, if it has that of an offer withdrawn since."""
-        terms = self._negotiation.terms
-        if not self._changes and terms is not None and terms.leg is not None and terms.leg != self._leg:
-            self._ask(_LegChange(terms, answers_offer=False), terms.leg)
+        self._changes.undo_withdrawn(self._negotiation.terms)
 
     def _start_media(self) -> None:
         terms = self._negotiation.terms

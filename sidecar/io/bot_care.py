@@ -14,7 +14,6 @@ from random import Random
 import msgspec
 import numpy as np
 
-from rtp import frame_samples
 from sidecar.core.bot_connection import BotConnection, Closed, Failed
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.bot_life import BotLife
@@ -24,8 +23,7 @@ from sidecar.core.link import BotConnected, BotLost, BotResumed, BotStalled, Fro
 from sidecar.core.options import EventKind, MixMode, StreamOptions
 from sidecar.core.outbox import Outbox
 from sidecar.core.replay import Replay
-from sidecar.core.websocket_frames import SERVER_HEADER_BYTES
-from sidecar.io.bot_inputs import FRAMES_AT_ONCE
+from sidecar.io.bot_inputs import bytes_to_read
 from sidecar.io.bot_lane import NO_ROW, AudioSink, BotLane, SocketLane, TlsLane
 from sidecar.io.bot_stream import BotStream
 from sidecar.io.deflating_lane import DeflatingSocketLane, DeflatingTlsLane
@@ -101,9 +99,8 @@ class BotCare:
         plain = options.message_deflate  # the name is mod_audio_stream's: true disables it
         if connection.secure:
             return connection, (TlsLane if plain else DeflatingTlsLane)(connection, outbox)
-        read_bytes = FRAMES_AT_ONCE * (SERVER_HEADER_BYTES + 2 * frame_samples(options.playback_rate))
         kind = SocketLane if plain else DeflatingSocketLane
-        return connection, kind(connection, outbox, self._readiness, read_bytes=read_bytes)
+        return connection, kind(connection, outbox, self._readiness, read_bytes=bytes_to_read(options.playback_rate))
 
     # --- it has a bot
 

@@ -98,5 +98,5 @@ class Clips:
                     yield pcm
             return
         for pcm in decoded_pieces(clip.clip.encoded):
-            yield player.whole_samples(pcm)
+            yield clip.whole_samples(pcm)
             await asyncio.sleep(0)  # others have their turn

@@ -331,12 +331,13 @@ class MediaWorker:
                 else:
                     stream.connection.refuse("too many texts")
             case Closed() | Failed() if self._care.heals(stream, event):
-                stream.player.bot_lost()
+                stream.player.bot_lost(now=self._loop.time())
             case Closed(code, reason):
                 self._to_control(BotClosed(stream.name, code, reason))
                 stream.player.drain(now=self._loop.time())
             case Failed(code, error, forbidden):
                 self._to_control(BotFailed(stream.name, code, error, forbidden))
+                stream.player.bot_lost(now=self._loop.time())
 
     def _on_tick(self) -> None:
         """Send the RTP that is due, and whatever else time brings."""

@@ -99,7 +99,7 @@ async def test_a_network_that_is_cut_is_found_by_the_heart_beat(start_sidecar: S
         stream = {"url": f"ws://{far.address}:9000", "events": "call", "replay": "10000", "heart_beat": "1"}
         with capture_logs() as logs, bot_process(far.address, 9000, tmp_path / "1", inside=far.inside) as bot:
             async with start_sidecar(stream=stream, bot={"connect_timeout": 1}) as car:
-                talk = call(car, 9.0)
+                talk = call(car, 12.0)  # so that it has caught up, however late it is back
                 await asyncio.sleep(1.5)
                 far.cut()
                 await asyncio.sleep(4.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 
@@ -48,6 +48,8 @@ def far_network() -> Iterator[FarNetwork]:
         _ip("-n", network.name, "link", "set", "far", "up")
         yield network
     finally:
+        with suppress(subprocess.CalledProcessError):  # it goes with the network too, but later
+            _ip("link", "delete", f"near{number}")
         _ip("netns", "delete", network.name)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.bot_side import BotMessage, BotSide, BotState
-from sidecar.core.link import BotClosed, BotConnected, BotFailed, BotLost, BotResumed, BotStalled
+from sidecar.core.bot_side import BotSide, BotState
+from sidecar.core.link import BotClosed, BotConnected, BotFailed, BotLost, BotNews, BotResumed, BotStalled
 from sidecar.core.options import StreamOptions
 
 CONNECTED = BotConnected("s")
@@ -20,7 +20,7 @@ FAILED = BotFailed("s", 6, "Connection refused")
 CLOSED = BotClosed("s", 1000, "bye")
 
 
-def told(*messages: BotMessage, then: str | None = None) -> list[tuple[str, dict[str, Any]]]:
+def told(*messages: BotNews, then: str | None = None) -> list[tuple[str, dict[str, Any]]]:
     events: list[tuple[str, dict[str, Any]]] = []
     side = BotSide(StreamOptions("ws://bot.example/"), lambda kind, body: events.append((kind, body)))
     for message in messages:
@@ -75,6 +75,6 @@ def test_a_bot_that_reads_too_slowly_is_an_error() -> None:
 
 
 @given(st.lists(st.sampled_from([LOST, RESTARTS, RESUMED, STALLED]), max_size=20), st.sampled_from([FAILED, CLOSED]))
-def test_a_disconnect_comes_once(messages: list[BotMessage], end: BotMessage) -> None:
+def test_a_disconnect_comes_once(messages: list[BotNews], end: BotNews) -> None:
     kinds = [kind for kind, _ in told(CONNECTED, *messages, end, then="local_bye")]
     assert kinds.count("connect") == kinds.count("disconnect") == 1

@@ -9,6 +9,7 @@ import pytest
 
 from rtp import PACKET_BYTES, Codec, Leg, MediaPlane, RtpPacket, address_key
 from sidecar.core.bridge import CATCH_UP_FRAMES, PHASES, Bridge
+from sidecar.core.digit_rows import ToneRows
 from sidecar.core.options import MixMode, StreamOptions
 from tests.support.rtp_sender import PLAIN, RtpSender, batch_of
 from tests.support.websocket_messages import messages_by_row
@@ -247,6 +248,22 @@ def test_of_what_was_read_only_frames_of_rows_are_played() -> None:
     assert [rig.bridge.playback.buffer(row).queued_bytes for row in rig.rows] == [320, 0]
     nobody = rig.bridge.playback.play_frames(np.array([-1]), data[:1], np.array([324]), now=0.0)
     assert nobody.tolist() == [False]
+
+
+def test_digits_are_looked_for_in_what_callers_say() -> None:
+    plane, tones = MediaPlane(1, Random(1)), ToneRows(1)
+    bridge = Bridge(plane, random_bytes=Random(2).randbytes, tones=tones)
+    address = address_key("192.0.2.1", 5000)
+    row = plane.open(Leg(Codec.L16_8K, 0, 0, address))
+    assert row is not None
+    bridge.open(row, StreamOptions(url="ws://bot.example"), playout_seconds=1.0)
+    tones.watch(row, True)
+    time = np.arange(1600) / 8000
+    pcm = sum(8000 * np.sin(2 * np.pi * hertz * time) for hertz in (770, 1336)) * (time < 0.1)
+    for number, frame in enumerate(pcm.astype(">i2").reshape(-1, 160)):
+        packet = RtpPacket(0, number, 160 * number, 9, frame.tobytes())
+        list(bridge.receive(*batch_of([(bytes(packet), address)]), now=0.02 * number))
+    assert [(each, digit.digit) for each, digit in tones.take_digits()] == [(row, "5")]
 
 
 def test_messages_are_counted_for_each_call_anew() -> None:

@@ -464,6 +464,13 @@ def test_an_empty_header_is_no_option() -> None:
     assert options_from_headers([("X-STREAM_RATE", ""), ("X-STREAM_MIX", "mono")]) == {"mix": "mono"}
 
 
+def test_events_that_are_not_told_yet_are_named() -> None:
+    assert resolve_options({"url": URL, "events": "playback"}, [])[1] == []
+    assert resolve_options({"url": URL, "events": "vad,playback,dtmf"}, [])[1] == [
+        "events: dtmf, vad: not supported yet, ignored"
+    ]
+
+
 @pytest.mark.parametrize(
     ("url", "kept_back"),
     [("wss://bot.example/spare", False), ("ws://bot.example/", True), ("wss://evil.elsewhere/", True)],
@@ -498,10 +505,3 @@ def test_where_the_url_is_locked_a_call_cannot_choose_a_fallback_either() -> Non
 def test_a_fallback_that_is_no_url_is_refused() -> None:
     assert refused({"url": URL, "on_bot_lost": "fallback:http://x"}).name == "on_bot_lost"
     assert refused({}, Profile({"url": URL, "on_bot_lost": "fallback:ws://{to_user}/"})).name == "on_bot_lost"
-
-
-def test_events_that_are_not_told_yet_are_named() -> None:
-    assert resolve_options({"url": URL, "events": "playback"}, [])[1] == []
-    assert resolve_options({"url": URL, "events": "vad,playback,dtmf"}, [])[1] == [
-        "events: dtmf, vad: not supported yet, ignored"
-    ]

@@ -146,9 +146,41 @@ def test_a_clip_that_was_cleared_or_whose_call_is_over_is_not_wanted() -> None:
 
 def test_pieces_of_a_raw_sound_may_be_cut_anywhere() -> None:
     rig = Rig()
-    assert [rig.player.whole_samples(data) for data in (b"abc", b"d", b"", b"e")] == [b"ab", b"cd", b"", b""]
+    for _ in range(2):
+        rig.say("streamAudio", **CLIP)
+    first, second = rig.player.clips
+    assert [first.whole_samples(data) for data in (b"abc", b"d", b"", b"e")] == [b"ab", b"cd", b"", b""]
+    assert second.whole_samples(b"fgh") == b"efgh"
     rig.say("clear")
-    assert rig.player.whole_samples(b"fg") == b"fg"
+    rig.say("streamAudio", **CLIP)
+    second.whole_samples(b"i")
+    assert rig.player.clips[-1].whole_samples(b"kl") == b"kl", "what was cleared is not gone on with"
+
+
+def test_what_a_lost_bot_said_is_played_and_not_gone_on_with() -> None:
+    rig = Rig()
+    rig.player.play(bytes(640) + b"x", now=0.0)
+    rig.say("streamAudio", **CLIP)
+    rig.player.clips[0].whole_samples(b"x")
+    rig.player.end_clip(rig.player.clips[0], None, now=0.0)
+    rig.say("rawAudio", sampleRate=16000)
+    rig.say("pause")
+    rig.player.bot_lost(now=0.0)
+    rig.player.play(b"ab" * 160, now=0.0)
+    rig.say("streamAudio", **CLIP)
+    assert rig.player.clips[-1].whole_samples(b"ab") == b"ab"
+    assert rig.bridge.playback.buffer(0).queued_bytes == 960
+    rig.frame()
+    assert rig.bridge.playback.buffer(0).queued_bytes == 640
+    assert rig.player.takes_frames, "the rate is that of the options"
+
+
+def test_half_a_sample_of_a_lost_bot_is_forgotten() -> None:
+    rig = Rig()
+    rig.player.play(b"abc", now=0.0)
+    rig.player.bot_lost(now=0.0)
+    rig.player.play(b"de", now=0.0)
+    assert rig.bridge.playback.buffer(0).queued_bytes == 4
 
 
 def test_playback_that_is_off() -> None:
@@ -236,7 +268,7 @@ def test_half_a_sample_of_a_bot_that_is_lost_does_not_spoil_what_comes_after(has
         rig.say("mark", name="m")
         rig.say("pause")
     rig.player.play(bytes(640) + b"x", now=0.0)
-    rig.player.bot_lost()
+    rig.player.bot_lost(now=0.0)
     rig.player.play(b"\x01\x00" * 320, now=0.0)
     rig.say("clear")
     assert rig.told()[-1][1]["dropped_ms"] == 80

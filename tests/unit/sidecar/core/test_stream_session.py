@@ -10,6 +10,8 @@ from sidecar.core.link import (
     AnswerAsked,
     BotClosed,
     BotConnected,
+    BotFailed,
+    BotLost,
     BotText,
     ChangeLeg,
     CloseStream,
@@ -517,6 +519,27 @@ def test_a_call_may_outlive_its_bot() -> None:
         assert caller.worker_says(PlaybackDrained(caller.stream)) == []
         caller.worker_says(BotClosed(caller.stream, 1000, "bye"))
         assert bool(caller.worker_says(PlaybackDrained(caller.stream))) is not keeps
+
+
+@pytest.mark.parametrize("option", ["hangup", "keep"])
+def test_a_call_goes_on_when_all_is_played_and_nobody_wants_it_to_end(option: str) -> None:
+    caller = connected(on_bot_lost=option)
+    caller.worker_says(HangupAsked(caller.stream, True, "NO_CAUSE"))
+    assert caller.events[-1].kind == "error"
+    assert caller.worker_says(PlaybackDrained(caller.stream)) == []
+    caller.worker_says(BotLost(caller.stream, 1006, "connection lost", 1))
+    assert caller.worker_says(PlaybackDrained(caller.stream)) == []
+
+
+def test_a_bot_that_has_hung_up_need_not_live_to_see_it() -> None:
+    for keeps in (False, True):
+        caller = connected(on_bot_lost="keep" if keeps else "hangup")
+        caller.worker_says(HangupAsked(caller.stream, True, 17))
+        caller.worker_says(BotLost(caller.stream, 1006, "connection lost", 1))
+        if keeps:
+            assert caller.worker_says(BotFailed(caller.stream, 6, "Connection refused")) == []
+        reason = goodbye(caller.worker_says(PlaybackDrained(caller.stream)))
+        assert reason == 'Q.850;cause=17;text="the bot hangs up"'
 
 
 def test_what_cannot_be_done_and_what_the_worker_tells_are_events() -> None:
