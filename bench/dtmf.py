@@ -12,12 +12,13 @@ import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import time
 import wave
+from functools import partial
 
 import numpy as np
 
 from bench.make_sample import SAMPLE
+from bench.timing import microseconds
 from bench.voice import Samples, conversation, noise
 from rtp import ToneDetector
 
@@ -80,15 +81,10 @@ def main() -> None:
     print("| calls in a batch | µs a frame and call |")
     print("|---|---|")
     for rows in (1, 10, 100, 500):
-        detector, chosen, times = ToneDetector(rows), np.arange(rows), max(5, 1000 // rows)
+        detector, chosen = ToneDetector(rows), np.arange(rows)
         pcm = generator.integers(-3000, 3000, (rows, 160)).astype(np.int16)
-        best = np.inf
-        for _ in range(5):
-            start = time.process_time()
-            for _ in range(times):
-                detector.process(chosen, pcm)
-            best = min(best, time.process_time() - start)
-        print(f"| {rows} | {best / times / rows * 1e6:.2f} |")
+        cost = microseconds(partial(detector.process, chosen, pcm), rows=rows)
+        print(f"| {rows} | {cost:.2f} |")
 
 
 if __name__ == "__main__":

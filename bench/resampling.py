@@ -11,12 +11,13 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `sidecar serve` does; read when numpy is imported
 
 import sys
-import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench import timing
 from rtp import Pcm, Resampler, frame_samples
 
 PAIRS = [(8000, 16000), (16000, 8000), (8000, 24000), (24000, 8000), (8000, 48000), (48000, 8000)]
@@ -59,14 +60,7 @@ def microseconds(rate_in: int, rate_out: int, rows: int) -> float:
     """Return the processor time of one frame of one row, in batches of `rows`: the best of several runs."""
     resampler, chosen = Resampler(rate_in, rate_out, rows=rows), np.arange(rows)
     pcm = np.random.default_rng(1).integers(-20000, 20000, (rows, frame_samples(rate_in))).astype(np.int16)
-    times = max(5, 1000 // rows)
-    best = np.inf
-    for _ in range(7):
-        start = time.process_time()
-        for _ in range(times):
-            resampler.process(chosen, pcm)
-        best = min(best, time.process_time() - start)
-    return float(best / times / rows * 1e6)
+    return timing.microseconds(partial(resampler.process, chosen, pcm), rows=rows)
 
 
 def report() -> None:

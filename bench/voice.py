@@ -13,13 +13,14 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import subprocess
-import time
 import wave
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.make_sample import SAMPLE
+from bench.timing import microseconds
 from rtp import VoiceDetector
 
 Samples = NDArray[np.float64]
@@ -125,15 +126,10 @@ def cost(generator: np.random.Generator) -> None:
     print("| calls in a batch | µs a frame and call |")
     print("|---|---|")
     for rows in (1, 10, 100, 250, 500):
-        detector, chosen, times = VoiceDetector(rows), np.arange(rows), max(5, 2000 // rows)
+        detector, chosen = VoiceDetector(rows), np.arange(rows)
         pcm = generator.integers(-3000, 3000, (rows, 160)).astype(np.int16)
-        best = np.inf
-        for _ in range(5):
-            start = time.process_time()
-            for _ in range(times):
-                detector.process(chosen, pcm)
-            best = min(best, time.process_time() - start)
-        print(f"| {rows} | {best / times / rows * 1e6:.2f} |")
+        best = microseconds(partial(detector.process, chosen, pcm), rows=rows, frames=2000)
+        print(f"| {rows} | {best:.2f} |")
 
 
 if __name__ == "__main__":

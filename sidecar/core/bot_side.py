@@ -11,10 +11,7 @@ from sidecar.core.errors import ErrorCode
 from sidecar.core.events import error_body
 from sidecar.core.link import BotClosed, BotConnected, BotFailed, BotLost, BotNews, BotResumed, BotStalled
 from sidecar.core.options import AfterClose, StreamOptions
-from sidecar.core.reconnect import closes_for_now
-
-_ABNORMAL = 1006
-"""The code of a connection that ended without a close frame. See RFC 6455, section 7.1.5."""
+from sidecar.core.reconnect import ABNORMAL, closes_for_now
 
 
 class BotState(Enum):
@@ -31,10 +28,10 @@ class BotSide:
 
     def __init__(self, options: StreamOptions, emit: Callable[[str, dict[str, Any]], None]) -> None:
         self.state = BotState.CONNECTING
-        self.end: tuple[int, str] = _ABNORMAL, ""  # code and reason (RFC 6455, section 7.1.5), once it is gone
+        self.end: tuple[int, str] = ABNORMAL, ""  # code and reason (RFC 6455, section 7.1.5), once it is gone
         self._options = options
         self._emit = emit
-        self._lost: tuple[int, str] = _ABNORMAL, ""
+        self._lost: tuple[int, str] = ABNORMAL, ""
 
     @property
     def was_connected(self) -> bool:
@@ -44,7 +41,7 @@ class BotSide:
     @property
     def may_be_missed(self) -> bool:
         """Whether the call may go on without the bot that is gone."""
-        if self.end[0] == _ABNORMAL or closes_for_now(self.end[0]):
+        if self.end[0] == ABNORMAL or closes_for_now(self.end[0]):
             return self._options.on_bot_lost.action is LossAction.KEEP
         return self._options.on_bot_close is AfterClose.KEEP
 
@@ -64,7 +61,7 @@ class BotSide:
                 self._emit("error", error_body(ErrorCode.TIMEOUT, error))
             case BotFailed(_, code, error):
                 self._emit("error", error_body(code, error))
-                self._disconnect(_ABNORMAL, error)
+                self._disconnect(ABNORMAL, error)
             case BotClosed(_, code, reason):
                 self._disconnect(code, reason)
             case _:

@@ -36,6 +36,13 @@ class InfoQueue:
         self._waiting.extend((content_type, body) for body in bodies)
         return True
 
+    def tell(self, event: StreamEvent) -> None:
+        """Queue an event as JSON; one whose text alone is too long is not even written as that."""
+        if isinstance(event.body, str) and len(event.body) > LARGEST_BODY:
+            self.refused += 1
+        else:
+            self.add(JSON, [event_body(event)])
+
     def answered(self) -> None:
         """Take note that the last INFO was answered, or never will be."""
         self._unanswered = False

@@ -170,13 +170,12 @@ def _srtp(keys: SrtpKeys | None, known: dict[SrtpKeys, Srtp]) -> Srtp | None:
 
 
 def _leg(leg: MediaLeg, port: int | None, srtp: Srtp | None) -> Leg:
-    one_port = port is None
     return Leg(
         codec=Codec[leg.codec],
         payload_type=leg.payload_type,
         send_payload_type=leg.send_payload_type,
         destination=address_key(leg.host, leg.port) if port is None else port_key(port),
-        sources=[address_key(host, leg.port) for host in leg.sources] if one_port else (),
+        sources=[address_key(host, leg.port) for host in leg.sources] if port is None else (),
         ptime_ms=leg.ptime_ms,
         telephone_event_payload_type=leg.telephone_event_payload_type,
         send_telephone_event_payload_type=leg.send_telephone_event_payload_type,

@@ -7,6 +7,9 @@ from websockets.frames import CloseCode
 from sidecar.core.bot_connection import Closed, Failed
 from sidecar.core.errors import ErrorCode
 
+ABNORMAL = int(CloseCode.ABNORMAL_CLOSURE)
+"""The code of a connection that ended without a close frame. See RFC 6455, section 7.1.5."""
+
 # The bot's machine is in trouble, or makes room for another: RFC 6455, section 7.4.1, and IANA's registry.
 _COMES_BACK = (
     CloseCode.GOING_AWAY,

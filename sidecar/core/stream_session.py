@@ -14,7 +14,7 @@ from sidecar.core.bot_side import BotSide, BotState
 from sidecar.core.cause import RETRY_AFTER, Cause, cause_of_close, reason_headers, refusal_status
 from sidecar.core.errors import ErrorCode
 from sidecar.core.events import StreamEvent, error_body
-from sidecar.core.info_queue import DTMF_RELAY, JSON, InfoQueue, digit_body, event_body
+from sidecar.core.info_queue import DTMF_RELAY, InfoQueue, digit_body
 from sidecar.core.leg_changes import LegChange, LegChanges
 from sidecar.core.link import (
     BotClosed,
@@ -158,7 +158,7 @@ class StreamSession:
         event = StreamEvent(kind, self.stream, self._call_id, self._events, body, quiet)
         self._outbox.append(event)
         if self._is_told_by_info and not self._closing:
-            self._infos.add(JSON, [event_body(event)])
+            self._infos.tell(event)
 
     def send_infos(self, *, now: float) -> None:
         """Send what waits to be told by INFO, when it is time."""
@@ -238,7 +238,6 @@ class StreamSession:
             case BotFailed():
                 self._bot_failed(message, now=now)
             case BotClosed(_, code, reason):
-                self._has_closed = True
                 self._bot.receive_message(message)
                 if not self._answered:
                     self.give_up(f"the bot closed before the call was answered: {code} {reason}", now=now)

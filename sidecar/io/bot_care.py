@@ -22,6 +22,7 @@ from sidecar.core.heart_beat import Beat, HeartBeat
 from sidecar.core.link import BotConnected, BotLost, BotResumed, BotStalled, FromWorker
 from sidecar.core.options import EventKind, MixMode, StreamOptions
 from sidecar.core.outbox import Outbox
+from sidecar.core.reconnect import ABNORMAL
 from sidecar.core.replay import Replay
 from sidecar.io.bot_inputs import bytes_to_read
 from sidecar.io.bot_lane import NO_ROW, AudioSink, BotLane, SocketLane, TlsLane
@@ -33,7 +34,6 @@ from sidecar.io.tls_contexts import TlsContexts
 GOODBYE_SECONDS = 2.0
 """How long a bot has to answer our close frame."""
 
-_ABNORMAL = 1006  # RFC 6455, section 7.1.5
 _MASKED_HEADER_BYTES = 8
 
 
@@ -251,7 +251,7 @@ class _Keeping:
 def _lost(name: str, end: Closed | Failed) -> BotLost:
     if isinstance(end, Closed):
         return BotLost(name, end.code, end.reason)
-    return BotLost(name, _ABNORMAL, end.error, end.code)
+    return BotLost(name, ABNORMAL, end.error, end.code)
 
 
 def _bytes_per_ms(options: StreamOptions) -> float:

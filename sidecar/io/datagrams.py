@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtp import PACKET_BYTES, PACKETS_A_FRAME, AddressKeys, address_key, address_of_key
+from sidecar.io.network import bound_socket
 
 BATCH = 1024
 """Datagrams a call."""
@@ -107,15 +108,9 @@ class Datagrams(DatagramBatch, Protocol):
 
 def open_datagrams(host: str, port: int, *, portable: bool = False) -> Datagrams:
     """Bind a UDP socket, the fastest kind that this system has; raise OSError if the port is taken."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    try:
-        sock.setblocking(False)
-        with contextlib.suppress(OSError):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-        sock.bind((host, port))
-    except OSError:
-        sock.close()
-        raise
+    sock = bound_socket(host, port)
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
     libc = ctypes.CDLL(None, use_errno=True)
     if portable or not hasattr(libc, "recvmmsg") or not hasattr(libc, "sendmmsg"):
         return PortableDatagrams(sock)
@@ -170,11 +165,10 @@ class BatchDatagrams:
         self._sock.close()
 
 
-class PortableDatagrams:
-    """The same with plain sockets, one system call a datagram."""
+class PlainBatch:
+    """The arrays of a `DatagramBatch`, where the kernel does not fill them itself."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
+    def __init__(self) -> None:
         self.data = np.zeros((BATCH, ROW_BYTES), np.uint8)
         self.lengths = np.zeros(BATCH, np.uint32)
         self.sources: AddressKeys = np.zeros(BATCH, np.uint64)
@@ -182,6 +176,14 @@ class PortableDatagrams:
         self.packet_lengths = np.zeros(PACKETS_A_FRAME * BATCH, np.uint64)
         self.destinations: AddressKeys = np.zeros(PACKETS_A_FRAME * BATCH, np.uint64)
         self.send_errors = 0
+
+
+class PortableDatagrams(PlainBatch):
+    """The same with plain sockets, one system call a datagram."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__()
+        self._sock = sock
 
     @property
     def port(self) -> int:

@@ -9,6 +9,7 @@ from typing import Protocol
 from rtp import Report, UnknownSources, address_key, address_of_key
 from sidecar.core.link import MediaLeg
 from sidecar.io.datagrams import DatagramBatch, Datagrams, open_datagrams, sent_one
+from sidecar.io.network import bound_socket
 from sidecar.io.readiness import Readiness
 
 _REPORTS_AT_ONCE = 64
@@ -137,22 +138,10 @@ def open_one_port(host: str, port: int, *, portable: bool = False) -> OnePort:
         datagrams = open_datagrams(host, port, portable=portable)
         try:
             if port or datagrams.port % 2 == 0:
-                return OnePort(datagrams, bound_datagram_socket(host, datagrams.port + 1))
+                return OnePort(datagrams, bound_socket(host, datagrams.port + 1))
         except OSError:
             if port:
                 datagrams.close()
                 raise
         datagrams.close()
     raise OSError(f"no pair of ports is free on {host}")
-
-
-def bound_datagram_socket(host: str, port: int) -> socket.socket:
-    """Bind a UDP socket that never blocks; raise OSError if the port is taken."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    try:
-        sock.setblocking(False)
-        sock.bind((host, port))
-    except OSError:
-        sock.close()
-        raise
-    return sock

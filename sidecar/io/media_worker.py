@@ -1,7 +1,8 @@
-"""The media worker: one UDP socket, the WebSockets of its calls, and the bridge between them.
+"""The media worker: the sockets of RTP, the WebSockets of its calls, and the bridge between them.
 
-This is where a packet enters and leaves. Up: `on_readable` reads RTP, the bridge makes messages of it, `_send` writes
-them. Down: `_after_input` queues what a bot has sent, `_on_tick`, every 5 ms, writes as RTP what is to be played.
+This is where a packet enters and leaves. Up: `_on_datagrams` takes RTP, the bridge makes messages of it, `_send` writes
+them. Down: `_on_bots_readable`, or `_after_input` for one bot, queues what was said, `_on_tick`, every 5 ms, writes as
+RTP what is to be played.
 """
 
 from __future__ import annotations

@@ -13,11 +13,12 @@ from functools import partial
 
 import numpy as np
 
-from rtp import PACKET_BYTES, PACKETS_A_FRAME, AddressKeys, LearnedAddress, Report, UnknownSources, address_key
+from rtp import LearnedAddress, Report, UnknownSources, address_key
 from sidecar.core.legs import port_key
 from sidecar.core.link import MediaLeg
-from sidecar.io.datagrams import BATCH, ROW_BYTES, sent_one
-from sidecar.io.media_sockets import OnDatagrams, OnReport, ReportSocket, bound_datagram_socket
+from sidecar.io.datagrams import BATCH, PlainBatch, sent_one
+from sidecar.io.media_sockets import OnDatagrams, OnReport, ReportSocket
+from sidecar.io.network import bound_socket
 from sidecar.io.readiness import Readiness
 
 _READS = 32  # of one leg, before others have their turn
@@ -69,21 +70,15 @@ class _LegSocket:
         """Never asked for."""
 
 
-class PortPairs:
+class PortPairs(PlainBatch):
     """The sockets of all legs: read into one batch, and written out of one, as if they were one."""
 
     def __init__(self, host: str) -> None:
+        super().__init__()
         self._host = host
         self._legs: dict[int, _LegSocket] = {}  # by their keys
         self._count = 0  # datagrams in the batch
         self._flush: asyncio.Handle | None = None
-        self.data = np.zeros((BATCH, ROW_BYTES), np.uint8)
-        self.lengths = np.zeros(BATCH, np.uint32)
-        self.sources: AddressKeys = np.zeros(BATCH, np.uint64)
-        self.packets = np.zeros((PACKETS_A_FRAME * BATCH, PACKET_BYTES), np.uint8)
-        self.packet_lengths = np.zeros(PACKETS_A_FRAME * BATCH, np.uint64)
-        self.destinations: AddressKeys = np.zeros(PACKETS_A_FRAME * BATCH, np.uint64)
-        self.send_errors = 0
         self.unknown_source = 0  # datagrams that came from elsewhere than a leg is at
 
     @property
@@ -102,10 +97,10 @@ class PortPairs:
 
     def open_leg(self, port: int | None, leg: MediaLeg | None) -> UnknownSources:
         assert port is not None, "every leg has its own"
-        sock = bound_datagram_socket(self._host, port)
+        sock = bound_socket(self._host, port)
         opened = _LegSocket(port, sock, self._read)
         try:
-            reports = bound_datagram_socket(self._host, port + 1)
+            reports = bound_socket(self._host, port + 1)
         except OSError:
             sock.close()
             raise

@@ -4,10 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sip import CallAnswered, CallConfirmed, CallReceived, CallRef, Message, Request, Response, SipUri
+import pytest
+
+from sip import (
+    CallAnswered,
+    CallConfirmed,
+    CallEnded,
+    CallReceived,
+    CallRef,
+    EndCause,
+    Message,
+    Request,
+    Response,
+    SipUri,
+)
 from tests.support.sip_messages import AGENT, CALLER, OFFER, Peer, request, response
 
 ANSWER = b"v=0\r\no=- 7 1 IN IP4 192.0.2.20\r\n"
+HOLD = OFFER + b"a=sendonly\r\n"
+HELD = ANSWER + b"a=recvonly\r\n"
+BOTH = pytest.mark.parametrize("placed_by_agent", [False, True])
 
 
 class Dialog:
@@ -88,3 +104,9 @@ def only_response(messages: Sequence[Message], status: int) -> Response:
     assert isinstance(message, Response)
     assert message.status == status
     return message
+
+
+def cause(peer: Peer) -> EndCause:
+    """Return why the one call ended."""
+    (event,) = [each for each in peer.events() if isinstance(each, CallEnded)]
+    return event.cause

@@ -6,7 +6,6 @@ import pytest
 
 from sip import (
     CallConfirmed,
-    CallEnded,
     CallReceived,
     EndCause,
     OfferAnswered,
@@ -16,18 +15,8 @@ from sip import (
     Response,
     SipError,
 )
-from tests.support.dialogs import ANSWER, Dialog, only_request, only_response
+from tests.support.dialogs import ANSWER, BOTH, HELD, HOLD, Dialog, cause, only_request, only_response
 from tests.support.sip_messages import OFFER, Peer, request
-
-HOLD = OFFER + b"a=sendonly\r\n"
-HELD = ANSWER + b"a=recvonly\r\n"
-BOTH = pytest.mark.parametrize("placed_by_agent", [False, True])
-
-
-def cause(peer: Peer) -> EndCause:
-    """Return why the one call ended."""
-    (event,) = [each for each in peer.events() if isinstance(each, CallEnded)]
-    return event.cause
 
 
 @BOTH

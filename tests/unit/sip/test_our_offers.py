@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from sip import (
-    CallEnded,
     EndCause,
     OfferAnswered,
     OfferRefused,
@@ -13,18 +12,8 @@ from sip import (
     Response,
     Timers,
 )
-from tests.support.dialogs import ANSWER, Dialog, only_request, only_response
+from tests.support.dialogs import BOTH, HELD, HOLD, Dialog, cause, only_request, only_response
 from tests.support.sip_messages import OFFER, Peer, response
-
-HOLD = OFFER + b"a=sendonly\r\n"
-HELD = ANSWER + b"a=recvonly\r\n"
-BOTH = pytest.mark.parametrize("placed_by_agent", [False, True])
-
-
-def cause(peer: Peer) -> EndCause:
-    """Return why the one call ended."""
-    (event,) = [each for each in peer.events() if isinstance(each, CallEnded)]
-    return event.cause
 
 
 @BOTH

@@ -36,3 +36,13 @@ def test_digits_and_events_are_said_as_they_are_read() -> None:
         "sequence": 7,
         "body": {"status": "error"},
     }
+
+
+def test_a_long_text_is_not_told() -> None:
+    queue = InfoQueue()
+    queue.tell(StreamEvent("json", "s", "c", 1, "x" * (LARGEST_BODY + 1)))
+    queue.tell(StreamEvent("json", "s", "c", 2, "x"))
+    assert queue.refused == 1
+    info = queue.take()
+    assert info is not None
+    assert json.loads(info[1])["sequence"] == 2
