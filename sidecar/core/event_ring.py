@@ -12,7 +12,7 @@ MOST_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class FeedEvent:
+class RingEvent:
     """An event as it is sent."""
 
     number: int  # from 1, over all streams
@@ -21,7 +21,7 @@ class FeedEvent:
     data: bytes  # JSON
 
 
-class EventFeed:
+class EventRing:
     """Keeps the newest events, by number and by size; the oldest goes first.
 
     `epoch` is another in each life of the process, so that an id of an earlier life is not taken for one of this.
@@ -30,7 +30,7 @@ class EventFeed:
     def __init__(self, *, epoch: str, most: int = MOST_EVENTS, most_bytes: int = MOST_BYTES) -> None:
         self._epoch = epoch
         self._most, self._most_bytes = most, most_bytes
-        self._events: deque[FeedEvent] = deque()
+        self._events: deque[RingEvent] = deque()
         self._bytes = 0
         self.newest = 0  # the number of the last event that was published
 
@@ -39,17 +39,17 @@ class EventFeed:
         """How many events are not kept any more: the number of the newest of them."""
         return self.newest - len(self._events)
 
-    def publish(self, kind: str, stream: str, data: bytes) -> FeedEvent:
+    def publish(self, kind: str, stream: str, data: bytes) -> RingEvent:
         """Number an event, and keep it."""
         self.newest += 1
-        event = FeedEvent(self.newest, kind, stream, data)
+        event = RingEvent(self.newest, kind, stream, data)
         self._events.append(event)
         self._bytes += len(data)
         while len(self._events) > self._most or self._bytes > self._most_bytes:
             self._bytes -= len(self._events.popleft().data)
         return event
 
-    def after(self, number: int) -> Iterator[FeedEvent]:
+    def after(self, number: int) -> Iterator[RingEvent]:
         """Return the events that are kept of those after `number`, the oldest first."""
         return islice(self._events, max(0, number - self.forgotten), None)
 
