@@ -20,7 +20,7 @@ from sidecar.core.heart_beat import HeartBeat
 from sidecar.core.options import StreamOptions
 from sidecar.core.player import Player
 from sidecar.core.replay import Replay
-from sidecar.io.bot_lane import BotLane, explain_tls
+from sidecar.io.bot_lane import AudioSink, BotLane, explain_tls
 from sidecar.io.bot_route import find_routes
 from sidecar.io.secret_reader import read_authorization
 from sidecar.io.stream_error import StreamError
@@ -49,6 +49,9 @@ class BotStream:
     heart_beat: HeartBeat | None = None  # of the connection, once it is open
     beat: asyncio.TimerHandle | None = None
     reconnects: int = 0
+    paused: bool = False  # its bot is sent no audio
+    messages_paused: int = 0  # that it was not sent for that
+    sink: AudioSink = field(init=False)  # where its audio goes while it is not paused
     dropped_before: int = 0  # messages, by lanes of before
 
     @property
