@@ -19,12 +19,13 @@ from sidecar.core.commands import Command
 from sidecar.core.errors import CommandError, ErrorCode, NoSuchStream
 from sidecar.core.event_series import EventSeries
 from sidecar.core.events import StreamEvent, failure
-from sidecar.core.link import FromWorker, StatsTold, ToWorker, WorkerReady
+from sidecar.core.link import FromWorker, StatsTold, ToWorker, WorkerLoad, WorkerReady
 from sidecar.core.media_negotiation import MediaNegotiation
 from sidecar.core.media_policy import MediaPolicy
 from sidecar.core.options import OptionError, Profile, StreamOptions, options_from_headers, resolve_options
 from sidecar.core.stream_session import Outbox, StreamSession
 from sidecar.core.stream_snapshot import StreamSnapshot
+from sidecar.core.workers import Readiness, Workers
 from sip import (
     Address,
     CallConfirmed,
@@ -63,10 +64,12 @@ class CallControl:
         media: MediaPolicy,
         wall_clock: Callable[[], float],
         ports: PortAllocator | None = None,
+        late_ms: float = 0.0,
     ) -> None:
         """`media_address` says where a host sends its media to: the address that it finds in our SDP.
 
         `wall_clock` counts seconds since 1970, for events; `ports` are those that calls get, if each has its own.
+        Who is late by more than `late_ms` gets no calls.
         """
         self._agent = agent
         self._random = random
@@ -78,12 +81,12 @@ class CallControl:
         self._media = media
         self._wall_clock = wall_clock
         self._ports = ports
-        self._media_port = 0
+        self.workers = Workers(late_ms=late_ms)
         self._sessions: dict[str, StreamSession] = {}
         self._by_call: dict[CallRef, StreamSession] = {}
         self._outbox: Outbox = deque()
-        self._stopping = False
-        self._agent.accepting = False
+        self._draining = False
+        self._open_or_close()
         self.dropped_sources = 0  # datagrams from addresses that are not allowed
         self.ignored_infos = 0  # INFOs that hold no digit
 
@@ -128,11 +131,15 @@ class CallControl:
         """Return the next thing that the outside should know or has asked for, or the next message to the worker."""
         return self._outbox.popleft() if self._outbox else None
 
-    def receive_message(self, message: FromWorker, *, now: float) -> None:
-        """Take a message of the worker."""
+    def receive_message(self, message: FromWorker, *, worker: int = 0, now: float) -> None:
+        """Take a message of a worker."""
         if isinstance(message, WorkerReady):
-            self._media_port = message.port
-            self._agent.accepting = not self._stopping
+            self.workers.ready(worker, message.port)
+            self._open_or_close()
+            return
+        if isinstance(message, WorkerLoad):
+            self.workers.loaded(worker, message, now=now)
+            self._open_or_close()
             return
         session = self._sessions.get(message.stream)
         if session is not None:  # else it is no news any more
@@ -141,7 +148,35 @@ class CallControl:
             self._handle_sip_events(now=now)
             self._forget_if_over(session, now=now)
 
+    def worker_lost(self, worker: int, why: str, *, now: float) -> None:
+        """A worker is no more: its calls end, the others hear nothing of it."""
+        streams = self.workers.lost(worker)
+        self._open_or_close()
+        for session in [self._sessions[stream] for stream in streams]:
+            session.worker_lost(why, now=now)
+            self._forget_if_over(session, now=now)
+        self._handle_sip_events(now=now)
+
     # --- what the outside may ask for
+
+    def readiness(self) -> Readiness:
+        """Tell whether a new call would be taken, and why not."""
+        return Readiness(
+            why_not=self._agent.unavailable or ("Too Many Calls" if self._agent.is_full else None),
+            draining=self._draining,
+            calls=self._agent.calls,
+            max_calls=self._agent.max_calls,
+            late_ms=self.workers.late_ms,
+            workers=self.workers.readings(),
+        )
+
+    def drain(self) -> None:
+        """Take no new calls; let those that are up end by themselves."""
+        self._draining = True
+        self._open_or_close()
+
+    def _open_or_close(self) -> None:
+        self._agent.unavailable = "Draining" if self._draining else self.workers.why_not
 
     def streams(self) -> list[StreamSnapshot]:
         """Return how all streams are, the oldest first."""
@@ -174,9 +209,9 @@ class CallControl:
 
     def hang_up_all(self, *, now: float) -> None:
         """End every call, and take no new ones: the sidecar stops."""
-        self._stopping, self._agent.accepting = True, False
+        self.drain()
         for session in list(self._sessions.values()):
-            session.give_up("the sidecar stops", now=now)
+            session.stop("the sidecar stops", now=now)
         self._handle_sip_events(now=now)
 
     # --- calls
@@ -223,9 +258,11 @@ class CallControl:
     def _receive_call(self, event: CallReceived, *, now: float) -> None:
         """Settle the options and the media of a call, and let the worker open its stream."""
         options, warnings = self._options(event)
+        worker = self.workers.choose()
+        assert worker is not None, "else the agent takes no calls"
         port = self._take_port(now=now)
         try:
-            negotiation = self._negotiate(event, port or self._media_port)
+            negotiation = self._negotiate(event, port or self.workers.port(worker))
         except SipError:
             self._give_back(port, now=now)
             raise
@@ -240,6 +277,7 @@ class CallControl:
             wall_clock=self._wall_clock,
             port=port,
         )
+        self.workers.place(stream, worker)
         self._sessions[stream] = self._by_call[event.call] = session
         session.start(warnings, now=now)
 
@@ -296,4 +334,5 @@ class CallControl:
 
     def _forget_if_over(self, session: StreamSession, *, now: float) -> None:
         if session.is_over and self._sessions.pop(session.stream, None) is not None:
+            self.workers.forget(session.stream)
             self._give_back(session.port, now=now)

@@ -95,6 +95,7 @@ class StreamSession:
         self._confirmed = False  # by an ACK
         self.media = CallMedia(stream, received, negotiation, agent=agent, say=outbox.append)
         self._call_over = self._stream_over = False
+        self._goodbye = (1000, "")  # to the bot: code and reason (RFC 6455, section 7.4.1)
         self._closing = False  # we have hung up, or they have, and the stream is to end
         self._stats_asked = 0  # how often, without an answer yet
         self._infos = InfoQueue()
@@ -135,6 +136,11 @@ class StreamSession:
             self._hang_up(Cause.TEMPORARY_FAILURE, why, now=now)
         else:
             self._refuse(503, Cause.TEMPORARY_FAILURE, why, now=now)
+
+    def stop(self, why: str, *, now: float) -> None:
+        """End the call because the sidecar goes away, and tell the bot so."""
+        self._goodbye = 1001, why
+        self.give_up(why, now=now)
 
     def end(self, cause: int, why: str, *, now: float) -> None:
         """Hang up, or refuse the call if it is not answered yet."""
@@ -264,7 +270,7 @@ class StreamSession:
         """The call is over, whoever ended it: end the stream."""
         self._call_over = True
         self.commands.bot_gone()
-        self._bot.call_ended(cause.name.lower())
+        self._bot.call_ended(cause.name.lower(), code=self._goodbye[0])
         self._close_stream()
 
     # --- what the worker says
@@ -324,6 +330,14 @@ class StreamSession:
             case _:
                 self._asked(message, now=now)
 
+    def worker_lost(self, why: str, *, now: float) -> None:
+        """The worker is gone, and the stream with it."""
+        self._stream_over = True
+        if not self._call_over:
+            self._bot.receive_message(BotFailed(self.stream, ErrorCode.IO, why))
+        self._stop(None)
+        self.give_up(why, now=now)
+
     def _stop(self, stats: StreamStats | None) -> None:
         self.emit(Stopped(stats))
         while self._stats_asked:
@@ -367,5 +381,5 @@ class StreamSession:
 
     def _close_stream(self) -> None:
         if not self._closing and not self._stream_over:
-            self._outbox.append(CloseStream(self.stream))
+            self._outbox.append(CloseStream(self.stream, *self._goodbye))
         self._closing = True

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 
-import msgspec
 import numpy as np
 import structlog
 from websockets.frames import CloseCode
@@ -172,7 +171,7 @@ class MediaWorker:
         elif isinstance(message, PauseAudio):
             self._pause_audio(stream, message.paused)
         elif isinstance(message, AskStats):
-            self._to_control(StatsTold(stream.name, self._stats(stream, self._legs.stats(stream.row))))
+            self._to_control(StatsTold(stream.name, stream.stats(self._legs.stats(stream.row), self._bridge)))
         elif isinstance(message, SendDigits):
             if not self._legs.dial(stream.row, message.digits, duration_ms=message.duration_ms):
                 stream.player.fail("dtmf: too many digits wait to be sent")
@@ -243,7 +242,8 @@ class MediaWorker:
 
     def _close_row(self, stream: BotStream) -> StreamStats:
         """Close the row, and return what passed through it."""
-        stats = self._stats(stream, self._legs.close(stream.row, now=self._loop.time(), wall_clock=time.time()))
+        leg = self._legs.close(stream.row, now=self._loop.time(), wall_clock=time.time())
+        stats = stream.stats(leg, self._bridge)
         last = self._bridge.close(stream.row)
         if last is not None:
             self._send(last)
@@ -256,22 +256,6 @@ class MediaWorker:
         if (rest := self._bridge.cut(stream.row)) is not None:
             self._send(rest)
         self._care.pause(stream, paused)
-
-    def _stats(self, stream: BotStream, leg: StreamStats) -> StreamStats:
-        """Return what has passed through the stream so far; `leg` is what has through its telephone side."""
-        playback = self._bridge.playback.totals(stream.row)
-        jitter_buffer = self._bridge.jitter_buffer(stream.row)
-        return msgspec.structs.replace(
-            leg,
-            frames_dropped=leg.frames_dropped + (jitter_buffer.dropped_frames if jitter_buffer else 0),
-            messages_sent=self._bridge.messages_sent(stream.row) - stream.messages_paused,
-            messages_dropped=stream.messages_dropped,
-            messages_replayed=stream.replay.replayed,
-            reconnects=stream.reconnects,
-            playback_ms=playback.played_ms,
-            playback_refused_ms=playback.refused_ms,
-            underruns=playback.underruns,
-        )
 
     # --- up: from the caller to the bot
 
