@@ -15,16 +15,22 @@ from uvicorn.server import ServerState
 from sidecar.api.frame import Application
 from sidecar.api.problems import MEDIA_TYPE, Problem, ProblemKind
 
-MOST_CONNECTIONS = 256
-REQUEST_SECONDS = 10.0  # for the head of a request, on a new connection and on one that is kept
 _KEEP_ALIVE_SECONDS = 30
 _MOST_HEAD_BYTES = 32 << 10
 _SEND_BUFFER = 64 << 10  # in the kernel: who does not read is noticed soon
-STALL_SECONDS = 10.0  # in which a client must read what waits for it
 _GOODBYE_SECONDS = 1.0
 
 _silent = logging.getLogger("sidecar.api.http")  # of uvicorn: whoever sends nonsense must not fill the log
 _silent.setLevel(logging.CRITICAL)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """What a client may take of us."""
+
+    connections: int = 256  # of all
+    request_seconds: float = 10.0  # for the head of a request, on a new connection and on one that is kept
+    stall_seconds: float = 10.0  # in which it must read what waits for it
 
 
 @dataclass(slots=True)
@@ -40,7 +46,8 @@ class ConnectionCounters:
 class HttpServer:
     """Listens until it is closed."""
 
-    def __init__(self, app: Application) -> None:
+    def __init__(self, app: Application, *, limits: HttpLimits) -> None:
+        self._limits = limits
         self._config = Config(
             app,
             http=_Connection,
@@ -69,7 +76,7 @@ class HttpServer:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: _Connection(self._config, self._state, self.counters, loop), sock=sock
+            lambda: _Connection(self._config, self._state, self._limits, self.counters, loop), sock=sock
         )
 
     async def close(self) -> None:
@@ -90,17 +97,23 @@ class _Connection(H11Protocol):
     """A connection of HTTP/1.1."""
 
     def __init__(
-        self, config: Config, state: ServerState, counters: ConnectionCounters, loop: asyncio.AbstractEventLoop
+        self,
+        config: Config,
+        state: ServerState,
+        limits: HttpLimits,
+        counters: ConnectionCounters,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         super().__init__(config, state, {}, loop)
         self.logger = _silent
+        self._limits = limits
         self._counters = counters
         self._request_timer: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > MOST_CONNECTIONS:
+        if len(self.connections) > self._limits.connections:
             self._counters.refused += 1
             transport.abort()
         else:
@@ -122,7 +135,7 @@ class _Connection(H11Protocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         if self._stall_timer is None:
-            self._stall_timer = self.loop.call_later(STALL_SECONDS, self._cut_stalled)
+            self._stall_timer = self.loop.call_later(self._limits.stall_seconds, self._cut_stalled)
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -147,7 +160,7 @@ class _Connection(H11Protocol):
 
     def _expect_request(self) -> None:
         if self._request_timer is None and not self.transport.is_closing():
-            self._request_timer = self.loop.call_later(REQUEST_SECONDS, self._cut_slow)
+            self._request_timer = self.loop.call_later(self._limits.request_seconds, self._cut_slow)
 
     def _cut_slow(self) -> None:
         self._counters.slow += 1

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 MOST_EVENTS = 10_000
 MOST_BYTES = 16 << 20
@@ -30,7 +28,7 @@ class EventRing:
     def __init__(self, *, epoch: str, most: int = MOST_EVENTS, most_bytes: int = MOST_BYTES) -> None:
         self._epoch = epoch
         self._most, self._most_bytes = most, most_bytes
-        self._events: deque[RingEvent] = deque()
+        self._events: dict[int, RingEvent] = {}  # by number, without gaps
         self._bytes = 0
         self.newest = 0  # the number of the last event that was published
 
@@ -43,15 +41,15 @@ class EventRing:
         """Number an event, and keep it."""
         self.newest += 1
         event = RingEvent(self.newest, kind, stream, data)
-        self._events.append(event)
+        self._events[event.number] = event
         self._bytes += len(data)
         while len(self._events) > self._most or self._bytes > self._most_bytes:
-            self._bytes -= len(self._events.popleft().data)
+            self._bytes -= len(self._events.pop(self.forgotten + 1).data)
         return event
 
     def after(self, number: int) -> Iterator[RingEvent]:
         """Return the events that are kept of those after `number`, the oldest first."""
-        return islice(self._events, max(0, number - self.forgotten), None)
+        return (self._events[each] for each in range(max(number, self.forgotten) + 1, self.newest + 1))
 
     def id_of(self, number: int) -> str:
         """Return the id of an event."""

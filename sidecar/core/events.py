@@ -12,6 +12,11 @@ from sidecar.core.event_body import EventBody
 from sidecar.core.link import StreamStats, StreamTold
 from sidecar.core.playback_events import MarkAnswered, Progress
 
+EVENT_KINDS = tuple(
+    "connect disconnect dtmf error json mark play playback reconnected reconnecting start stats stop transfer vad".split()
+)
+"""The names of all kinds."""
+
 
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
