@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields
 from enum import EnumType
-from typing import Annotated, Any, Literal, Self, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
@@ -19,7 +19,14 @@ MOST_TEXT = 1 << 20
 _RATE = r"^(8k|16k|24k|32k|40k|48k)$"
 _WS_URL = r"^[wW][sS][sS]?://[^/?#\s]+[^\s#]*$"
 
-Mix = Literal[tuple(each.value for each in MixMode)]  # type: ignore[valid-type]
+if TYPE_CHECKING:
+    Mix = str
+    ClipName = str
+    CauseName = str
+else:
+    Mix = Literal[tuple(each.value for each in MixMode)]
+    ClipName = Literal[tuple(each.value for each in ClipKind)]
+    CauseName = Literal[tuple(Cause.__members__)]
 Rate = Annotated[str, Field(pattern=_RATE)] | Literal[8000, 16000, 24000, 32000, 40000, 48000]
 Url = Annotated[str, Field(pattern=_WS_URL, max_length=4096)]
 
@@ -54,7 +61,7 @@ class PlayBody(BaseModel):
         json_schema_extra={"examples": [{"audioDataType": "raw", "sampleRate": 8000, "audioData": "AAAAAAAAAAA="}]},
     )
 
-    audioDataType: Literal[tuple(each.value for each in ClipKind)]  # type: ignore[valid-type]
+    audioDataType: ClipName
     sampleRate: int | None = Field(None, ge=4000, le=192_000, description="Hz; needed for `raw`")
     audioData: str = Field(min_length=1, description="base64")
 
@@ -87,9 +94,7 @@ class HangupBody(BaseModel):
 
     model_config = _example(cause="NORMAL_CLEARING")
 
-    cause: Annotated[int, Field(ge=1, le=127)] | Literal[tuple(Cause.__members__)] | None = Field(  # type: ignore[valid-type]
-        None, description="of Q.850; without one, 16"
-    )
+    cause: Annotated[int, Field(ge=1, le=127)] | CauseName | None = Field(None, description="of Q.850; without one, 16")
 
 
 class ChangeBody(BaseModel):
@@ -150,10 +155,10 @@ def _option_type(name: str, hint: Any) -> Any:
         return Rate
     if name == "url":
         return Url
-    kinds = [each for each in (hint, *get_args(hint)) if isinstance(each, EnumType)]
+    kinds: list[Any] = [each for each in (hint, *get_args(hint)) if isinstance(each, EnumType)]
     if kinds:
-        values = Literal[tuple(each.value for each in kinds[0])]  # type: ignore[valid-type]
-        return list[values] if hint is not kinds[0] else values  # type: ignore[valid-type]
+        values: Any = Literal[tuple(each.value for each in kinds[0])]
+        return list[values] if hint is not kinds[0] else values
     if hint in (bool, int):
         return hint
     return dict[str, str] if name == "extra_headers" else str
@@ -167,7 +172,10 @@ def _attach_body() -> type[_Attach]:
     return create_model("AttachBody", __base__=_Attach, __doc__=doc, **options)
 
 
-AttachBody = _attach_body()
+if TYPE_CHECKING:
+    AttachBody = _Attach
+else:
+    AttachBody = _attach_body()
 
 
 def _as_text(options: Mapping[str, Any]) -> dict[str, str]:

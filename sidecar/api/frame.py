@@ -71,8 +71,8 @@ class Frame:
         except Exception:
             log.exception("request failed", request_id=exchange.request_id, method=exchange.method, path=exchange.path)
             if not exchange.status:
-                problem = Problem(ProblemKind.INTERNAL, "the log of the sidecar has more")
-                await send_problem(problem, exchange.request_id, exchange.send)
+                ours = Problem(ProblemKind.INTERNAL, "the log of the sidecar has more")
+                await send_problem(ours, exchange.request_id, exchange.send)
         self._take_note(exchange)
 
     async def _pass_on(self, exchange: _Exchange, receive: Receive) -> None:
@@ -93,7 +93,9 @@ class Frame:
     async def _answer_once(self, key: bytes, body: bytes, inner: Any, exchange: _Exchange, receive: Receive) -> None:
         """Let a request with an Idempotency-Key have one effect, however often it is sent."""
         if not _KEY.fullmatch(key):
-            raise Problem(ProblemKind.BAD_REQUEST, f"the Idempotency-Key is not 1 to {LONGEST_KEY} printable characters")
+            raise Problem(
+                ProblemKind.BAD_REQUEST, f"the Idempotency-Key is not 1 to {LONGEST_KEY} printable characters"
+            )
         name = f"{exchange.token.name if exchange.token else ''}\n{key.decode()}"
         request = b"\n".join((inner["raw_path"], inner["query_string"], body))
         try:
@@ -154,7 +156,10 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self._sent_headers = list(message["headers"])
-            ours = [(b"x-request-id", self.request_id.encode()), (b"date", formatdate(time.time(), usegmt=True).encode())]
+            ours = [
+                (b"x-request-id", self.request_id.encode()),
+                (b"date", formatdate(time.time(), usegmt=True).encode()),
+            ]
             given = {name for name, _ in self._sent_headers}
             usual = [each for each in _HEADERS if each[0] not in given]
             message = {**message, "headers": [*self._sent_headers, *ours, *usual]}

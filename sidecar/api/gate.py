@@ -18,9 +18,9 @@ _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 class Gate:
     """Lets requests in, or raises `Problem`.
 
-    Without tokens, whoever reaches the port may do everything. It is on loopback then; but a web page that somebody on
-    this machine looks at could reach it too, by a name of its own that leads to 127.0.0.1. So the Host must be loopback,
-    and the Origin, which browsers send, that same host.
+    Without tokens, whoever reaches the port may do everything. It is on loopback then; but a web page that somebody
+    on this machine looks at could reach it too, by a name of its own that leads to 127.0.0.1. So the Host must be
+    loopback, and the Origin, which browsers send, that same host.
     """
 
     def __init__(self, access: AccessList, *, requests_per_second: float, open_metrics: bool) -> None:

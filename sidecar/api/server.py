@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn's protocol class in the event loop of the sidecar, with the bounds that uvicorn leaves open."""
+"""The HTTP server: uvicorn's protocol class in the event loop of the sidecar, within bounds of its own."""
 
 from __future__ import annotations
 
@@ -122,13 +122,13 @@ class _Connection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
-        self._request_timer = _cancelled(self._request_timer)
-        self._stall_timer = _cancelled(self._stall_timer)
+        self._stop_request_timer()
+        self._stop_stall_timer()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self._is_answering:
-            self._request_timer = _cancelled(self._request_timer)
+            self._stop_request_timer()
         else:
             self._expect_request()
 
@@ -139,7 +139,7 @@ class _Connection(H11Protocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._stall_timer = _cancelled(self._stall_timer)
+        self._stop_stall_timer()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP; while an answer is on its way, there is no place for another."""
@@ -170,7 +170,12 @@ class _Connection(H11Protocol):
         self._counters.stalled += 1
         self.transport.abort()
 
+    def _stop_request_timer(self) -> None:
+        if self._request_timer is not None:
+            self._request_timer.cancel()
+            self._request_timer = None
 
-def _cancelled(timer: asyncio.TimerHandle | None) -> None:
-    if timer is not None:
-        timer.cancel()
+    def _stop_stall_timer(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None

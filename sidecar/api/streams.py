@@ -75,7 +75,7 @@ def stream_routes(steering: Steering, attacher: Attacher | None) -> APIRouter:
         return json_response(StreamPage(page, page[-1].id if len(found) > limit else None))
 
     @router.post("", summary="Attach a stream to a live FreeSWITCH call", status_code=201)
-    async def attach(body: AttachBody) -> Response:  # type: ignore[valid-type]
+    async def attach(body: AttachBody) -> Response:
         if attacher is None:
             raise Problem(ProblemKind.NOT_CONFIGURED, "no FreeSWITCH is configured")
         stream = await attacher.attach(AttachRequest(body.call, body.options(), body.profile, body.freeswitch))

@@ -30,6 +30,7 @@ class EventRing:
         self._most, self._most_bytes = most, most_bytes
         self._events: dict[int, RingEvent] = {}  # by number, without gaps
         self._bytes = 0
+        self.published: dict[str, int] = {}  # by kind
         self.newest = 0  # the number of the last event that was published
 
     @property
@@ -40,6 +41,7 @@ class EventRing:
     def publish(self, kind: str, stream: str, data: bytes) -> RingEvent:
         """Number an event, and keep it."""
         self.newest += 1
+        self.published[kind] = self.published.get(kind, 0) + 1
         event = RingEvent(self.newest, kind, stream, data)
         self._events[event.number] = event
         self._bytes += len(data)

@@ -13,7 +13,8 @@ from sidecar.core.link import StreamStats, StreamTold
 from sidecar.core.playback_events import MarkAnswered, Progress
 
 EVENT_KINDS = tuple(
-    "connect disconnect dtmf error json mark play playback reconnected reconnecting start stats stop transfer vad".split()
+    "connect disconnect dtmf error json mark play playback reconnected reconnecting start stats stop transfer "
+    "vad".split()
 )
 """The names of all kinds."""
 

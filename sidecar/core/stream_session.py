@@ -102,6 +102,11 @@ class StreamSession:
         self._is_told_by_info = "send_info" in (received.request.headers.get("X-FS-Support") or "")  # a FreeSWITCH
 
     @property
+    def call_name(self) -> str:
+        """What events call its call by."""
+        return self._events.call
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing more will come of either side."""
         return self._call_over and self._stream_over

@@ -1,0 +1,96 @@
+"""The application: routes, what becomes of errors, and what OpenAPI says of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import CollectorRegistry
+from starlette.exceptions import HTTPException
+
+from sidecar import __version__
+from sidecar.api.event_stream import Listeners, event_routes
+from sidecar.api.openapi import describe
+from sidecar.api.operations import add_documents, operation_routes
+from sidecar.api.problems import MEDIA_TYPE, Problem, ProblemKind, kind_for_status
+from sidecar.api.streams import stream_routes
+from sidecar.core.attaching import Attacher, AttachError
+from sidecar.core.errors import CommandError, NoSuchStream
+from sidecar.core.options import OptionError
+from sidecar.io.steering import Steering
+
+
+def make_application(
+    steering: Steering, *, attacher: Attacher | None, listeners: Listeners, registry: CollectorRegistry
+) -> FastAPI:
+    """Return the application; it is to be within a `Frame`."""
+    app = FastAPI(title="audio-stream-sidecar", version=__version__, docs_url=None, redoc_url=None)
+    app.include_router(stream_routes(steering, attacher))
+    app.include_router(event_routes(listeners))
+    app.include_router(operation_routes(steering, registry))
+    add_documents(app)
+    for kind, reader in _READERS.items():
+        app.add_exception_handler(kind, _handler(reader))
+    described: list[dict[str, Any]] = []
+
+    def openapi() -> dict[str, Any]:
+        if not described:
+            described.append(describe(app))
+        return described[0]
+
+    app.openapi = openapi  # type: ignore[method-assign]
+    return app
+
+
+def _handler(read: Callable[[Any], Problem]) -> Callable[[Request, Exception], Any]:
+    async def answer(request: Request, error: Exception) -> Response:
+        problem = read(error)
+        body = problem.body(request.state.request_id)
+        return Response(body, problem.kind.status, problem.headers, MEDIA_TYPE)
+
+    return answer
+
+
+def _of_validation(error: RequestValidationError) -> Problem:
+    found = error.errors()
+    if any(each["type"] == "json_invalid" for each in found):
+        return Problem(ProblemKind.BAD_REQUEST, "the body is not JSON")
+    return _invalid([(".".join(map(str, each["loc"][1:])) or "body", _message(each)) for each in found])
+
+
+def _message(error: dict[str, Any]) -> str:
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+def _of_option(error: OptionError) -> Problem:
+    if error.sip_status == 403:
+        return Problem(ProblemKind.FORBIDDEN, str(error), errors=[(error.name, error.reason)])
+    return _invalid([(error.name, error.reason)])
+
+
+def _of_command(error: CommandError) -> Problem:
+    if isinstance(error, NoSuchStream):
+        return Problem(ProblemKind.NO_SUCH_STREAM, str(error))
+    errors = [(error.field, str(error))] if error.field else []
+    return Problem(kind_for_status(error.http_status), str(error), errors=errors)
+
+
+def _of_http(error: HTTPException) -> Problem:
+    return Problem(kind_for_status(error.status_code), str(error.detail), headers=error.headers)
+
+
+def _invalid(errors: list[tuple[str, str]]) -> Problem:
+    return Problem(ProblemKind.INVALID, "; ".join(": ".join(each) for each in errors), errors=errors)
+
+
+_READERS: dict[type[Exception], Callable[[Any], Problem]] = {
+    Problem: lambda error: error,
+    RequestValidationError: _of_validation,
+    HTTPException: _of_http,
+    CommandError: _of_command,
+    OptionError: _of_option,
+    AttachError: lambda error: Problem(kind_for_status(error.http_status), str(error)),
+    Exception: lambda error: Problem(ProblemKind.INTERNAL, "the log of the sidecar has more"),
+}
