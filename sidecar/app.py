@@ -10,6 +10,7 @@ from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from random import SystemRandom
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -29,8 +30,12 @@ from sidecar.io.sip_connection import ConnectionLimits
 from sidecar.io.sip_driver import SipDriver
 from sidecar.io.sip_streams import SipStreams
 from sidecar.io.steering import Steering
-from sidecar.settings import RtpSettings, Settings, SipSettings
+from sidecar.outlets import running_outlets
+from sidecar.settings import ApiSettings, RtpSettings, Settings, SipSettings
 from sip import Address, SipUri, UserAgent
+
+if TYPE_CHECKING:
+    from sidecar.api.service import Service
 
 log = structlog.get_logger("sidecar")
 
@@ -51,6 +56,8 @@ class Sidecar:
     streams: SipStreams
     steering: Steering
     events: EventFeed
+    api_port: int  # 0: none
+    api: Service | None
 
     @property
     def idle(self) -> bool:
@@ -67,6 +74,7 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     loop = asyncio.get_running_loop()
     with ExitStack() as unused:
         sip_sockets = _bind_sip(settings.sip, unused)
+        api_socket = _bind_api(settings.api, unused)
         media_sockets = _media_sockets(settings.rtp)
         unused.pop_all()
     link = InProcessLink()
@@ -96,7 +104,7 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         ready.set()
 
     link.on_worker, link.on_control = worker.handle, on_message
-    async with asyncio.TaskGroup() as tasks:
+    async with running_outlets(settings, api_socket, steering, events) as api, asyncio.TaskGroup() as tasks:
         tasks.create_task(worker.run())
         transport, _ = await loop.create_datagram_endpoint(lambda: driver, sock=sip_sockets.udp)
         driver.streams.listen(sip_sockets.tcp)
@@ -114,6 +122,8 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
                 driver.streams,
                 steering,
                 events,
+                _port(api_socket),
+                api,
             )
         finally:
             control.hang_up_all(now=loop.time())
@@ -129,8 +139,9 @@ async def serve(settings: Settings) -> None:
     stopped = stop_signal()
     async with running_sidecar(settings) as sidecar:
         host, port = sidecar.sip_address
-        tls = {"tls_port": sidecar.tls_port} if sidecar.tls_port else {}
-        log.info("ready", sip=str(SipUri(host, port)), **tls, rtp_port=sidecar.rtp_port)
+        others = {"tls_port": sidecar.tls_port, "api_port": sidecar.api_port}
+        used = {name: port for name, port in others.items() if port}
+        log.info("ready", sip=str(SipUri(host, port)), **used, rtp_port=sidecar.rtp_port)
         await stopped.wait()
         log.info("stopping", calls=sidecar.control.calls)
 
@@ -157,6 +168,12 @@ def _bind_sip(settings: SipSettings, unused: ExitStack) -> _SipSockets:
         return _SipSockets(udp, tcp, None)
     tls = bound_socket(settings.host, settings.tls_port, socket.SOCK_STREAM)
     return _SipSockets(udp, tcp, unused.enter_context(tls))
+
+
+def _bind_api(settings: ApiSettings, unused: ExitStack) -> socket.socket | None:
+    if not settings.enabled:
+        return None
+    return unused.enter_context(bound_socket(settings.host, settings.port, socket.SOCK_STREAM))
 
 
 def _port(sock: socket.socket | None) -> int:
