@@ -57,11 +57,11 @@ def _of_validation(error: RequestValidationError) -> Problem:
     found = error.errors()
     if any(each["type"] == "json_invalid" for each in found):
         return Problem(ProblemKind.BAD_REQUEST, "the body is not JSON")
-    return _invalid([(".".join(map(str, each["loc"][1:])) or "body", _message(each)) for each in found])
-
-
-def _message(error: dict[str, Any]) -> str:
-    return str(error["msg"]).removeprefix("Value error, ")
+    messages: dict[str, list[str]] = {}  # by field; one that may be of several kinds has a message of each
+    for each in found:
+        field = str(each["loc"][1]) if len(each["loc"]) > 1 else "body"
+        messages.setdefault(field, []).append(str(each["msg"]).removeprefix("Value error, "))
+    return _invalid([(field, ", or: ".join(each)) for field, each in messages.items()])
 
 
 def _of_option(error: OptionError) -> Problem:

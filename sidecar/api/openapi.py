@@ -140,7 +140,6 @@ _ANSWERS: dict[tuple[str, str], dict[str, Any]] = {
     ("get", "/v1/streams"): {"200": _json("StreamPage", {"streams": [_STREAM], "next": None})},
     ("post", "/v1/streams"): {"201": _json("Attached", {"stream": _STREAM["id"]})},
     ("get", "/v1/streams/{stream}"): {"200": _json("StreamDetail", {"stream": _STREAM, "stats": None})},
-    ("patch", "/v1/streams/{stream}"): {"200": _json("StreamSnapshot", _STREAM)},
     ("get", "/v1/events"): {"200": _text("text/event-stream", _EVENT)},
     ("get", "/readyz"): {"200": _json("Readiness", _READY)},
     ("get", "/healthz"): {"200": {"application/json": {"schema": _HEALTH, "example": {"status": "ok"}}}},

@@ -10,7 +10,6 @@ from fastapi import APIRouter, Body, Path, Query, Response
 
 from sidecar.api.bodies import (
     AttachBody,
-    ChangeBody,
     DigitsBody,
     HangupBody,
     LastTextBody,
@@ -90,10 +89,6 @@ def stream_routes(steering: Steering, attacher: Attacher | None) -> APIRouter:
         except (TimeoutError, ValueError):  # it is over, all but its name
             stats = None
         return json_response(StreamDetail(snapshot, stats))
-
-    @router.patch("/{stream}", summary="Change mix, rate, URL or buffer size")
-    async def change(stream: StreamId, body: ChangeBody) -> Response:
-        raise NotImplementedError
 
     @router.delete("/{stream}", summary="End the stream, and its call with it", status_code=202)
     async def end(stream: StreamId, body: Annotated[LastTextBody | None, Body()] = None) -> Response:
