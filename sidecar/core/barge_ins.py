@@ -14,12 +14,14 @@ BARGE_IN_FRAMES = 4
 """Frames of speech over playback, from the one that made it speech (the third) on, that are meant: 120 ms in all."""
 
 ECHO = 10 ** (-20 / 10)
-"""What is less, compared with the power of what was played, may be the echo of that: 20 dB below it."""
+"""What has less than this part of the power of what was played, 20 dB less, may be the echo of that."""
+
+ECHO_FRAMES = 25
+"""An echo is of the loudest that was played in the last one to two times so many frames, 0.5 to 1 s."""
 
 DUCKED = 10 ** (-18 / 20)
 """What playback is lowered to: -18 dB."""
 
-_FADE = 10 ** (-1 / 10)  # of what was played, each frame: an echo that comes 400 ms later is still known as one
 _RAMP = 4  # of a frame: 5 ms
 
 
@@ -32,7 +34,9 @@ class BargeIns:
         self._waits = np.zeros(rows, np.bool_)  # for this speech, or the next, to interrupt
         self._count = np.zeros(rows, np.int64)  # frames over playback, less those that were not
         self._plays = np.zeros(rows, np.bool_)
-        self._loudest = np.zeros(rows)  # power of what was played, fading
+        self._loudest = np.zeros(rows)  # power of what was played, in the present time of `ECHO_FRAMES`
+        self._loudest_before = np.zeros(rows)  # in the time before
+        self._age = np.zeros(rows, np.int64)  # frames of the present time
         self._ducked = np.zeros(rows, np.bool_)
         self._gain = np.ones(rows)  # of the last sample
         self.total = np.zeros(rows, np.int64)
@@ -42,7 +46,8 @@ class BargeIns:
         self._wants[row] = option is not BargeIn.OFF
         self._ducks[row] = option is BargeIn.DUCK
         self._plays[row] = False
-        self._loudest[row] = 0.0
+        self._loudest[row] = self._loudest_before[row] = 0.0
+        self._age[row] = 0
         self._gain[row] = 1.0
         self.total[row] = 0
         self.speech_over(row)
@@ -55,7 +60,8 @@ class BargeIns:
 
     def process(self, rows: Rows, voices: Voices) -> Rows:
         """Take what was found in a frame of each row; return the rows that interrupt now."""
-        over = voices.voiced & self._plays[rows] & (voices.power > ECHO * self._loudest[rows])
+        echo = ECHO * np.maximum(self._loudest[rows], self._loudest_before[rows])
+        over = voices.voiced & self._plays[rows] & (voices.power > echo)
         count = self._count[rows]
         self._count[rows] = count = np.where(over, count + 1, np.maximum(count - 1, 0))
         found = rows[self._waits[rows] & (count >= BARGE_IN_FRAMES)]
@@ -81,7 +87,12 @@ class BargeIns:
     def played(self, rows: Rows, plays: NDArray[np.bool_], power: NDArray[np.float64]) -> None:
         """Take note of what is heard now: whether something is played in a row, and how loud it is."""
         self._plays[rows] = plays
-        self._loudest[rows] = np.maximum(_FADE * self._loudest[rows], np.where(plays, power, 0.0))
+        loudest = np.maximum(self._loudest[rows], np.where(plays, power, 0.0))
+        age = self._age[rows] + 1
+        over = age == ECHO_FRAMES
+        self._loudest_before[rows] = np.where(over, loudest, self._loudest_before[rows])
+        self._loudest[rows] = np.where(over, 0.0, loudest)
+        self._age[rows] = np.where(over, 0, age)
 
     def action(self, row: int) -> Literal["clear", "duck"]:
         """Return what is done in `row` when the caller interrupts."""

@@ -21,7 +21,7 @@ class PlainSpeech:
         self._detector = VoiceDetector(1)
         self._frames = self._until = 0
         self._plays = False
-        self._loudest = 0.0
+        self._powers: list[float] = []  # of what was played, since the time before the present one of half a second
         self._over = 0
         self._done = False
         self._lowered = self._was_lowered = False
@@ -40,7 +40,7 @@ class PlainSpeech:
             self._answered_at, self._talks_on = None, False
         if len(voices.started):
             self.news.append(SpeechStarted((self._frames - 3) * 20))
-        meant = voiced and self._plays and power > self._loudest / 100
+        meant = voiced and self._plays and power > max(self._powers, default=0.0) / 100
         self._over = self._over + 1 if meant else max(0, self._over - 1)
         if self._over >= 4 and self._barge_in is not BargeIn.OFF and not self._done:
             self._done = True
@@ -64,7 +64,9 @@ class PlainSpeech:
             frame = np.array([round(int(sample) * gain) for sample, gain in zip(frame, gains, strict=True)], np.int16)
         power = float(voice_power(frame[None])[0])
         self._plays = plays
-        self._loudest = max(self._loudest * 10 ** (-1 / 10), power if plays else 0.0)
+        self._powers.append(power if plays else 0.0)
+        if len(self._powers) == 50:
+            del self._powers[:25]
         if plays and power > QUIETEST:
             is_new = self._sounded_at is None or now - self._sounded_at > 0.5
             self._sounded_at = now
