@@ -144,11 +144,11 @@ def test_the_totals_of_a_call() -> None:
 
 LEVELS = st.sampled_from([0, 50, 200, 1000, 8000, 30000])
 PARTS = st.lists(
-    st.tuples(st.integers(0, 7), LEVELS, st.integers(0, 7), LEVELS, st.integers(1, 40), st.integers(0, 15)), max_size=8
+    st.tuples(st.integers(0, 7), LEVELS, st.integers(0, 7), LEVELS, st.integers(1, 40), st.integers(0, 15)), max_size=6
 )
 
 
-@given(PARTS, st.integers(0, 1000), st.sampled_from([160, 320, 960]))
+@given(PARTS, st.integers(0, 1000), st.sampled_from([160, 320]))
 def test_many_rows_give_what_each_gives_alone(
     parts: list[tuple[int, int, int, int, int, int]], seed: int, size: int
 ) -> None:
