@@ -12,8 +12,8 @@ from starlette.exceptions import HTTPException
 
 from sidecar import __version__
 from sidecar.api.event_stream import Listeners, event_routes
-from sidecar.api.openapi import describe
-from sidecar.api.operations import add_documents, operation_routes
+from sidecar.api.openapi import describe, methods_of
+from sidecar.api.operations import add_description, add_documents, operation_routes
 from sidecar.api.problems import MEDIA_TYPE, Problem, ProblemKind, kind_for_status
 from sidecar.api.streams import stream_routes
 from sidecar.core.attaching import Attacher, AttachError
@@ -26,31 +26,40 @@ def make_application(
     steering: Steering, *, attacher: Attacher | None, listeners: Listeners, registry: CollectorRegistry
 ) -> FastAPI:
     """Return the application; it is to be within a `Frame`."""
-    app = FastAPI(title="audio-stream-sidecar", version=__version__, docs_url=None, redoc_url=None)
+    app = FastAPI(title="audio-stream-sidecar", version=__version__, openapi_url=None)
     app.include_router(stream_routes(steering, attacher))
     app.include_router(event_routes(listeners))
     app.include_router(operation_routes(steering, registry))
     add_documents(app)
+    document = describe(app)  # now: it takes long
+    add_description(app, document)
     for kind, reader in _READERS.items():
         app.add_exception_handler(kind, _handler(reader))
-    described: list[dict[str, Any]] = []
-
-    def openapi() -> dict[str, Any]:
-        if not described:
-            described.append(describe(app))
-        return described[0]
-
-    app.openapi = openapi  # type: ignore[method-assign]
+    app.add_exception_handler(HTTPException, _http_handler(document))
     return app
 
 
 def _handler(read: Callable[[Any], Problem]) -> Callable[[Request, Exception], Any]:
     async def answer(request: Request, error: Exception) -> Response:
-        problem = read(error)
-        body = problem.body(request.state.request_id)
-        return Response(body, problem.kind.status, problem.headers, MEDIA_TYPE)
+        return _response(request, read(error))
 
     return answer
+
+
+def _http_handler(document: dict[str, Any]) -> Callable[[Request, Exception], Any]:
+    async def answer(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        headers = dict(error.headers or {})
+        if error.status_code == 405 and (methods := methods_of(document, request.url.path)):
+            headers["Allow"] = ", ".join(methods)  # Starlette knows those of one route alone
+        return _response(request, Problem(kind_for_status(error.status_code), str(error.detail), headers=headers))
+
+    return answer
+
+
+def _response(request: Request, problem: Problem) -> Response:
+    body = problem.body(request.state.request_id)
+    return Response(body, problem.kind.status, problem.headers, MEDIA_TYPE)
 
 
 def _of_validation(error: RequestValidationError) -> Problem:
@@ -77,10 +86,6 @@ def _of_command(error: CommandError) -> Problem:
     return Problem(kind_for_status(error.http_status), str(error), errors=errors)
 
 
-def _of_http(error: HTTPException) -> Problem:
-    return Problem(kind_for_status(error.status_code), str(error.detail), headers=error.headers)
-
-
 def _invalid(errors: list[tuple[str, str]]) -> Problem:
     return Problem(ProblemKind.INVALID, "; ".join(": ".join(each) for each in errors), errors=errors)
 
@@ -88,7 +93,6 @@ def _invalid(errors: list[tuple[str, str]]) -> Problem:
 _READERS: dict[type[Exception], Callable[[Any], Problem]] = {
     Problem: lambda error: error,
     RequestValidationError: _of_validation,
-    HTTPException: _of_http,
     CommandError: _of_command,
     OptionError: _of_option,
     AttachError: lambda error: Problem(kind_for_status(error.http_status), str(error)),

@@ -30,7 +30,7 @@ Application = Callable[[Any, Receive, Send], Awaitable[None]]
 MOST_BODY_BYTES = 1 << 20  # about a millisecond's work, and telephone calls wait for it
 BODY_SECONDS = 10.0
 _REQUEST_ID = re.compile(rb"[!-~]{1,128}")
-_KEY = re.compile(rb"[ -~]{1,%d}" % LONGEST_KEY)
+_KEY = re.compile(rb"[!-~]{1,%d}" % LONGEST_KEY)
 _REFUSALS = frozenset((401, 403, 421, 429))
 _HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 

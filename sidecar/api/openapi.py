@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ from sidecar.core.workers import Readiness
 _ANYWHERE = (400, 408, 413, 415, 421, 422, 429, 500)
 _BEHIND_TOKENS = (401, 403)
 _OF_STREAM = (404, 409, 503)
-_OF_ATTACH = (404, 409, 501, 502, 503, 504)
+_OF_ATTACH = (404, 409, 502, 503, 504)
 
 _STREAM = {
     "id": "6b1f0c3d9a2e4f57",
@@ -85,6 +86,14 @@ def describe(app: FastAPI) -> dict[str, Any]:
         for method, operation in operations.items():
             _complete(path, method, operation)
     return document
+
+
+def methods_of(document: dict[str, Any], path: str) -> list[str]:
+    """Return the methods that a path knows; none if it is not in the document."""
+    for template, operations in document["paths"].items():
+        if re.fullmatch(re.sub("{[a-z]+}", "[^/]+", template), path):
+            return sorted(method.upper() for method in operations)
+    return []
 
 
 def _complete(path: str, method: str, operation: dict[str, Any]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from importlib import resources
+from typing import Any
 
 import msgspec
 from fastapi import APIRouter, FastAPI, Response
@@ -49,6 +51,15 @@ def operation_routes(steering: Steering, registry: CollectorRegistry) -> APIRout
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     return router
+
+
+def add_description(app: FastAPI, document: dict[str, Any]) -> None:
+    """Add the OpenAPI document."""
+    body = json.dumps(document).encode()
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi() -> Response:
+        return Response(body, media_type="application/json")
 
 
 def add_documents(app: FastAPI) -> None:

@@ -127,8 +127,10 @@ async def test_what_cannot_be_read_is_refused() -> None:
         problem(await ask(port, "GET", "/v2"), 404, "not-found")
         allowed = await ask(port, "PUT", "/v1/streams")
         problem(allowed, 405, "method-not-allowed")
-        assert allowed.headers["allow"]
-        problem(await ask(port, "POST", "/v1/streams", {"call": "1234", "url": "ws://bot"}), 501, "not-configured")
+        assert allowed.headers["allow"] == "GET, POST"
+        assert (await ask(port, "OPTIONS", "/v1/streams/x/pause")).headers["allow"] == "POST"
+        assert (await ask(port, "POST", "/docs")).headers["allow"] == "GET"
+        problem(await ask(port, "POST", "/v1/streams", {"call": "1234", "url": "ws://bot"}), 409, "not-configured")
 
 
 async def test_tokens_open_what_they_are_for() -> None:

@@ -40,7 +40,7 @@ async def live_call(
     before = {each.id for each in steering.streams()}
     stopped = asyncio.Event()
     port = car.sidecar.sip_address[1]
-    plan = CallPlan(SipUri(LOOPBACK, port, "any"), signal, 60.0, headers)
+    plan = CallPlan(SipUri(LOOPBACK, port, "any"), signal, 600.0, headers)
     placed = asyncio.create_task(place_call(plan, stopped=stopped))
     try:
         async with asyncio.timeout(5):
