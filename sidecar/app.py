@@ -17,7 +17,10 @@ from rtp import FRAME_MS
 from sidecar.core.call_control import CallControl
 from sidecar.core.codecs import ALL_CODECS
 from sidecar.core.events import StreamEvent
+from sidecar.core.freeswitch.tickets import Tickets
 from sidecar.core.link import FromWorker, ToWorker
+from sidecar.io.eavesdropper import Eavesdropper, FreeSwitch
+from sidecar.io.event_socket_client import EventSocketClient
 from sidecar.io.link import InProcessLink
 from sidecar.io.media_sockets import MediaSockets, open_one_port
 from sidecar.io.media_worker import MediaWorker, WorkerSettings
@@ -29,6 +32,7 @@ from sidecar.io.sip_driver import SipDriver
 from sidecar.io.sip_streams import SipStreams
 from sidecar.settings import RtpSettings, Settings, SipSettings
 from sip import Address, SipUri, UserAgent
+from sip.grammar import format_host_port
 
 log = structlog.get_logger("sidecar")
 
@@ -47,6 +51,7 @@ class Sidecar:
     control: CallControl
     worker: MediaWorker
     streams: SipStreams
+    attacher: Eavesdropper
 
     @property
     def idle(self) -> bool:
@@ -70,15 +75,19 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         _worker_settings(settings), sockets=media_sockets, random=SystemRandom(), to_control=link.to_control
     )
     agent = _user_agent(settings.sip, sip_sockets)
-    control = _call_control(settings, agent)
+    tickets = Tickets(SystemRandom())
+    control = _call_control(settings, agent, tickets)
     driver = _sip_driver(settings.sip, control, partial(_on_event, link))
     ready = asyncio.Event()
+    sockets: list[asyncio.Task[None]] = []
 
     def on_message(message: FromWorker) -> None:
         control.receive_message(message, now=loop.time())
         driver.drain()
         ready.set()
 
+    servers = _freeswitch_servers(settings, (settings.sip.host, _port(sip_sockets.udp)))
+    attacher = Eavesdropper(servers, resolve=control.resolve, tickets=tickets, random=SystemRandom())
     link.on_worker, link.on_control = worker.handle, on_message
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(worker.run())
@@ -88,6 +97,7 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
             driver.streams.listen(sip_sockets.tls, tls=settings.sip.tls_server())
         try:
             await ready.wait()
+            sockets = [tasks.create_task(server.client.run()) for server in servers.values()]
             yield Sidecar(
                 (own_address(settings.sip.host), _port(sip_sockets.udp)),
                 _port(sip_sockets.tls),
@@ -96,8 +106,11 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
                 control,
                 worker,
                 driver.streams,
+                attacher,
             )
         finally:
+            for event_socket in sockets:
+                event_socket.cancel()
             control.hang_up_all(now=loop.time())
             driver.drain()
             worker.stop()
@@ -197,7 +210,19 @@ def _worker_settings(settings: Settings) -> WorkerSettings:
     )
 
 
-def _call_control(settings: Settings, agent: UserAgent) -> CallControl:
+def _freeswitch_servers(settings: Settings, sip: Address) -> dict[str, FreeSwitch]:
+    own = OwnAddresses(sip[0], settings.sip.advertised)
+    return {
+        name: FreeSwitch(
+            EventSocketClient(each.host, each.port, each.password.get_secret_value(), name=name, random=SystemRandom()),
+            dial=each.dial,
+            sidecar=lambda peer: format_host_port(own(peer), sip[1]),
+        )
+        for name, each in settings.freeswitch.items()
+    }
+
+
+def _call_control(settings: Settings, agent: UserAgent, tickets: Tickets) -> CallControl:
     return CallControl(
         agent,
         random=SystemRandom(),
@@ -208,4 +233,5 @@ def _call_control(settings: Settings, agent: UserAgent) -> CallControl:
         allow=settings.sip.allow,
         media=settings.rtp.policy(),
         ports=settings.rtp.port_allocator() if settings.rtp.mode == "ports" else None,
+        tickets=tickets,
     )

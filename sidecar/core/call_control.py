@@ -14,10 +14,12 @@ from typing import Any
 from rtp import PortAllocator
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.bot_uri import parse_bot_uri
-from sidecar.core.call_facts import facts_of
+from sidecar.core.call_facts import CallFacts, facts_of
 from sidecar.core.cause import RETRY_AFTER, Cause, reason_headers, warning_headers
 from sidecar.core.errors import ErrorCode
 from sidecar.core.events import StreamEvent, error_body
+from sidecar.core.freeswitch.originate import TICKET_HEADER
+from sidecar.core.freeswitch.tickets import Tickets
 from sidecar.core.link import FromWorker, ToWorker, WorkerReady
 from sidecar.core.media_negotiation import MediaNegotiation
 from sidecar.core.media_policy import MediaPolicy
@@ -60,10 +62,11 @@ class CallControl:
         allow: Sequence[IPv4Network | IPv6Network],
         media: MediaPolicy,
         ports: PortAllocator | None = None,
+        tickets: Tickets | None = None,
     ) -> None:
         """`media_address` says where a host sends its media to: the address that it finds in our SDP.
 
-        `ports` are those that calls get, if each has its own.
+        `ports` are those that calls get, if each has its own; `tickets` are those of the legs that we have asked for.
         """
         self._agent = agent
         self._random = random
@@ -74,6 +77,7 @@ class CallControl:
         self._allow = allow
         self._media = media
         self._ports = ports
+        self._tickets = tickets
         self._media_port = 0
         self._sessions: dict[str, StreamSession] = {}
         self._by_call: dict[CallRef, StreamSession] = {}
@@ -203,7 +207,7 @@ class CallControl:
 
     def _receive_call(self, event: CallReceived, *, now: float) -> None:
         """Settle the options and the media of a call, and let the worker open its stream."""
-        options, warnings = self._options(event)
+        options, warnings = self._options(event, now=now)
         port = self._take_port(now=now)
         try:
             negotiation = self._negotiate(event, port or self._media_port)
@@ -237,22 +241,32 @@ class CallControl:
         if self._ports is not None and port is not None:
             self._ports.give_back(port, now=now)
 
-    def _options(self, event: CallReceived) -> tuple[StreamOptions, list[str]]:
-        """Return the options of a call and warnings; raise `OptionError` for what it may not ask for."""
-        request = event.request
-        user = SipUri.parse(request.uri).user or ""
+    def resolve(
+        self, given: Mapping[str, str], user: str = "", facts: CallFacts | None = None
+    ) -> tuple[StreamOptions, list[str]]:
+        """Return the options of a call to `user` and warnings; raise `OptionError` for what it may not ask for."""
         profiles = [self._profiles[user]] if user in self._profiles else []
         options, warnings = resolve_options(
-            options_from_headers(request.headers),
-            [*profiles, self._default_profile],
-            facts=facts_of(request),
-            hosts=self._bot_hosts,
+            given, [*profiles, self._default_profile], facts=facts, hosts=self._bot_hosts
         )
         for name, url in (("url", options.url), ("on_bot_lost", options.on_bot_lost.url)):
             host = None if url is None else parse_bot_uri(url).host
             if host is not None and not self._bot_hosts.allows_host(host):
                 raise OptionError(name, f"{host} is not an allowed bot host", sip_status=403)
         return options, warnings
+
+    def _options(self, event: CallReceived, *, now: float) -> tuple[StreamOptions, list[str]]:
+        """Return what `resolve` does, for what is in the headers of a call, or what its ticket stands for."""
+        request = event.request
+        ticket = request.headers.get(TICKET_HEADER)
+        given = options_from_headers(request.headers) if ticket is None else self._redeem(ticket, now=now)
+        return self.resolve(given, SipUri.parse(request.uri).user or "", facts_of(request))
+
+    def _redeem(self, ticket: str, *, now: float) -> Mapping[str, str]:
+        claim = self._tickets.redeem(ticket, now=now) if self._tickets is not None else None
+        if claim is None:
+            raise OptionError("ticket", "not one of ours, used before, or too old", sip_status=403)
+        return claim.options
 
     def _reject(self, event: CallReceived, error: OptionError | SipError, *, now: float) -> None:
         """Refuse a call that cannot be taken as it is, and tell of it."""

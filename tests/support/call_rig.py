@@ -10,6 +10,7 @@ from rtp import PortAllocator
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.call_control import CallControl
 from sidecar.core.events import StreamEvent
+from sidecar.core.freeswitch.tickets import Tickets
 from sidecar.core.link import FromWorker, OpenStream, StreamEnded, StreamStats, ToWorker, WorkerReady
 from sidecar.core.media_policy import MediaPolicy
 from sidecar.core.options import Profile
@@ -44,6 +45,7 @@ class CallRig:
         bot_hosts: BotHosts | None = None,
         ready: bool = True,
         ports: PortAllocator | None = None,
+        tickets: Tickets | None = None,
     ) -> None:
         self.simulation = Simulation(seed=seed)
         self.caller = UserAgent(contact=CALLER, random=Random(seed))
@@ -58,6 +60,7 @@ class CallRig:
             allow=[ip_network("127.0.0.0/8")],
             media=MediaPolicy(),
             ports=ports,
+            tickets=tickets,
         )
         self.heard: list[Event] = []  # what the caller's side reports
         self.told: list[ToWorker] = []  # what the worker was told
