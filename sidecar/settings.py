@@ -253,9 +253,7 @@ class BotSettings(_Section):
 class FreeswitchSettings(_Section):
     """The event socket of a FreeSWITCH, and how that FreeSWITCH calls us."""
 
-    host: str = Field(
-        "127.0.0.1", pattern=r"^([0-9A-Za-z_-]{1,63}(\.[0-9A-Za-z_-]{1,63})*|[0-9A-Fa-f:.]+)$"
-    )  # a name or an address
+    host: str = Field("127.0.0.1", pattern=_HOST)  # a name or an address
     port: int = Field(8021, ge=1, le=65535)
     password: Secret
     dial: str = Field("sofia/external/sip:{user}@{sidecar}", pattern=r"^[!-+\--z~{}]+$")  # no comma, no space, no |
