@@ -46,6 +46,7 @@ class CallRig:
         ready: bool = True,
         ports: PortAllocator | None = None,
         tickets: Tickets | None = None,
+        late_ms: float = 0.0,
     ) -> None:
         self.simulation = Simulation(seed=seed)
         self.caller = UserAgent(contact=CALLER, random=Random(seed))
@@ -61,6 +62,7 @@ class CallRig:
             media=MediaPolicy(),
             ports=ports,
             tickets=tickets,
+            late_ms=late_ms,
         )
         self.heard: list[Event] = []  # what the caller's side reports
         self.told: list[ToWorker] = []  # what the worker was told
@@ -93,9 +95,9 @@ class CallRig:
         self.run(1.0)
         return call
 
-    def worker_says(self, message: FromWorker) -> None:
-        """Give control a message of the worker, and let half a second pass."""
-        self.control.receive_message(message, now=self.simulation.now)
+    def worker_says(self, message: FromWorker, *, worker: int = 0) -> None:
+        """Give control a message of a worker, and let half a second pass."""
+        self.control.receive_message(message, worker=worker, now=self.simulation.now)
         self.run(0.5)
 
     def end_stream(self) -> None:
