@@ -227,9 +227,8 @@ class _Connection(asyncio.Protocol):
         self._drain()
 
     def _lost(self, why: str) -> None:
-        if self.over.done():
-            return
-        self.over.set_result(why)
+        if not self.over.done():  # as it is when whoever waits for it was cancelled
+            self.over.set_result(why)
         if self._timer is not None:
             self._timer.cancel()
         if self._transport is not None:

@@ -60,10 +60,8 @@ def wanted(url: str, **options: str) -> AttachRequest:
     return AttachRequest(UUID, {"url": url, **options})
 
 
-@pytest.mark.parametrize(("mix", "hears"), [("mono", {ANN_HZ}), ("callee", {BOB_HZ}), ("mixed", {ANN_HZ, BOB_HZ})])
+@pytest.mark.parametrize(("mix", "hears"), [("mono", {ANN_HZ}), ("mixed", {ANN_HZ, BOB_HZ})])
 async def test_the_bot_hears_the_voices_it_should(mix: str, hears: set[float]) -> None:
-    if mix == "callee":
-        pytest.skip("TRACK")
     async with scripted_freeswitch() as peer, Bot() as bot, beside(peer) as car:
         call = peer.begin(ann_and_bob())
         await car.sidecar.attacher.attach(wanted(bot.url, mix=mix, inject="none"))
@@ -109,18 +107,18 @@ async def test_several_streams_hang_on_one_call_and_all_end_with_it() -> None:
 
 
 async def test_what_the_bot_is_told_never_passes_through_freeswitch() -> None:
-    metadata, token = '{"who": "Ann, Bob"}\'\\,=${uuid}', "bearer a,b}=c"
+    metadata, token = '{"who": "Ann, Bob"}\'\\,=${uuid}', "bearer a.b~c="
     async with scripted_freeswitch() as peer, Bot() as bot, beside(peer) as car:
         call = peer.begin(ann_and_bob())
         await car.sidecar.attacher.attach(wanted(bot.url, mix="mixed", metadata=metadata, auth=token))
         await bot.received(2)
         (leg,) = peer.legs.values()
-        assert not any(text in str(leg.variables) for text in ("Ann", "a,b", bot.url))
+        assert not any(text in str(leg.variables) for text in ("Ann", "a.b", bot.url))
         peer.end(call)
         await bot.closed()
         await car.until_no_calls()
     assert bot.call.texts == [metadata]
-    assert bot.call.headers["Authorization"] == "Bearer a,b}=c"
+    assert bot.call.headers["Authorization"] == "Bearer a.b~c="
 
 
 async def test_a_call_that_is_not_there_or_not_up_or_no_call_at_all() -> None:
@@ -164,13 +162,13 @@ async def test_the_event_socket_is_lost_and_comes_back_and_calls_do_not_notice()
         call = peer.begin(ann_and_bob())
         attacher = car.sidecar.attacher
         await attacher.attach(wanted(bot.url, mix="mixed"))
-        await peer.go_away()
+        peer.go_away()
         await until(lambda: not client(car).is_ready)
         with pytest.raises(AttachFailed, match="not connected: main") as caught:
             await attacher.attach(wanted(bot.url, mix="mixed"))
         assert caught.value.http_status == 503
         heard = len(bot.call.messages)
-        await peer.listen()
+        peer.come_back()
         await until(lambda: client(car).is_ready)
         await attacher.attach(wanted(bot.url, mix="mixed"))
         await bot.connected(2)

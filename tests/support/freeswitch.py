@@ -97,6 +97,7 @@ class ScriptedFreeSwitch:
         self.scripts: list[str] = []  # of `api lua`
         self.logins = 0
         self.problems: list[str] = []
+        self.is_away = False
         self.is_deaf = False  # commands are read, and not answered
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -114,16 +115,25 @@ class ScriptedFreeSwitch:
         call.ended.set()
 
     async def listen(self) -> None:
-        """Take connections, on the port of before if there was one."""
-        self._server = await asyncio.start_server(self._serve, LOOPBACK, self.port)
+        """Take connections on a free port."""
+        self._server = await asyncio.start_server(self._serve, LOOPBACK, 0)
         self.port = self._server.sockets[0].getsockname()[1]
 
-    async def go_away(self) -> None:
-        """Take no connections, and drop those there are."""
-        assert self._server is not None
-        self._server.close()
+    def go_away(self) -> None:
+        """Drop all connections, and those that come, until `come_back`."""
+        self.is_away = True
         for writer in self._writers:
             writer.transport.abort()
+
+    def come_back(self) -> None:
+        """Take connections again."""
+        self.is_away = False
+
+    async def close(self) -> None:
+        """Stop."""
+        self.go_away()
+        assert self._server is not None
+        self._server.close()
         await self._server.wait_closed()
 
     async def until_no_legs(self) -> None:
@@ -140,6 +150,8 @@ class ScriptedFreeSwitch:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        if self.is_away:
+            writer.transport.abort()
         try:
             writer.write(b"Content-Type: auth/request\n\n")
             line, _, _ = await _read_command(reader)
@@ -297,5 +309,5 @@ async def scripted_freeswitch(*, password: str = "ClueCon", has_lua: bool = True
         for call in list(peer.calls.values()):
             peer.end(call)
         await peer.until_no_legs()
-        await peer.go_away()
+        await peer.close()
     assert not peer.problems
