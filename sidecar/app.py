@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from ipaddress import ip_address
 from random import SystemRandom
 
@@ -18,9 +18,11 @@ from sidecar.core.call_control import CallControl
 from sidecar.core.codecs import ALL_CODECS
 from sidecar.core.events import StreamEvent
 from sidecar.core.freeswitch.tickets import Tickets
-from sidecar.core.link import FromWorker, ToWorker
+from sidecar.core.link import FromWorker, StatsTold, ToWorker
 from sidecar.io.eavesdropper import Eavesdropper, FreeSwitch
+from sidecar.io.event_feed import EventFeed, log_event
 from sidecar.io.event_socket_client import EventSocketClient
+from sidecar.io.freeswitch_servers import FreeSwitchServers
 from sidecar.io.link import InProcessLink
 from sidecar.io.media_sockets import MediaSockets, open_one_port
 from sidecar.io.media_worker import MediaWorker, WorkerSettings
@@ -30,6 +32,7 @@ from sidecar.io.signals import stop_signal
 from sidecar.io.sip_connection import ConnectionLimits
 from sidecar.io.sip_driver import SipDriver
 from sidecar.io.sip_streams import SipStreams
+from sidecar.io.steering import Steering
 from sidecar.settings import RtpSettings, Settings, SipSettings
 from sip import Address, SipUri, UserAgent
 from sip.grammar import format_host_port
@@ -52,6 +55,8 @@ class Sidecar:
     worker: MediaWorker
     streams: SipStreams
     attacher: Eavesdropper
+    steering: Steering
+    events: EventFeed
 
     @property
     def idle(self) -> bool:
@@ -77,27 +82,39 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     agent = _user_agent(settings.sip, sip_sockets)
     tickets = Tickets(SystemRandom())
     control = _call_control(settings, agent, tickets)
-    driver = _sip_driver(settings.sip, control, partial(_on_event, link))
+    events = EventFeed()
+    events.subscribe(log_event)
+
+    def on_event(event: StreamEvent | StatsTold | ToWorker) -> None:
+        if isinstance(event, StreamEvent):
+            events.publish(event)
+        elif isinstance(event, StatsTold):
+            steering.stats_told(event)
+        else:
+            link.to_worker(event)
+
+    driver = _sip_driver(settings.sip, control, on_event)
+    steering = Steering(control, driver.drain)
     ready = asyncio.Event()
-    sockets: list[asyncio.Task[None]] = []
 
     def on_message(message: FromWorker) -> None:
         control.receive_message(message, now=loop.time())
         driver.drain()
         ready.set()
 
-    servers = _freeswitch_servers(settings, (settings.sip.host, _port(sip_sockets.udp)))
-    attacher = Eavesdropper(servers, resolve=control.resolve, tickets=tickets, random=SystemRandom())
+    servers = FreeSwitchServers(_event_sockets(settings))
+    events.subscribe(servers.events.tell)
+    attacher = _attacher(settings, servers, control, tickets, sip_port=_port(sip_sockets.udp))
     link.on_worker, link.on_control = worker.handle, on_message
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(worker.run())
+        over_event_sockets = tasks.create_task(servers.run())
         transport, _ = await loop.create_datagram_endpoint(lambda: driver, sock=sip_sockets.udp)
         driver.streams.listen(sip_sockets.tcp)
         if sip_sockets.tls is not None:
             driver.streams.listen(sip_sockets.tls, tls=settings.sip.tls_server())
         try:
             await ready.wait()
-            sockets = [tasks.create_task(server.client.run()) for server in servers.values()]
             yield Sidecar(
                 (own_address(settings.sip.host), _port(sip_sockets.udp)),
                 _port(sip_sockets.tls),
@@ -107,15 +124,17 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
                 worker,
                 driver.streams,
                 attacher,
+                steering,
+                events,
             )
         finally:
-            for event_socket in sockets:
-                event_socket.cancel()
             control.hang_up_all(now=loop.time())
             driver.drain()
             worker.stop()
             with suppress(TimeoutError):  # a BYE may be lost, and its answer too
                 await asyncio.wait_for(_until_over(agent, control), _GOODBYE_SECONDS)
+            await servers.tell_the_rest()
+            over_event_sockets.cancel()
             transport.close()
 
 
@@ -133,13 +152,6 @@ async def serve(settings: Settings) -> None:
 async def _until_over(agent: UserAgent, control: CallControl) -> None:
     while agent.open_calls or control.calls:  # noqa: ASYNC110  once, at the end of everything
         await asyncio.sleep(0.01)
-
-
-def _on_event(link: InProcessLink, event: StreamEvent | ToWorker) -> None:
-    if not isinstance(event, StreamEvent):
-        link.to_worker(event)
-    elif not event.quiet:
-        log.info(event.kind, stream=event.stream, call=event.call, sequence=event.sequence, body=event.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +191,8 @@ def _user_agent(settings: SipSettings, sockets: _SipSockets) -> UserAgent:
 
 
 def _sip_driver(
-    settings: SipSettings, control: CallControl, on_event: Callable[[StreamEvent | ToWorker], None]
-) -> SipDriver[StreamEvent | ToWorker]:
+    settings: SipSettings, control: CallControl, on_event: Callable[[StreamEvent | StatsTold | ToWorker], None]
+) -> SipDriver[StreamEvent | StatsTold | ToWorker]:
     return SipDriver(
         control,
         on_event,
@@ -210,16 +222,28 @@ def _worker_settings(settings: Settings) -> WorkerSettings:
     )
 
 
-def _freeswitch_servers(settings: Settings, sip: Address) -> dict[str, FreeSwitch]:
-    own = OwnAddresses(sip[0], settings.sip.advertised)
+def _event_sockets(settings: Settings) -> dict[str, EventSocketClient]:
     return {
-        name: FreeSwitch(
-            EventSocketClient(each.host, each.port, each.password.get_secret_value(), name=name, random=SystemRandom()),
-            dial=each.dial,
-            sidecar=lambda peer: format_host_port(own(peer), sip[1]),
+        name: EventSocketClient(
+            each.host, each.port, each.password.get_secret_value(), name=name, random=SystemRandom()
         )
         for name, each in settings.freeswitch.items()
     }
+
+
+def _attacher(
+    settings: Settings, servers: FreeSwitchServers, control: CallControl, tickets: Tickets, *, sip_port: int
+) -> Eavesdropper:
+    reached_at = OwnAddresses(settings.sip.host, settings.sip.advertised)
+    known = {
+        name: FreeSwitch(
+            client,
+            dial=settings.freeswitch[name].dial,
+            sidecar=lambda peer: format_host_port(reached_at(peer), sip_port),
+        )
+        for name, client in servers.clients.items()
+    }
+    return Eavesdropper(known, resolve=control.resolve, tickets=tickets, random=SystemRandom())
 
 
 def _call_control(settings: Settings, agent: UserAgent, tickets: Tickets) -> CallControl:
@@ -232,6 +256,8 @@ def _call_control(settings: Settings, agent: UserAgent, tickets: Tickets) -> Cal
         bot_hosts=settings.bot.hosts(),
         allow=settings.sip.allow,
         media=settings.rtp.policy(),
+        wall_clock=time.time,
         ports=settings.rtp.port_allocator() if settings.rtp.mode == "ports" else None,
         tickets=tickets,
+        tells_by_info=not settings.freeswitch,
     )

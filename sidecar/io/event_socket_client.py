@@ -50,23 +50,28 @@ class EventSocketClient:
         *,
         name: str,
         random: Random,
-        on_ready: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_ready` is called after each login."""
         self.name = name
         self.counters = EventSocketCounters()
         self._host = host
         self._port = port
         self._password = password
         self._random = random
-        self._on_ready = on_ready
         self._connection: _Connection | None = None
+        self._is_ready = asyncio.Event()
         self._told: str | None = None  # why it was lost last, in the log
 
     @property
     def is_ready(self) -> bool:
         """Whether commands can be sent."""
         return self._connection is not None and self._connection.core.state is State.READY
+
+    async def until_ready(self) -> None:
+        """Wait until commands can be sent."""
+        while not self.is_ready:
+            await self._is_ready.wait()
+            if not self.is_ready:
+                self._is_ready.clear()
 
     @property
     def peer_host(self) -> str:
@@ -115,10 +120,9 @@ class EventSocketClient:
         """Return the answer of FreeSWITCH; raise `EventSocketError` if there is none."""
         return await self._ask(lambda core, now: core.api(command, now=now))
 
-    async def send_event(self, subclass: str, headers: tuple[tuple[str, str], ...], body: str) -> str:
+    async def send_event(self, headers: tuple[tuple[str, str], ...], body: str) -> str:
         """Fire an event CUSTOM; return what FreeSWITCH said to that."""
-        lines = (("Event-Subclass", subclass), *headers)
-        return await self._ask(lambda core, now: core.command("sendevent CUSTOM", headers=lines, body=body, now=now))
+        return await self._ask(lambda core, now: core.command("sendevent CUSTOM", headers=headers, body=body, now=now))
 
     async def bgapi(self, command: str, *, job: str) -> str:
         """Return the outcome of what takes its time; raise `EventSocketError` if it will not be known."""
@@ -149,8 +153,8 @@ class EventSocketClient:
     def _ready(self) -> None:
         self.counters.connected += 1
         self._told = None
+        self._is_ready.set()
         log.info("event socket ready", server=self.name)
-        self._on_ready()
 
 
 class _Connection(asyncio.Protocol):
