@@ -200,6 +200,8 @@ class ScriptedFreeSwitch:
             if leg is not None and (leg.result is None):
                 leg.killed.set()
                 answer = "+OK\n"
+        elif verb == "uuid_exists":
+            answer = str(argument in self.calls).lower()
         elif command == "echo ping":
             answer = "ping"
         elif command == "module_exists mod_lua":
