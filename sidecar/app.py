@@ -114,7 +114,10 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     events.subscribe(servers.events.tell)
     attacher = _attacher(settings, servers, control, tickets, sip_port=_port(sip_sockets.udp))
     link.on_worker, link.on_control = worker.handle, on_message
-    async with running_outlets(settings, api_socket, steering, events) as api, asyncio.TaskGroup() as tasks:
+    outlets = running_outlets(
+        settings, api_socket, steering, events, attacher=attacher if settings.freeswitch else None
+    )
+    async with outlets as api, asyncio.TaskGroup() as tasks:
         tasks.create_task(worker.run())
         over_event_sockets = tasks.create_task(servers.run())
         transport, _ = await loop.create_datagram_endpoint(lambda: driver, sock=sip_sockets.udp)

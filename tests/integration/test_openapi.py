@@ -30,14 +30,19 @@ expected-statuses = ["2xx", 401, 403, 404, 409, 422, 503]
 
 
 async def explore(
-    car: SidecarUnderTest, directory: Path, *options: str, config: str = CONFIG, examples: int = 10
+    car: SidecarUnderTest,
+    directory: Path,
+    *options: str,
+    config: str = CONFIG,
+    phases: str = "examples,coverage,fuzzing",
+    examples: int = 4,
 ) -> None:
     """Let schemathesis send what the document allows, and what it does not."""
     (directory / "schemathesis.toml").write_text(config)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(directory / "schemathesis.toml"), "run"),
         f"http://{LOOPBACK}:{car.sidecar.api_port}/openapi.json",
-        *("--phases", "examples,coverage,fuzzing", "--max-examples", str(examples)),
+        *("--phases", phases, "--max-examples", str(examples)),
         *("--request-timeout", "10", "--seed", "1", "--no-color", *options),
         cwd=directory,
         stdout=asyncio.subprocess.PIPE,
