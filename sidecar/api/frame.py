@@ -27,7 +27,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Any, Receive, Send], Awaitable[None]]
 
-MOST_BODY_BYTES = 1 << 20  # about a millisecond's work, and telephone calls wait for it
+MOST_BODY_BYTES = 1 << 20  # some milliseconds' work, and telephone calls wait for it
 BODY_SECONDS = 10.0
 _REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 _KEY = re.compile(rb"[!-~]{1,%d}" % LONGEST_KEY)
