@@ -25,7 +25,7 @@ from tests.integration.conftest import StartSidecar
 from tests.support.bots import Bot, BotCall
 from tests.support.tones import make_tone
 
-CALLS = int(os.environ.get("MISBEHAVING_CALLS", "300"))
+CALLS = int(os.environ.get("MISBEHAVING_CALLS", "120"))
 AT_ONCE = 25
 WARM_UP, GROWTH_KIB = 2000, 16 * 1024
 
