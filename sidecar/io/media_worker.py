@@ -247,12 +247,13 @@ class MediaWorker:
 
     # --- up: from the caller to the bot
 
-    def _on_datagrams(self, count: int) -> None:
-        """Take the RTP that has been read, and send what it completes."""
-        now = self._loop.time()
+    def _on_datagrams(self, count: int) -> bool:
+        """Take the RTP that has been read, and send what it completes; return whether nothing of it was forged."""
+        now, forged = self._loop.time(), self.counters.unauthentic
         data, lengths, sources = self._datagrams.data, self._datagrams.lengths, self._datagrams.sources
         for messages in self._bridge.receive(data[:count], lengths[:count], sources[:count], now=now):
             self._send(messages)
+        return self.counters.unauthentic == forged
 
     def _on_report(self, data: bytes, source: int) -> None:
         self._legs.receive_report(data, source, now=self._loop.time())
