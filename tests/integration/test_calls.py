@@ -41,8 +41,8 @@ PACKETS = rtp_packets(make_tone(TONE_HZ, level_dbfs=-14.0, seconds=2.0, rate=800
 
 @pytest.mark.parametrize("portable", [False, True], ids=["batched", "portable"])
 async def test_two_hundred_calls_at_twenty_a_second(tmp_path: Path, portable: bool) -> None:
-    calls = 40 if portable else 200
-    async with EchoBot() as bot, sidecar_under_test(portable=portable, stream={"url": bot.url, "rate": "16k"}) as car:
+    calls, make_bot = (40, EchoBot) if portable else (200, Bot)
+    async with make_bot() as bot, sidecar_under_test(portable=portable, stream={"url": bot.url, "rate": "16k"}) as car:
         outcome = await sipp.run(
             "call_with_pcap", car.address, tmp_path, packets=PACKETS, calls=calls, rate=20.0, seconds=2.2, within=30.0
         )
