@@ -17,7 +17,7 @@ _REPORT_BYTES = 2048
 _TRIES = 100
 
 OnDatagrams = Callable[[int], bool]
-"""So many datagrams are in the arrays of `datagrams`; says whether those of encrypted calls were all genuine."""
+"""So many datagrams are in the arrays of `datagrams`; says whether they were heard, and none of them was forged."""
 
 OnReport = Callable[[bytes, int], None]
 """An RTCP datagram has come, from the address of this key."""
