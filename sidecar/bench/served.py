@@ -29,7 +29,7 @@ class Served:
 
 
 @asynccontextmanager
-async def served(*, max_calls: int, workers: int) -> AsyncIterator[Served]:
+async def served(*, max_calls: int, workers: int = 1) -> AsyncIterator[Served]:
     """Run a sidecar on loopback, with the environment's settings but for its own addresses, until the block ends.
 
     It takes all calls, however late it becomes: to see that is what a bench is for.
