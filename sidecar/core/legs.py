@@ -107,7 +107,7 @@ class Legs:
     def close(self, row: int, *, now: float, wall_clock: float) -> StreamStats:
         """Give the row back, and return what passed through the leg."""
         sent, srtp = self._plane.sending.sent(row), self._plane.gate.srtp(row)
-        heard, clock_rate = self._plane.heard.reception(row), self._plane.codec(row).clock_rate
+        heard, clock_rate = self._plane.reception(row), self._plane.codec(row).clock_rate
         quality = self._rtcp.close(row, now=now, wall_clock=wall_clock)
         self._watch.close(row)
         self._event_digits.close(row)

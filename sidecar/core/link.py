@@ -186,7 +186,7 @@ class StreamTold(msgspec.Struct, frozen=True, tag=True):
     """Something happened in the worker that the outside should know: an event."""
 
     stream: str
-    kind: str  # error, mark, play, playback
+    kind: str  # error, mark, play, playback, vad
     body: str  # a JSON object
 
 
@@ -273,6 +273,11 @@ class StreamStats(msgspec.Struct, frozen=True):
     playback_ms: int = 0
     playback_refused_ms: int = 0
     underruns: int = 0
+    barge_ins: int = 0  # of the caller, that cleared or lowered playback
+    responses: int = 0  # of the bot, to what the caller said
+    response_ms_last: int | None = None  # from the end of that to the first sound; None: not known
+    response_ms_mean: int | None = None
+    response_ms_max: int | None = None
     packets_unauthentic: int = 0  # not encrypted with the keys of the call, or seen before
     round_trip_ms: float | None = None  # None: the other side sent no report
     jitter_ms: float = 0.0  # of what was received

@@ -48,6 +48,7 @@ from sidecar.core.playback_events import (
     Xon,
 )
 from sidecar.core.playback_queue import PlaybackQueue, Stretch
+from sidecar.core.speech_events import BargedIn, SpeechEvent
 
 _Progress = ChunkPlayed | QueueCompleted | Underrun | PlaybackRefused | Xoff | Xon
 
@@ -89,6 +90,7 @@ class Player:
         self._playback = bridge.playback
         self._plays = options.playback
         self._tells = self._tells_bot = EventKind.PLAYBACK in options.events  # how playback goes
+        self._tells_speech = EventKind.VAD in options.events
         if self._tells_bot:
             self._playback.queue(row, keep=True)
 
@@ -170,6 +172,15 @@ class Player:
             if self._tells_bot:
                 self.texts.append(message_to_bot("playback", data))
 
+    def hear(self, event: SpeechEvent, *, now: float) -> None:
+        """Take what the caller's voice has brought."""
+        data = msgspec.to_builtins(event)
+        self._emit("vad", data)
+        if self._tells_speech:
+            self.texts.append(message_to_bot("vad", data))
+        if isinstance(event, BargedIn) and event.action == "clear":
+            self._clear(now=now, reason="barge_in")
+
     # --- how it works
 
     def _obey(self, message: BotMessage, *, now: float) -> None:
@@ -207,12 +218,15 @@ class Player:
         self._playback.flush(self._row, now=now)
         return self._playback.queue(self._row)
 
-    def _clear(self, *, now: float) -> None:
+    def _clear(self, *, now: float, reason: str | None = None) -> None:
         queue = self._engine(now)
         self._half = bytearray()
         cleared = queue.clear()
+        self._bridge.speech.cleared(self._row)
         self._listen_to(queue)
         data = {"played_ms": cleared.played_ms, "dropped_ms": cleared.dropped_ms, "marks": cleared.marks}
+        if reason is not None:
+            data["reason"] = reason
         self.texts.append(message_to_bot("cleared", data))
 
     def _confirm(self, kind: str) -> None:

@@ -247,6 +247,7 @@ class MediaWorker:
         playback = self._bridge.playback.totals(stream.row)
         jitter_buffer = self._bridge.jitter_buffer(stream.row)
         messages_sent = self._bridge.messages_sent(stream.row)
+        speech = self._bridge.speech.totals(stream.row)
         last = self._bridge.close(stream.row)
         if last is not None:
             self._send(last)
@@ -263,6 +264,11 @@ class MediaWorker:
             playback_ms=playback.played_ms,
             playback_refused_ms=playback.refused_ms,
             underruns=playback.underruns,
+            barge_ins=speech.barge_ins,
+            responses=speech.responses,
+            response_ms_last=speech.last_ms,
+            response_ms_mean=speech.mean_ms,
+            response_ms_max=speech.max_ms,
         )
 
     # --- up: from the caller to the bot
@@ -367,6 +373,7 @@ class MediaWorker:
         if due is not None:
             self._lateness.note(now - due, now=now)
         try:
+            self._tell_speech(now)
             datagrams = self._datagrams
             for _ in range(self._bridge.ticks_due(now=now)):
                 count, messages = self._bridge.tick(
@@ -390,6 +397,13 @@ class MediaWorker:
                 self._to_control(PlaybackDrained(self._stream_of(row).name))
         finally:  # whatever happened, the next tick comes
             self._ticker = self._next_tick(now) if self._streams else None
+
+    def _tell_speech(self, now: float) -> None:
+        """Tell what callers' voices have brought, before more is played to who interrupts."""
+        for row, news in self._bridge.speech.take_news():
+            stream = self._stream_of(row)
+            stream.player.hear(news, now=now)
+            self._after_input(stream)
 
     def _stream_of(self, row: int) -> BotStream:
         stream = self._by_row[row]
