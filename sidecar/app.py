@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from rtp import FRAME_MS
 from sidecar.core.call_control import CallControl
 from sidecar.core.codecs import ALL_CODECS
 from sidecar.core.events import StreamEvent
-from sidecar.core.link import FromWorker, ToWorker, WorkerReady
+from sidecar.core.link import FromWorker, StatsTold, ToWorker, WorkerReady
+from sidecar.io.event_feed import EventFeed, log_event
 from sidecar.io.media_sockets import MediaSockets, bound_ports, open_one_port
 from sidecar.io.media_worker import MediaWorker, WorkerSettings
 from sidecar.io.network import OwnAddresses, bound_pair, bound_socket, own_address
@@ -26,6 +28,7 @@ from sidecar.io.signals import stop_signals
 from sidecar.io.sip_connection import ConnectionLimits
 from sidecar.io.sip_driver import SipDriver
 from sidecar.io.sip_streams import SipStreams
+from sidecar.io.steering import Steering
 from sidecar.io.worker_inside import WorkerInside
 from sidecar.io.worker_process import OnLost, OnMessage, WorkerProcess
 from sidecar.io.worker_start import StartWorker
@@ -53,6 +56,8 @@ class Sidecar:
     control: CallControl
     workers: Sequence[WorkerInside | WorkerProcess]
     streams: SipStreams
+    steering: Steering
+    events: EventFeed
 
     @property
     def worker(self) -> MediaWorker:
@@ -82,13 +87,20 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     agent = _user_agent(settings.sip, sip_sockets)
     control = _call_control(settings, agent)
     workers: list[_WorkerHost] = []
-    driver = _sip_driver(settings.sip, control, partial(_on_event, lambda message: to_worker(message)))
-    not_ready, ready = set(range(max(1, settings.workers))), asyncio.Event()
+    events = EventFeed()
+    events.subscribe(log_event)
 
-    def to_worker(message: ToWorker) -> None:
-        worker = control.workers.worker_of(message.stream)
-        if worker is not None:  # else it died meanwhile
-            workers[worker].send(message)
+    def on_event(event: StreamEvent | StatsTold | ToWorker) -> None:
+        if isinstance(event, StreamEvent):
+            events.publish(event)
+        elif isinstance(event, StatsTold):
+            steering.stats_told(event)
+        elif (worker := control.workers.worker_of(event.stream)) is not None:  # else it died meanwhile
+            workers[worker].send(event)
+
+    driver = _sip_driver(settings.sip, control, on_event)
+    steering = Steering(control, driver.drain)
+    not_ready, ready = set(range(max(1, settings.workers))), asyncio.Event()
 
     def on_message(worker: int, message: FromWorker) -> None:
         control.receive_message(message, worker=worker, now=loop.time())
@@ -121,6 +133,8 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
                 control,
                 workers,
                 driver.streams,
+                steering,
+                events,
             )
         finally:
             control.hang_up_all(now=loop.time())
@@ -160,13 +174,6 @@ async def _until_over(agent: UserAgent, control: CallControl) -> None:
         await asyncio.sleep(0.01)
 
 
-def _on_event(to_worker: Callable[[ToWorker], None], event: StreamEvent | ToWorker) -> None:
-    if not isinstance(event, StreamEvent):
-        to_worker(event)
-    elif not event.quiet:
-        log.info(event.kind, stream=event.stream, call=event.call, sequence=event.sequence, body=event.body)
-
-
 @dataclass(frozen=True, slots=True)
 class _SipSockets:
     udp: socket.socket
@@ -204,8 +211,8 @@ def _user_agent(settings: SipSettings, sockets: _SipSockets) -> UserAgent:
 
 
 def _sip_driver(
-    settings: SipSettings, control: CallControl, on_event: Callable[[StreamEvent | ToWorker], None]
-) -> SipDriver[StreamEvent | ToWorker]:
+    settings: SipSettings, control: CallControl, on_event: Callable[[StreamEvent | StatsTold | ToWorker], None]
+) -> SipDriver[StreamEvent | StatsTold | ToWorker]:
     return SipDriver(
         control,
         on_event,
@@ -274,6 +281,7 @@ def _call_control(settings: Settings, agent: UserAgent) -> CallControl:
         bot_hosts=settings.bot.hosts(),
         allow=settings.sip.allow,
         media=settings.rtp.policy(),
+        wall_clock=time.time,
         ports=settings.rtp.port_allocator() if settings.rtp.mode == "ports" else None,
         late_ms=settings.max_late_ms,
     )

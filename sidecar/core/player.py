@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-import msgspec
+from typing import Literal
 
 from sidecar.core.bot_messages import (
     Answer,
@@ -26,7 +24,8 @@ from sidecar.core.bot_messages import (
 from sidecar.core.bridge import Bridge
 from sidecar.core.clip import Clip
 from sidecar.core.errors import ErrorCode
-from sidecar.core.events import error_body
+from sidecar.core.event_body import EventBody
+from sidecar.core.events import ClipTaken, failure, told
 from sidecar.core.link import (
     AnswerAsked,
     BotRequest,
@@ -37,20 +36,9 @@ from sidecar.core.link import (
     TransferAsked,
 )
 from sidecar.core.options import EventKind, StreamOptions
-from sidecar.core.playback_events import (
-    ChunkPlayed,
-    MarkAnswered,
-    PlaybackEvent,
-    PlaybackRefused,
-    QueueCompleted,
-    Underrun,
-    Xoff,
-    Xon,
-)
+from sidecar.core.playback_events import Cleared, MarkAnswered, PlaybackEvent
 from sidecar.core.playback_queue import PlaybackQueue, Stretch
 from sidecar.core.speech_events import BargedIn, SpeechEvent
-
-_Progress = ChunkPlayed | QueueCompleted | Underrun | PlaybackRefused | Xoff | Xon
 
 
 @dataclass(eq=False, slots=True)
@@ -89,9 +77,9 @@ class Player:
         self._bridge = bridge
         self._playback = bridge.playback
         self._plays = options.playback
-        self._tells = self._tells_bot = EventKind.PLAYBACK in options.events  # how playback goes
-        self._tells_speech = EventKind.VAD in options.events
-        if self._tells_bot:
+        self._told_groups = options.events
+        self._tells = EventKind.PLAYBACK in options.events  # how playback goes
+        if self._tells:
             self._playback.queue(row, keep=True)
 
     @property
@@ -114,6 +102,25 @@ class Player:
                 self.texts.append(message_to_bot(message.kind, {"ok": False, "error": message.reason}))
         elif message is not None:
             self._obey(message, now=now)
+
+    def play_clip(self, clip: Clip, body: str, *, now: float) -> None:
+        """Take a clip; `body` is what was said of it, as JSON."""
+        self.messages.append(StreamTold(self._stream, ClipTaken.kind, body))
+        if self._plays:
+            self._queue_clip(clip, now=now)
+
+    def control(self, action: Literal["clear", "pause", "resume"], *, now: float) -> None:
+        """Do what somebody other than the bot wants; a bot that is told how playback goes is told of a clear."""
+        match action:
+            case "clear":
+                cleared = self._clear(now=now)
+                self._emit(cleared)
+                if EventKind.PLAYBACK in self._told_groups:
+                    self._tell_cleared(cleared, reason="operator")
+            case "pause":
+                self._engine(now).pause()
+            case _:
+                self._engine(now).resume()
 
     def drain(self, *, now: float) -> None:
         """Let all that is queued be played, whatever the bot has paused; the bridge tells when it is."""
@@ -158,43 +165,41 @@ class Player:
 
     def fail(self, error: str) -> None:
         """Tell control what could not be done."""
-        self._emit("error", error_body(ErrorCode.NOT_SUPPORTED, error))
+        self._emit(failure(ErrorCode.NOT_SUPPORTED, error))
 
     def tell(self, event: PlaybackEvent) -> None:
         """Take what the engine has to tell."""
         if isinstance(event, MarkAnswered):
-            data = {"name": event.name, "event": event.event}
-            self.texts.append(message_to_bot("mark", data))
-            self._emit("mark", data)
+            self._emit(event)
+            self.texts.append(message_to_bot(event.kind, event.value()))
         elif self._tells:
-            data = _told(event)
-            self._emit("playback", data)
-            if self._tells_bot:
-                self.texts.append(message_to_bot("playback", data))
+            self._emit(event)
+            self.tell_bot(EventKind.PLAYBACK, event)
+
+    def tell_bot(self, group: EventKind, body: EventBody) -> None:
+        """Tell the bot of an event, if EVENTS has the group that it belongs to."""
+        if group in self._told_groups:
+            self.texts.append(message_to_bot(body.kind, body.value()))
 
     def hear(self, event: SpeechEvent, *, now: float) -> None:
         """Take what the caller's voice has brought."""
-        data = msgspec.to_builtins(event)
-        self._emit("vad", data)
-        if self._tells_speech:
-            self.texts.append(message_to_bot("vad", data))
+        self._emit(event)
+        self.tell_bot(EventKind.VAD, event)
         if isinstance(event, BargedIn) and event.action == "clear":
-            self._clear(now=now, reason="barge_in")
+            self._tell_cleared(self._clear(now=now), reason="barge_in")
 
     # --- how it works
 
     def _obey(self, message: BotMessage, *, now: float) -> None:
         match message:
             case StreamAudio(clip, body):
-                self.messages.append(StreamTold(self._stream, "play", body))
-                if self._plays:
-                    self._queue_clip(clip, now=now)
+                self.play_clip(clip, body, now=now)
             case RawAudio(rate):
                 self._playback.change_rate(self._row, int(rate), now=now)
             case Mark(name):
                 self._engine(now).mark(name, now=now)
             case Clear():
-                self._clear(now=now)
+                self._tell_cleared(self._clear(now=now))
             case Pause():
                 self._engine(now).pause()
                 self._confirm("pause")
@@ -218,12 +223,15 @@ class Player:
         self._playback.flush(self._row, now=now)
         return self._playback.queue(self._row)
 
-    def _clear(self, *, now: float, reason: str | None = None) -> None:
+    def _clear(self, *, now: float) -> Cleared:
         queue = self._engine(now)
         self._half = bytearray()
         cleared = queue.clear()
         self._bridge.speech.cleared(self._row)
         self._listen_to(queue)
+        return cleared
+
+    def _tell_cleared(self, cleared: Cleared, *, reason: str | None = None) -> None:
         data = {"played_ms": cleared.played_ms, "dropped_ms": cleared.dropped_ms, "marks": cleared.marks}
         if reason is not None:
             data["reason"] = reason
@@ -244,22 +252,5 @@ class Player:
         while queue is not None and (event := queue.next_event()) is not None:
             self.tell(event)
 
-    def _emit(self, kind: str, body: dict[str, Any]) -> None:
-        self.messages.append(StreamTold(self._stream, kind, msgspec.json.encode(body).decode()))
-
-
-def _told(event: _Progress) -> dict[str, Any]:
-    """Return the body of an event `playback`; the first two are the original's."""
-    match event:
-        case ChunkPlayed(sequence, size, remaining):
-            return {"event": "chunk_played", "seq": sequence, "size": size, "remaining": remaining}
-        case QueueCompleted(chunks):
-            return {"event": "queue_completed", "total_chunks": chunks}
-        case Underrun(gap_ms):
-            return {"event": "underrun", "gap_ms": gap_ms}
-        case PlaybackRefused(refused_ms):
-            return {"event": "refused", "refused_ms": refused_ms}
-        case Xoff(queued_ms):
-            return {"event": "xoff", "queued_ms": queued_ms}
-        case _:
-            return {"event": "xon", "queued_ms": event.queued_ms}
+    def _emit(self, body: EventBody) -> None:
+        self.messages.append(told(self._stream, body))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-import msgspec
+from sidecar.core.event_body import EventBody
 
 
-class SpeechBody(msgspec.Struct, frozen=True, tag_field="event"):
+class SpeechBody(EventBody, frozen=True, tag_field="event"):
     """Something about the caller's voice; `at_ms` is the place in the caller's audio, counted from its beginning."""
 
+    kind = "vad"
     at_ms: int
 
 

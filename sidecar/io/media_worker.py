@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 
-import msgspec
 import numpy as np
 import structlog
 from websockets.frames import CloseCode
@@ -30,22 +29,28 @@ from sidecar.core.digit_rows import ToneRows
 from sidecar.core.grid_lateness import GridLateness
 from sidecar.core.legs import Legs
 from sidecar.core.link import (
+    AskStats,
     BotClosed,
     BotFailed,
     ChangeLeg,
     CloseStream,
+    ControlPlayback,
     FromWorker,
     LegChanged,
     LegRefused,
     MediaLeg,
     OpenStream,
+    PauseAudio,
     PlaybackDrained,
+    PlayClip,
     SendDigits,
     SendText,
     StartMedia,
+    StatsTold,
     StreamEnded,
     StreamRefused,
     StreamStats,
+    TextUnsent,
     ToWorker,
     WorkerLoad,
     WorkerReady,
@@ -172,8 +177,21 @@ class MediaWorker:
             self._legs.start(stream.row, receives=message.receives, now=self._loop.time())
             self._bridge.start(stream.row, sends=message.sends)
         elif isinstance(message, SendText):
+            if message.keep and not stream.connected:
+                self._to_control(TextUnsent(stream.name, message.text))
+                return
             stream.player.texts.append(message.text)
             self._after_input(stream)
+        elif isinstance(message, PlayClip):
+            stream.player.play_clip(message.clip, message.body, now=self._loop.time())
+            self._after_input(stream)
+        elif isinstance(message, ControlPlayback):
+            stream.player.control(message.action, now=self._loop.time())
+            self._after_input(stream)
+        elif isinstance(message, PauseAudio):
+            self._pause_audio(stream, message.paused)
+        elif isinstance(message, AskStats):
+            self._to_control(StatsTold(stream.name, stream.stats(self._legs.stats(stream.row), self._bridge)))
         elif isinstance(message, SendDigits):
             if not self._legs.dial(stream.row, message.digits, duration_ms=message.duration_ms):
                 stream.player.fail("dtmf: too many digits wait to be sent")
@@ -244,32 +262,20 @@ class MediaWorker:
 
     def _close_row(self, stream: BotStream) -> StreamStats:
         """Close the row, and return what passed through it."""
-        playback = self._bridge.playback.totals(stream.row)
-        jitter_buffer = self._bridge.jitter_buffer(stream.row)
-        messages_sent = self._bridge.messages_sent(stream.row)
-        speech = self._bridge.speech.totals(stream.row)
+        leg = self._legs.close(stream.row, now=self._loop.time(), wall_clock=time.time())
+        stats = stream.stats(leg, self._bridge)
         last = self._bridge.close(stream.row)
         if last is not None:
             self._send(last)
-        stats = self._legs.close(stream.row, now=self._loop.time(), wall_clock=time.time())
         self._send_reports()
         self._sockets.close_leg(stream.port)
-        return msgspec.structs.replace(
-            stats,
-            frames_dropped=stats.frames_dropped + (jitter_buffer.dropped_frames if jitter_buffer else 0),
-            messages_sent=messages_sent,
-            messages_dropped=stream.messages_dropped,
-            messages_replayed=stream.replay.replayed,
-            reconnects=stream.reconnects,
-            playback_ms=playback.played_ms,
-            playback_refused_ms=playback.refused_ms,
-            underruns=playback.underruns,
-            barge_ins=speech.barge_ins,
-            responses=speech.responses,
-            response_ms_last=speech.last_ms,
-            response_ms_mean=speech.mean_ms,
-            response_ms_max=speech.max_ms,
-        )
+        return stats
+
+    def _pause_audio(self, stream: BotStream, paused: bool) -> None:
+        """Send the bot what was said before a pause, and nothing that was said in it."""
+        if (rest := self._bridge.cut(stream.row)) is not None:
+            self._send(rest)
+        self._care.pause(stream, paused)
 
     # --- up: from the caller to the bot
 
