@@ -6,17 +6,17 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from sidecar.core.link import BotText, FromWorker, SendText, StreamTold, ToWorker
+from sidecar.core.link import BotText, FromWorker, PlayClip, SendText, StreamTold, TextUnsent, ToWorker
 
 LENGTH_BYTES = 4
 
 SOFT_BOUND = 16 << 20
-"""Bytes that wait for the other side; beyond them texts are dropped, on which no state depends."""
+"""Bytes that wait for the other side; beyond them texts and clips are dropped, on which no state depends."""
 
 HARD_BOUND = 64 << 20
 """Bytes that wait for the other side; beyond them it is given up."""
 
-_MAY_BE_DROPPED = (BotText, StreamTold, SendText)
+_MAY_BE_DROPPED = (BotText, StreamTold, TextUnsent, SendText, PlayClip)
 
 _M = TypeVar("_M")
 
@@ -26,7 +26,7 @@ class LinkBroken(Exception):
 
 
 class LinkWriter:
-    """What is to be written. `dropped` counts the texts that the other side will never see."""
+    """What is to be written. `dropped` counts the texts and clips that the other side will never see."""
 
     def __init__(self, *, soft_bound: int = SOFT_BOUND, hard_bound: int = HARD_BOUND) -> None:
         self.messages = 0
