@@ -18,8 +18,12 @@ from rtp import FRAME_MS
 from sidecar.core.call_control import CallControl
 from sidecar.core.codecs import ALL_CODECS
 from sidecar.core.events import StreamEvent
+from sidecar.core.freeswitch.tickets import Tickets
 from sidecar.core.link import FromWorker, StatsTold, ToWorker, WorkerReady
+from sidecar.io.eavesdropper import Eavesdropper, FreeSwitch
 from sidecar.io.event_feed import EventFeed, log_event
+from sidecar.io.event_socket_client import EventSocketClient
+from sidecar.io.freeswitch_servers import FreeSwitchServers
 from sidecar.io.media_sockets import MediaSockets, bound_ports, open_one_port
 from sidecar.io.media_worker import MediaWorker, WorkerSettings
 from sidecar.io.network import OwnAddresses, bound_pair, bound_socket, own_address
@@ -34,6 +38,7 @@ from sidecar.io.worker_process import OnLost, OnMessage, WorkerProcess
 from sidecar.io.worker_start import StartWorker
 from sidecar.settings import RtpSettings, Settings, SipSettings
 from sip import Address, SipUri, UserAgent
+from sip.grammar import format_host_port
 
 log = structlog.get_logger("sidecar")
 
@@ -56,6 +61,7 @@ class Sidecar:
     control: CallControl
     workers: Sequence[WorkerInside | WorkerProcess]
     streams: SipStreams
+    attacher: Eavesdropper
     steering: Steering
     events: EventFeed
 
@@ -85,7 +91,8 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         media_ports = _bind_media(settings, unused)
         unused.pop_all()
     agent = _user_agent(settings.sip, sip_sockets)
-    control = _call_control(settings, agent)
+    tickets = Tickets(SystemRandom())
+    control = _call_control(settings, agent, tickets)
     workers: list[_WorkerHost] = []
     events = EventFeed()
     events.subscribe(log_event)
@@ -115,9 +122,13 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         driver.drain()
 
     workers += _worker_hosts(settings, media_ports, on_message, on_lost)
+    servers = FreeSwitchServers(_event_sockets(settings))
+    events.subscribe(servers.events.tell)
+    attacher = _attacher(settings, servers, control, tickets, sip_port=_port(sip_sockets.udp))
     async with asyncio.TaskGroup() as tasks:
         for worker in workers:
             tasks.create_task(worker.run())
+        over_event_sockets = tasks.create_task(servers.run())
         transport, _ = await loop.create_datagram_endpoint(lambda: driver, sock=sip_sockets.udp)
         driver.streams.listen(sip_sockets.tcp)
         if sip_sockets.tls is not None:
@@ -133,6 +144,7 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
                 control,
                 workers,
                 driver.streams,
+                attacher,
                 steering,
                 events,
             )
@@ -143,6 +155,8 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
                 await asyncio.wait_for(_until_over(agent, control), _GOODBYE_SECONDS)
             for worker in workers:
                 worker.stop()
+            await servers.tell_the_rest()
+            over_event_sockets.cancel()
             transport.close()
 
 
@@ -271,7 +285,31 @@ def _worker_settings(settings: Settings) -> WorkerSettings:
     )
 
 
-def _call_control(settings: Settings, agent: UserAgent) -> CallControl:
+def _event_sockets(settings: Settings) -> dict[str, EventSocketClient]:
+    return {
+        name: EventSocketClient(
+            each.host, each.port, each.password.get_secret_value(), name=name, random=SystemRandom()
+        )
+        for name, each in settings.freeswitch.items()
+    }
+
+
+def _attacher(
+    settings: Settings, servers: FreeSwitchServers, control: CallControl, tickets: Tickets, *, sip_port: int
+) -> Eavesdropper:
+    reached_at = OwnAddresses(settings.sip.host, settings.sip.advertised)
+    known = {
+        name: FreeSwitch(
+            client,
+            dial=settings.freeswitch[name].dial,
+            sidecar=lambda peer: format_host_port(reached_at(peer), sip_port),
+        )
+        for name, client in servers.clients.items()
+    }
+    return Eavesdropper(known, resolve=control.resolve, tickets=tickets, random=SystemRandom())
+
+
+def _call_control(settings: Settings, agent: UserAgent, tickets: Tickets) -> CallControl:
     return CallControl(
         agent,
         random=SystemRandom(),
@@ -284,4 +322,6 @@ def _call_control(settings: Settings, agent: UserAgent) -> CallControl:
         wall_clock=time.time,
         ports=settings.rtp.port_allocator() if settings.rtp.mode == "ports" else None,
         late_ms=settings.max_late_ms,
+        tickets=tickets,
+        tells_by_info=not settings.freeswitch,
     )
