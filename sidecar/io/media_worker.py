@@ -145,9 +145,10 @@ class MediaWorker:
     async def _tell_load(self) -> None:
         """Say how it goes, again and again, until `stop` is called."""
         at, cpu = self._loop.time(), time.process_time()
-        while not self._stopping.is_set():
+        while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), LOAD_SECONDS)
+                return
             now, used = self._loop.time(), time.process_time()
             p99, most = self._lateness.read(now=now)
             self._to_control(WorkerLoad(len(self._streams), p99, most, (used - cpu) / (now - at)))
