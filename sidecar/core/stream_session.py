@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from rtp import DIGITS, LONGEST_MS, SHORTEST_MS
+from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.bot_messages import message_to_bot
 from sidecar.core.bot_requests import BotRequests
 from sidecar.core.bot_side import BotSide, BotState
@@ -67,6 +68,7 @@ class StreamSession:
         *,
         agent: UserAgent,
         outbox: Outbox,
+        bot_hosts: BotHosts,
         wall_clock: Callable[[], float],
         port: int | None = None,
     ) -> None:
@@ -87,7 +89,9 @@ class StreamSession:
             quiet_texts=options.suppress_log,
         )
         self._bot = BotSide(options, self.emit)
-        self.commands = StreamCommands(stream, options, call=self, bot=self._bot, emit=self.emit, say=outbox.append)
+        self.commands = StreamCommands(
+            stream, options, call=self, bot=self._bot, emit=self.emit, say=outbox.append, bot_hosts=bot_hosts
+        )
         self._requests = BotRequests(
             self, lambda kind, data: outbox.append(SendText(stream, message_to_bot(kind, data)))
         )
@@ -208,7 +212,7 @@ class StreamSession:
 
     def snapshot(self) -> StreamSnapshot:
         """Return how it is now."""
-        options, leg = self._options, self.media.leg
+        options, leg = self.commands.options, self.media.leg
         return StreamSnapshot(
             id=self.stream,
             call=self._events.call,
