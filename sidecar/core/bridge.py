@@ -44,6 +44,8 @@ CATCH_UP_FRAMES = 5
 JITTER_FRAMES = 10
 """Frames of the caller that are held back at the most, to be paired with what the caller hears."""
 
+_PAIRED = (MixMode.MIXED, MixMode.STEREO)  # where the two voices wait for each other
+
 Bytes = NDArray[np.uint8]
 
 
@@ -102,8 +104,7 @@ class Bridge:
         uplink = self._join_uplink(row, UplinkKey(options.mix, wire_rate, options.rate, options.buffer_size))
         self.playback.open(row, rate, wire_rate, preroll_ms=options.preroll, playout_seconds=playout_seconds)
         self._messages_sent[row] = 0
-        paired = options.mix in (MixMode.MIXED, MixMode.STEREO)
-        self._calls[row] = _Call(uplink, JitterBuffer(self._jitter_frames) if paired else None)
+        self._calls[row] = _Call(uplink, JitterBuffer(self._jitter_frames) if options.mix in _PAIRED else None)
 
     def change(self, row: int) -> None:
         """Take note that the codec of `row` may have changed: bot and caller go on hearing each other."""
@@ -118,6 +119,16 @@ class Bridge:
         self.playback.change(row, wire_rate)
         if call.caller is not None:
             call.caller.clear()
+
+    def reform(self, row: int, mix: MixMode, rate: int, buffer_ms: int) -> None:
+        """Let the messages of `row` be of another format, from the next on: `cut` what has begun before that."""
+        call = self._calls[row]
+        self._leave_uplink(call.uplink)
+        call.uplink = self._join_uplink(row, UplinkKey(mix, call.uplink.key.wire_rate, rate, buffer_ms))
+        if mix not in _PAIRED:
+            call.caller = None
+        elif call.caller is None:
+            call.caller = JitterBuffer(self._jitter_frames)
 
     def _join_uplink(self, row: int, key: UplinkKey) -> Uplink:
         if key not in self._uplinks:

@@ -134,20 +134,10 @@ class CloseStream(msgspec.Struct, frozen=True, tag=True):
     reason: str = ""
 
 
-ToWorker = (
-    OpenStream
-    | ChangeLeg
-    | StartMedia
-    | SendDigits
-    | SendText
-    | ChangeFormat
-    | ChangeBot
-    | PauseAudio
-    | PlayClip
-    | ControlPlayback
-    | AskStats
-    | CloseStream
-)
+LiveChange = ChangeFormat | ChangeBot | PauseAudio | PlayClip | ControlPlayback | AskStats
+"""What is asked of a stream between its beginning and its end, for somebody outside."""
+
+ToWorker = OpenStream | ChangeLeg | StartMedia | SendDigits | SendText | LiveChange | CloseStream
 
 
 class WorkerReady(msgspec.Struct, frozen=True, tag=True):

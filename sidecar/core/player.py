@@ -116,8 +116,7 @@ class Player:
                 self._half = bytearray()
                 cleared = queue.clear()
                 self._listen_to(queue)
-                self._emit(cleared)
-                self.tell_bot(EventKind.PLAYBACK, cleared)
+                self.announce(EventKind.PLAYBACK, cleared)
             case "pause":
                 queue.pause()
             case _:
@@ -174,8 +173,12 @@ class Player:
             self._emit(event)
             self.texts.append(message_to_bot(event.kind, event.value()))
         elif self._tells:
-            self._emit(event)
-            self.tell_bot(EventKind.PLAYBACK, event)
+            self.announce(EventKind.PLAYBACK, event)
+
+    def announce(self, group: EventKind, event: EventBody) -> None:
+        """Tell control of an event, and the bot, if EVENTS has the group that it belongs to."""
+        self._emit(event)
+        self.tell_bot(group, event)
 
     def tell_bot(self, group: EventKind, body: EventBody) -> None:
         """Tell the bot of an event, if EVENTS has the group that it belongs to."""
