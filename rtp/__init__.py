@@ -40,7 +40,7 @@ from rtp.srtp import SRTP_SUITES, Srtp, SrtpCounters, SrtpError
 from rtp.telephone_event import TelephoneEvent
 from rtp.tone_detector import ToneDetector
 from rtp.unknown_sources import UnknownSources
-from rtp.voice_detector import VoiceChanges, VoiceDetector
+from rtp.voice_detector import QUIETEST, START_FRAMES, VoiceDetector, Voices, voice_power
 
 __all__ = [
     "CLOCK_RATE",
@@ -49,8 +49,10 @@ __all__ = [
     "LONGEST_MS",
     "PACKETS_A_FRAME",
     "PACKET_BYTES",
+    "QUIETEST",
     "SHORTEST_MS",
     "SRTP_SUITES",
+    "START_FRAMES",
     "AddressKeys",
     "Codec",
     "Digit",
@@ -101,8 +103,8 @@ __all__ = [
     "TelephoneEvent",
     "ToneDetector",
     "UnknownSources",
-    "VoiceChanges",
     "VoiceDetector",
+    "Voices",
     "address_key",
     "address_of_key",
     "compound",
@@ -115,4 +117,5 @@ __all__ = [
     "parse_compound",
     "prepare",
     "rating",
+    "voice_power",
 ]

@@ -29,6 +29,7 @@ from sidecar.core.digit_rows import ToneRows
 from sidecar.core.downlinks import Downlinks
 from sidecar.core.message_cutter import as_bytes
 from sidecar.core.options import MixMode, StreamOptions
+from sidecar.core.speech_rows import SpeechRows
 from sidecar.core.uplink import Uplink, UplinkKey
 from sidecar.core.websocket_frames import masked_binary_frames
 
@@ -79,6 +80,7 @@ class Bridge:
         rows = plane.capacity
         assert rows <= MOST_CALLS
         self.playback = Downlinks(rows)
+        self.speech = SpeechRows(rows)
         self._plane = plane
         self._random_bytes = random_bytes
         self._jitter_frames = jitter_frames
@@ -103,6 +105,7 @@ class Bridge:
         rate, wire_rate = options.playback_rate, self._plane.codec(row).sample_rate
         uplink = self._join_uplink(row, UplinkKey(options.mix, wire_rate, options.rate, options.buffer_size))
         self.playback.open(row, rate, wire_rate, preroll_ms=options.preroll, playout_seconds=playout_seconds)
+        self.speech.open(row, options)
         self._messages_sent[row] = 0
         self._calls[row] = _Call(uplink, JitterBuffer(self._jitter_frames) if options.mix in _PAIRED else None)
 
@@ -150,12 +153,14 @@ class Bridge:
         if row not in self._on_grid[phase]:
             self._on_grid[phase] = np.append(self._on_grid[phase], row)
         self._sends[row] = sends
+        self.speech.start(row, listens=sends)
 
     def close(self, row: int) -> Messages | None:
         """Part `row` from its bot; return the last, shorter message, if there is one."""
         rest = self.cut(row)
         call = self._calls.pop(row)
         self.playback.close(row)
+        self.speech.close(row)
         self._leave_uplink(call.uplink)
         phase = row % PHASES
         self._on_grid[phase] = self._on_grid[phase][self._on_grid[phase] != row]
@@ -197,17 +202,19 @@ class Bridge:
     ) -> Iterator[Messages]:
         """Take datagrams as `MediaPlane.receive` does; give the messages that are complete."""
         for frames in self._plane.receive(data, lengths, sources, now=now):
-            yield from self._from_caller(frames)
+            yield from self._from_caller(frames, now=now)
 
     def handle_timeout(self, *, now: float) -> Iterator[Messages]:
         """Conceal what has been missing for too long."""
         for frames in self._plane.handle_timeout(now=now):
-            yield from self._from_caller(frames)
+            yield from self._from_caller(frames, now=now)
 
-    def _from_caller(self, frames: Frames) -> Iterator[Messages]:
+    def _from_caller(self, frames: Frames, *, now: float) -> Iterator[Messages]:
         """Pass mono audio on at once; let paired audio wait for its turn on the grid."""
         if self._tones is not None:
             self._tones.process(frames)
+        if self.speech.is_used:
+            self.speech.process(frames, now=now)
         for uplink, chosen in self._by_uplink(frames.rows):
             rows, pcm = frames.rows[chosen], frames.pcm[chosen]
             if uplink.mix is MixMode.MONO:
@@ -302,7 +309,7 @@ class Bridge:
             if self._draining:
                 for row in frames.rows[~plays].tolist():
                     self._note_drained(row)
-            yield frames
+            yield self.speech.played(frames, plays, now=now) if self.speech.is_used else frames
 
     def _note_drained(self, row: int) -> None:
         if row in self._draining and not self.playback.has_audio(row):

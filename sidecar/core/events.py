@@ -11,6 +11,8 @@ import msgspec
 from sidecar.core.event_body import EventBody
 from sidecar.core.link import StreamStats, StreamTold
 from sidecar.core.playback_events import MarkAnswered, Progress
+from sidecar.core.speech_events import SpeechEvent
+from sidecar.core.stream_snapshot import StreamSnapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,11 @@ class Started(EventBody, frozen=True):
     mix: str
     rate: int  # Hz
     warnings: list[str]
+
+    @classmethod
+    def of(cls, seen: StreamSnapshot, warnings: list[str]) -> Self:
+        """Say what is seen of a stream that begins; `warnings` are about its options."""
+        return cls(seen.call_id, seen.from_, seen.to, seen.mix, seen.rate, warnings)
 
 
 class Stopped(EventBody, frozen=True):
@@ -190,6 +197,7 @@ def failure(code: int, error: str) -> Failure:
 _TOLD_BY_WORKERS: dict[str, type[EventBody]] = {
     each.kind: each for each in (Failure, ClipTaken, MarkAnswered, Measured)
 }
+_TOLD_IN_MANY_FORMS: dict[str, Any] = {"playback": Progress, "vad": SpeechEvent}  # `event` says which
 
 
 def told(stream: str, body: EventBody) -> StreamTold:
@@ -199,7 +207,7 @@ def told(stream: str, body: EventBody) -> StreamTold:
 
 def body_told(message: StreamTold) -> EventBody:
     """Return the event of which a worker has told."""
-    if message.kind == "playback":
-        progress: Progress = msgspec.json.decode(message.body, type=Progress)
-        return progress
+    if message.kind in _TOLD_IN_MANY_FORMS:
+        body: EventBody = msgspec.json.decode(message.body, type=_TOLD_IN_MANY_FORMS[message.kind])
+        return body
     return _TOLD_BY_WORKERS[message.kind].parse(message.body)

@@ -22,7 +22,7 @@ from sidecar.core.url_template import expand_url
 
 _HEADER_PREFIX = "x_stream_"
 _LATER = frozenset(  # read and checked, but not obeyed yet
-    "dialect barge_in inject id track".split()
+    "dialect inject id track".split()
 )
 CREDENTIALS = ("auth", "tls_cert_file", "tls_key_file", "extra_headers")
 
@@ -86,9 +86,6 @@ class EventKind(Enum):
     PLAYBACK = "playback"
     STATS = "stats"
     CALL = "call"
-
-
-_EVENTS_LATER = frozenset({EventKind.VAD})
 
 
 class Track(Enum):
@@ -212,8 +209,6 @@ def resolve_options(
         warnings += more
         if name in _LATER:
             warnings.append(f"{name}: not supported yet, ignored")
-        elif name == "events" and (later := _EVENTS_LATER & parsed[name]):
-            warnings.append(f"events: {', '.join(sorted(each.value for each in later))}: not supported yet, ignored")
     if "url" not in parsed:
         raise OptionError("url", "missing")
     options = StreamOptions(**parsed)

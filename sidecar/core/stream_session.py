@@ -118,17 +118,7 @@ class StreamSession:
 
     def start(self, warnings: list[str], *, now: float) -> None:
         """Let the worker open the stream; `warnings` are about its options."""
-        request, options = self._request, self._options
-        self.emit(
-            Started(
-                request.call_id,
-                str(request.from_.uri),
-                str(request.to.uri),
-                options.mix.value,
-                options.rate,
-                warnings,
-            )
-        )
+        self.emit(Started.of(self.snapshot(), warnings))
         self._outbox.append(OpenStream(self.stream, self.media.leg, self._options, self.port))
         if self._options.answer is AnswerMode.IMMEDIATE:
             self.answer(now=now)

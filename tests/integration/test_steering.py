@@ -146,6 +146,6 @@ async def test_texts_wait_while_the_bot_is_away() -> None:
         it.ask(Say("late"))
         await it.until("reconnected")
         async with asyncio.timeout(5.0):
-            while "late" not in it.bot.calls[-1].texts:
+            while "late" not in it.bot.calls[-1].texts:  # noqa: ASYNC110  nobody tells of it
                 await asyncio.sleep(0.01)
         it.ask(End())
