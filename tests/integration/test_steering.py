@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,14 +11,27 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from sidecar.core.commands import ClearPlayback, Command, End, Pause, PausePlayback, Play, Resume, ResumePlayback, Say
+from sidecar.core.commands import (
+    Change,
+    ClearPlayback,
+    Command,
+    End,
+    Pause,
+    PausePlayback,
+    Play,
+    Resume,
+    ResumePlayback,
+    Say,
+)
 from sidecar.core.errors import CommandError
 from sidecar.core.events import StreamEvent
 from sidecar.core.stream_snapshot import StreamSnapshot
+from sidecar.io import live_changes
 from sidecar.io.caller import CallPlan, CallResult, place_call
 from sip import SipUri
 from tests.support.bots import Bot
 from tests.support.clips import stream_audio
+from tests.support.ports import free_port
 from tests.support.sidecar import SidecarUnderTest, sidecar_under_test
 from tests.support.tones import Pcm, find_tone, make_tone
 
@@ -149,3 +163,83 @@ async def test_texts_wait_while_the_bot_is_away() -> None:
             while "late" not in it.bot.calls[-1].texts:  # noqa: ASYNC110  nobody tells of it
                 await asyncio.sleep(0.01)
         it.ask(End())
+
+
+async def test_the_format_of_a_live_stream_changes() -> None:
+    says = make_tone(437.0, level_dbfs=-12.0, seconds=6.0, rate=8000)
+    async with live(says=says, seconds=4.0, events="call") as it:
+        it.ask(Change({"rate": "16k", "mix": "stereo", "buffer_size": "100"}))
+        await it.bot.received(len(it.bot.call.messages) + 15)
+        assert (it.seen.rate, it.seen.mix, it.seen.buffer_size) == (16000, "stereo", 100)
+        it.ask(Change({"mix": "mono"}))
+        await it.call
+        await it.bot.closed()
+    changed = [at for at, message in enumerate(it.bot.call.messages) if '"changed"' in str(message.data)]
+    first, second, third = (
+        [len(message.data) for message in part if isinstance(message.data, bytes)]
+        for part in (
+            it.bot.call.messages[: changed[0]],
+            it.bot.call.messages[changed[0] : changed[1]],
+            it.bot.call.messages[changed[1] :],
+        )
+    )
+    assert set(first) == {320}
+    assert set(second[:-1]) == {6400}  # 100 ms, two channels, 16 kHz
+    assert set(third[:-1]) == {3200}
+    mono = b"".join(message.data for message in it.bot.call.messages[changed[1] :] if isinstance(message.data, bytes))
+    pcm = np.frombuffer(mono, "<i2")[1600:]
+    assert find_tone(pcm[:8000], 16000).frequency_hz == pytest.approx(437.0, abs=2.0)
+    fewest = 3.5 * 50 * 320
+    heard = sum(first) + sum(second) / 4 + sum(third) / 2
+    assert heard > fewest, "audio was lost at a change"
+
+
+async def test_a_live_stream_goes_over_to_another_bot_and_nothing_is_lost() -> None:
+    says = make_tone(437.0, level_dbfs=-12.0, seconds=4.0, rate=8000)
+    async with Bot() as other, live(says=says, seconds=4.0) as it:
+        it.ask(Change({"url": other.url}))
+        await other.connected()
+        await it.bot.closed()
+        await it.until("reconnected")
+        stream = it.seen
+        assert (stream.url, stream.bot) == (other.url.partition("?")[0], "connected")
+        await it.call
+        await other.closed()
+    assert (it.bot.call.close_code, it.bot.call.close_reason) == (1000, "another bot is called")
+    assert [event.kind for event in it.events] == [
+        "start",
+        "connect",
+        "reconnecting",
+        "reconnected",
+        "disconnect",
+        "stop",
+    ]
+    heard = len(it.bot.call.heard) + len(other.call.heard)
+    assert heard == pytest.approx(4.0 * 8000, abs=1600)
+
+
+async def test_a_live_stream_waits_for_another_bot_that_is_not_there_yet() -> None:
+    async with live(seconds=6.0) as it:
+        port = free_port()
+        it.ask(Change({"url": f"ws://127.0.0.1:{port}/ws"}))
+        await it.until("reconnecting")
+        await asyncio.sleep(0.5)
+        assert (it.seen.state, it.seen.bot) == ("up", "reconnecting")
+        async with Bot(port=port) as late:
+            await late.connected(within=8.0)
+            it.ask(End())
+            await it.call
+            await late.closed()
+
+
+async def test_a_bot_is_told_figures_from_time_to_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_changes, "STATS_SECONDS", 0.3)
+    async with live(events="stats") as it:
+        event = await it.until("stats")
+        async with asyncio.timeout(5.0):
+            while len(it.bot.call.texts) < 2:  # noqa: ASYNC110  nobody tells of it
+                await asyncio.sleep(0.01)
+        it.ask(End())
+    first, second = (json.loads(text) for text in it.bot.call.texts[:2])
+    assert first == {"type": "stats", "data": event.body.value()}
+    assert second["data"]["packets_received"] > first["data"]["packets_received"] > 0
