@@ -35,8 +35,6 @@ class LiveChanges:
 
     def __init__(
         self,
-        *,
-        loop: asyncio.AbstractEventLoop,
         bridge: Bridge,
         legs: Legs,
         care: BotCare,
@@ -45,7 +43,7 @@ class LiveChanges:
         on_input: Callable[[BotStream], None],
     ) -> None:
         """`on_input` is called where a player has something to say."""
-        self._loop = loop
+        self._loop = asyncio.get_running_loop()
         self._bridge = bridge
         self._legs = legs
         self._care = care

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rtp import PACKET_BYTES, Codec, Leg, MediaPlane, RtpPacket, address_key
-from sidecar.core.bridge import CATCH_UP_FRAMES, PHASES, Bridge
+from sidecar.core.bridge import CATCH_UP_FRAMES, JITTER_FRAMES, PHASES, Bridge
 from sidecar.core.digit_rows import ToneRows
 from sidecar.core.options import MixMode, StreamOptions
 from tests.support.rtp_sender import PLAIN, RtpSender, batch_of
@@ -190,8 +190,11 @@ def test_audio_that_still_gathers_is_not_played_yet() -> None:
 
 @pytest.mark.parametrize("mix", MixMode)
 def test_only_where_voices_are_paired_does_the_caller_wait_in_a_jitter_buffer(mix: MixMode) -> None:
-    rig = Rig(mix=mix)
-    assert (rig.bridge.jitter_buffer(rig.rows[0]) is not None) == (mix in (MixMode.MIXED, MixMode.STEREO))
+    rig, sender = Rig(mix=mix), RtpSender(Random(1), payload_type=0)
+    [address], [row] = rig.sent, rig.rows
+    for _ in range(JITTER_FRAMES + 3):
+        list(rig.bridge.receive(*batch_of([(each, address) for each in sender.act(PLAIN)]), now=0.0))
+    assert rig.bridge.dropped_frames(row) == (3 if mix in (MixMode.MIXED, MixMode.STEREO) else 0)
 
 
 def test_a_row_that_has_not_begun_is_heard_out_if_there_is_something_to_hear() -> None:
@@ -295,9 +298,9 @@ def test_messages_are_of_another_format_from_the_next_on() -> None:
     assert said() == [640]
     rig.bridge.reform(row, MixMode.STEREO, 8000, 20)
     assert said() == []
-    waiting = rig.bridge.jitter_buffer(row)
-    assert waiting is not None
-    rig.bridge.reform(row, MixMode.MIXED, 8000, 20)
-    assert rig.bridge.jitter_buffer(row) is waiting
-    rig.bridge.reform(row, MixMode.CALLEE, 8000, 20)
-    assert rig.bridge.jitter_buffer(row) is None
+    for _ in range(12):  # nothing is read of the jitter buffer: the grid has not begun
+        assert said() == []
+    assert rig.bridge.dropped_frames(row) == 3
+    rig.bridge.reform(row, MixMode.MONO, 8000, 20)
+    assert said() == [320]
+    assert rig.bridge.dropped_frames(row) == 3
