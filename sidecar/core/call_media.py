@@ -22,7 +22,11 @@ class CallMedia:
         *,
         agent: UserAgent,
         say: Callable[[ToWorker], None],
+        on_hold: Callable[[bool], None],
     ) -> None:
+        """`on_hold` is told when the caller does not listen any more, and when it does again."""
+        self._on_hold = on_hold
+        self._is_held = negotiation.terms is not None and not negotiation.terms.sends
         self._stream = stream
         self._call = received.call
         self._negotiation = negotiation
@@ -118,6 +122,9 @@ class CallMedia:
         if change.answers_offer:
             self._agent.accept_offer(self._call, change.terms.description, now=now)
         self._start()
+        if change.terms.sends == self._is_held:
+            self._is_held = not change.terms.sends
+            self._on_hold(self._is_held)
 
     def _begin(self) -> None:
         self._is_due = True

@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from sidecar.core.clip import Clip
-from sidecar.core.options import StreamOptions
+from sidecar.core.options import MixMode, StreamOptions
 
 
 class SrtpKeys(msgspec.Struct, frozen=True):
@@ -82,6 +82,22 @@ class SendText(msgspec.Struct, frozen=True, tag=True):
     keep: bool = False
 
 
+class ChangeFormat(msgspec.Struct, frozen=True, tag=True):
+    """What the bot hears is in another format from now on."""
+
+    stream: str
+    mix: MixMode
+    rate: int  # Hz
+    buffer_size: int  # ms
+
+
+class ChangeBot(msgspec.Struct, frozen=True, tag=True):
+    """Leave the bot, and call another: that of these options."""
+
+    stream: str
+    options: StreamOptions
+
+
 class PauseAudio(msgspec.Struct, frozen=True, tag=True):
     """Send the bot no audio, or send it audio again."""
 
@@ -118,18 +134,10 @@ class CloseStream(msgspec.Struct, frozen=True, tag=True):
     reason: str = ""
 
 
-ToWorker = (
-    OpenStream
-    | ChangeLeg
-    | StartMedia
-    | SendDigits
-    | SendText
-    | PauseAudio
-    | PlayClip
-    | ControlPlayback
-    | AskStats
-    | CloseStream
-)
+LiveChange = ChangeFormat | ChangeBot | PauseAudio | PlayClip | ControlPlayback | AskStats
+"""What is asked of a stream between its beginning and its end, for somebody outside."""
+
+ToWorker = OpenStream | ChangeLeg | StartMedia | SendDigits | SendText | LiveChange | CloseStream
 
 
 class WorkerReady(msgspec.Struct, frozen=True, tag=True):

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from rtp import DIGITS, LONGEST_MS, SHORTEST_MS
+from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.bot_messages import message_to_bot
 from sidecar.core.bot_requests import BotRequests
 from sidecar.core.bot_side import BotSide, BotState
 from sidecar.core.bot_uri import public_url
 from sidecar.core.call_media import CallMedia
+from sidecar.core.call_news import CallAnswered, CallHeld, CallStarted, CallTransferring, CallUnheld
 from sidecar.core.cause import RETRY_AFTER, Cause, cause_of_close, reason_headers, refusal_status
+from sidecar.core.digits import check_digits
 from sidecar.core.errors import CommandError, ErrorCode, InvalidCommand, Overfull
 from sidecar.core.event_body import EventBody
 from sidecar.core.event_series import EventSeries
@@ -47,7 +49,7 @@ from sidecar.core.link import (
     ToWorker,
 )
 from sidecar.core.media_negotiation import MediaNegotiation
-from sidecar.core.options import AnswerMode, StreamOptions
+from sidecar.core.options import AnswerMode, EventKind, StreamOptions
 from sidecar.core.stream_commands import StreamCommands
 from sidecar.core.stream_snapshot import StreamSnapshot
 from sip import CallReceived, EndCause, SipError, SipUri, UserAgent
@@ -67,6 +69,7 @@ class StreamSession:
         *,
         agent: UserAgent,
         outbox: Outbox,
+        bot_hosts: BotHosts,
         wall_clock: Callable[[], float],
         port: int | None = None,
         tells_by_info: bool = True,
@@ -91,13 +94,15 @@ class StreamSession:
             quiet_texts=options.suppress_log,
         )
         self._bot = BotSide(options, self.emit)
-        self.commands = StreamCommands(stream, options, call=self, bot=self._bot, emit=self.emit, say=outbox.append)
+        self.commands = StreamCommands(
+            stream, options, call=self, bot=self._bot, emit=self.emit, say=outbox.append, bot_hosts=bot_hosts
+        )
         self._requests = BotRequests(
             self, lambda kind, data: outbox.append(SendText(stream, message_to_bot(kind, data)))
         )
         self._answered = False
         self._confirmed = False  # by an ACK
-        self.media = CallMedia(stream, received, negotiation, agent=agent, say=outbox.append)
+        self.media = CallMedia(stream, received, negotiation, agent=agent, say=outbox.append, on_hold=self._held)
         self._call_over = self._stream_over = False
         self._goodbye = (1000, "")  # to the bot: code and reason (RFC 6455, section 7.4.1)
         self._closing = False  # we have hung up, or they have, and the stream is to end
@@ -123,17 +128,7 @@ class StreamSession:
 
     def start(self, warnings: list[str], *, now: float) -> None:
         """Let the worker open the stream; `warnings` are about its options."""
-        request, options = self._request, self._options
-        self.emit(
-            Started(
-                request.call_id,
-                str(request.from_.uri),
-                str(request.to.uri),
-                options.mix.value,
-                options.rate,
-                warnings,
-            )
-        )
+        self.emit(Started.of(self.snapshot(), warnings))
         self._outbox.append(OpenStream(self.stream, self.media.leg, self._options, self.port))
         if self._options.answer is AnswerMode.IMMEDIATE:
             self.answer(now=now)
@@ -180,11 +175,7 @@ class StreamSession:
 
     def send_digits(self, digits: str, *, duration_ms: int, now: float) -> None:
         """Let the caller hear digits, in RTP if it can, else by INFO; raise `CommandError` if that cannot be."""
-        if unknown := set(digits) - set(DIGITS):
-            raise InvalidCommand(f"{min(unknown)!r} is not a digit; digits are {DIGITS}", field="digits")
-        if not SHORTEST_MS <= duration_ms <= LONGEST_MS:
-            error = f"duration_ms is {duration_ms}; a digit lasts {SHORTEST_MS} to {LONGEST_MS} ms"
-            raise InvalidCommand(error, field="duration_ms")
+        check_digits(digits, duration_ms)
         if not self._confirmed:
             raise CommandError("the call is not answered yet")
         leg = self.media.leg
@@ -198,6 +189,11 @@ class StreamSession:
     def emit(self, body: EventBody) -> None:
         """Tell the outside."""
         self._events.emit(body)
+
+    def tell_bot(self, group: EventKind, body: EventBody) -> None:
+        """Tell the bot of what has happened, if it is there and EVENTS has the group that this belongs to."""
+        if group in self._options.events and self._bot.state is BotState.CONNECTED:
+            self._outbox.append(SendText(self.stream, message_to_bot(body.kind, body.value())))
 
     def _tell(self, event: StreamEvent) -> None:
         self._outbox.append(event)
@@ -218,7 +214,7 @@ class StreamSession:
 
     def snapshot(self) -> StreamSnapshot:
         """Return how it is now."""
-        options, leg = self._options, self.media.leg
+        options, leg = self.commands.options, self.media.leg
         return StreamSnapshot(
             id=self.stream,
             call=self._events.call,
@@ -248,6 +244,7 @@ class StreamSession:
     def confirmed(self, body: bytes, *, now: float) -> None:
         """The ACK came, with the answer if the offer was in our 200."""
         self._confirmed = True
+        self.tell_bot(EventKind.CALL, CallAnswered())
         if not self.media.is_settled:
             self.offer_answered(body, now=now)
 
@@ -263,7 +260,14 @@ class StreamSession:
 
     def receive_digit(self, digit: str, duration_ms: int) -> None:
         """A digit came in an INFO."""
-        self.emit(DigitPressed(digit, duration_ms, "info"))
+        self._digit_pressed(DigitPressed(digit, duration_ms, "info"))
+
+    def _digit_pressed(self, digit: DigitPressed) -> None:
+        self.emit(digit)
+        self.tell_bot(EventKind.DTMF, digit)
+
+    def _held(self, is_held: bool) -> None:
+        self.tell_bot(EventKind.CALL, CallHeld() if is_held else CallUnheld())
 
     def info_answered(self) -> None:
         """Our last INFO was answered, or never will be."""
@@ -272,6 +276,7 @@ class StreamSession:
     def transfer_progressed(self, status: int, *, is_final: bool, now: float) -> None:
         """The other side says how our REFER goes; whoever has been transferred does not need us any more."""
         self.emit(Transferring(status, is_final))
+        self.tell_bot(EventKind.CALL, CallTransferring(status, is_final))
         self._requests.transfer_progressed(status, is_final=is_final)
         if is_final and 200 <= status < 300:
             self._hang_up(Cause.NORMAL_CLEARING, "transferred", now=now)
@@ -291,15 +296,13 @@ class StreamSession:
             return
         match message:
             case BotConnected():
-                self._bot.receive_message(message)
-                self.commands.send_waiting()
+                self._bot_there(message)
                 if self._options.answer is AnswerMode.CONNECTED:
                     self.answer(now=now)
             case BotLost() | BotStalled():
                 self._bot.receive_message(message)
             case BotResumed():
-                self._bot.receive_message(message)
-                self.commands.send_waiting()
+                self._bot_there(message)
             case BotFailed():
                 self._bot_failed(message, now=now)
             case BotClosed(_, code, reason):
@@ -318,7 +321,7 @@ class StreamSession:
             case StatsTold(_, stats):
                 self._tell_stats(stats)
             case DigitHeard(_, digit, duration_ms, source):
-                self.emit(DigitPressed(digit, duration_ms, source))
+                self._digit_pressed(DigitPressed(digit, duration_ms, source))
             case NothingHeard(_, expected, actual, why):
                 error = f"nothing is heard from {expected}, while RTP comes from {actual}: {why}"
                 self.emit(failure(ErrorCode.TIMEOUT, error))
@@ -339,6 +342,11 @@ class StreamSession:
                 self._stop(stats)
             case _:
                 self._asked(message, now=now)
+
+    def _bot_there(self, message: BotConnected | BotResumed) -> None:
+        self._bot.receive_message(message)
+        self.tell_bot(EventKind.CALL, CallStarted.of(self.snapshot()))
+        self.commands.send_waiting()
 
     def worker_lost(self, why: str, *, now: float) -> None:
         """The worker is gone, and the stream with it."""
