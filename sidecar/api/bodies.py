@@ -97,6 +97,32 @@ class HangupBody(BaseModel):
     cause: Annotated[int, Field(ge=1, le=127)] | CauseName | None = Field(None, description="of Q.850; without one, 16")
 
 
+class ChangeBody(BaseModel):
+    """What is to be different from now on; what is left out stays as it is."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        json_schema_extra={"examples": [{"mix": "stereo", "rate": "16k"}], "minProperties": 1},
+    )
+
+    url: Url | None = Field(None, description="of the bot that takes over")
+    mix: Mix | None = None
+    rate: Rate | None = None
+    buffer_size: int | None = Field(None, ge=20, le=1000, multiple_of=20, description="ms")
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not self.options():
+            raise ValueError("nothing is to be changed")
+        return self
+
+    def options(self) -> dict[str, str]:
+        """Return the options as text, by name."""
+        return _as_text(self.model_dump(exclude_none=True))
+
+
 class _Attach(BaseModel):
     model_config = ConfigDict(
         extra="forbid",

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Body, Path, Query, Response
 
 from sidecar.api.bodies import (
     AttachBody,
+    ChangeBody,
     DigitsBody,
     HangupBody,
     LastTextBody,
@@ -19,7 +20,7 @@ from sidecar.api.bodies import (
 )
 from sidecar.api.problems import Problem, ProblemKind
 from sidecar.core.attaching import Attacher, AttachRequest
-from sidecar.core.commands import ClearPlayback, Command, Dial, End, Hangup, Pause, Play, Resume, Say, Transfer
+from sidecar.core.commands import Change, ClearPlayback, Command, Dial, End, Hangup, Pause, Play, Resume, Say, Transfer
 from sidecar.core.link import StreamStats
 from sidecar.core.stream_snapshot import StreamSnapshot
 from sidecar.io.steering import Steering
@@ -89,6 +90,10 @@ def stream_routes(steering: Steering, attacher: Attacher | None) -> APIRouter:
         except (TimeoutError, ValueError):  # it is over, all but its name
             stats = None
         return json_response(StreamDetail(snapshot, stats))
+
+    @router.patch("/{stream}", summary="Change mix, rate, URL or buffer size", status_code=202)
+    async def change(stream: StreamId, body: ChangeBody) -> Response:
+        return obey(stream, Change(body.options()))
 
     @router.delete("/{stream}", summary="End the stream, and its call with it", status_code=202)
     async def end(stream: StreamId, body: Annotated[LastTextBody | None, Body()] = None) -> Response:

@@ -63,6 +63,21 @@ async def test_a_call_is_seen_steered_and_ended() -> None:
         problem(await ask(port, "GET", path), 404, "no-such-stream")
 
 
+async def test_a_stream_is_changed_while_its_call_goes_on() -> None:
+    async with Bot() as bot, Bot() as other, sidecar_under_test(api={}, stream={"url": bot.url}) as car:
+        async with live_call(car) as call:
+            port, path = port_of(car), f"/v1/streams/{call.stream}"
+            changed = await ask(port, "PATCH", path, {"mix": "stereo", "rate": "16k", "buffer_size": 40})
+            assert changed.status == 202, changed.body
+            seen = (await ask(port, "GET", path)).json["stream"]
+            assert (seen["mix"], seen["rate"], seen["buffer_size"]) == ("stereo", 16000, 40)
+            assert (await ask(port, "PATCH", path, {"url": other.url})).status == 202
+            await other.received(5)
+            problem(await ask(port, "PATCH", path, {}), 422, "invalid")
+            problem(await ask(port, "PATCH", path, {"rate": "11k"}), 422, "invalid")
+            problem(await ask(port, "PATCH", path, {"call": "x"}), 422, "invalid")
+
+
 async def test_a_clip_is_heard_and_a_last_text_goes_before_the_end() -> None:
     import base64
 
