@@ -105,6 +105,7 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     servers = FreeSwitchServers(_event_sockets(settings))
     events.subscribe(servers.events.tell)
     attacher = _attacher(settings, servers, control, tickets, sip_port=_port(sip_sockets.udp))
+    events.subscribe(attacher.hear)
     link.on_worker, link.on_control = worker.handle, on_message
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(worker.run())
@@ -243,7 +244,14 @@ def _attacher(
         )
         for name, client in servers.clients.items()
     }
-    return Eavesdropper(known, resolve=control.resolve, tickets=tickets, random=SystemRandom())
+    return Eavesdropper(
+        known,
+        resolve=control.resolve,
+        exists=control.has,
+        profiles=settings.profiles.keys(),
+        tickets=tickets,
+        random=SystemRandom(),
+    )
 
 
 def _call_control(settings: Settings, agent: UserAgent, tickets: Tickets) -> CallControl:

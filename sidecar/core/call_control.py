@@ -208,6 +208,10 @@ class CallControl:
         """
         self._session(stream).ask_stats()
 
+    def has(self, stream: str) -> bool:
+        """Whether there is such a stream."""
+        return stream in self._sessions
+
     def _session(self, stream: str) -> StreamSession:
         session = self._sessions.get(stream)
         if session is None:
