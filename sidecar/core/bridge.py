@@ -18,7 +18,6 @@ from rtp import (
     FRAME_MS,
     AddressKeys,
     Frames,
-    JitterBuffer,
     MediaPlane,
     Pacer,
     Pcm,
@@ -60,7 +59,7 @@ class _Call:
     """What is not worth a column."""
 
     uplink: Uplink
-    caller: JitterBuffer | None  # only where the two voices are paired
+    dropped_frames: int = 0  # of the caller, before it had this uplink
 
 
 class Bridge:
@@ -105,8 +104,7 @@ class Bridge:
         self.playback.open(row, rate, wire_rate, preroll_ms=options.preroll, playout_seconds=playout_seconds)
         self.speech.open(row, options)
         self._messages_sent[row] = 0
-        paired = options.mix in (MixMode.MIXED, MixMode.STEREO)
-        self._calls[row] = _Call(uplink, JitterBuffer(self._jitter_frames) if paired else None)
+        self._calls[row] = _Call(uplink)
 
     def change(self, row: int) -> None:
         """Take note that the codec of `row` may have changed: bot and caller go on hearing each other."""
@@ -115,16 +113,16 @@ class Bridge:
         if former.wire_rate == wire_rate:
             return
         rest = call.uplink.take_rest(row)
+        call.dropped_frames += call.uplink.dropped_frames(row)
         self._leave_uplink(call.uplink)
         call.uplink = self._join_uplink(row, replace(former, wire_rate=wire_rate))
         call.uplink.begin_with(row, rest)
         self.playback.change(row, wire_rate)
-        if call.caller is not None:
-            call.caller.clear()
 
     def _join_uplink(self, row: int, key: UplinkKey) -> Uplink:
         if key not in self._uplinks:
-            self._uplinks[key] = Uplink(key, self._rows, number=next(self._numbers))
+            number = next(self._numbers)
+            self._uplinks[key] = Uplink(key, self._rows, number=number, jitter_frames=self._jitter_frames)
         uplink = self._uplinks[key]
         uplink.calls += 1
         uplink.reset(row)
@@ -166,9 +164,9 @@ class Bridge:
         """Return how many messages of `row` there were."""
         return int(self._messages_sent[row])
 
-    def jitter_buffer(self, row: int) -> JitterBuffer | None:
-        """Return the jitter buffer of `row`, where its mix needs one."""
-        return self._calls[row].caller
+    def dropped_frames(self, row: int) -> int:
+        """Return how many frames of the caller in `row` were left out, to be in time with what it hears."""
+        return self._calls[row].dropped_frames + self._calls[row].uplink.dropped_frames(row)
 
     def drain(self, row: int, *, now: float) -> None:
         """Ask to be told, by `take_drained`, when all that is queued for `row` has been played."""
@@ -208,11 +206,8 @@ class Bridge:
             rows, pcm = frames.rows[chosen], frames.pcm[chosen]
             if uplink.mix is MixMode.MONO:
                 yield from self._messages(uplink, rows, [pcm])
-            elif uplink.mix is not MixMode.CALLEE:
-                for row, frame in zip(rows.tolist(), pcm, strict=True):
-                    caller = self._calls[row].caller
-                    assert caller is not None
-                    caller.write(frame)
+            elif uplink.callers is not None:
+                uplink.callers.write(rows, pcm)
 
     def _from_callee(self, frames: Frames) -> Iterator[Messages]:
         """Pair what is played with the caller's voice, or pass it on alone."""
@@ -220,30 +215,21 @@ class Bridge:
             rows, callee = frames.rows[chosen], frames.pcm[chosen]
             if uplink.mix is MixMode.CALLEE:
                 yield from self._messages(uplink, rows, [callee])
-            elif uplink.mix is not MixMode.MONO:
-                caller = self._caller_frames(rows, callee.shape)
+            elif uplink.callers is not None:
+                caller = uplink.callers.read(rows)
                 voices = [caller, callee] if uplink.mix is MixMode.STEREO else [mix(caller, callee)]
                 yield from self._messages(uplink, rows, voices)
 
-    def _caller_frames(self, rows: Rows, shape: tuple[int, ...]) -> Pcm:
-        pcm = np.zeros(shape, np.int16)
-        for at, row in enumerate(rows.tolist()):
-            caller = self._calls[row].caller
-            assert caller is not None
-            frame = caller.read()
-            if frame is not None:
-                pcm[at] = frame
-        return pcm
-
     def _by_uplink(self, rows: Rows) -> Iterator[tuple[Uplink, slice | NDArray[np.bool_]]]:
         """Split rows by their format; most often they all have the same."""
-        numbers = self._uplink_number[rows]
+        numbers = self._uplink_number.take(rows)
         for uplink in list(self._uplinks.values()):
             chosen = numbers == uplink.number
-            if chosen.all():
+            count = np.count_nonzero(chosen)
+            if count == len(rows):
                 yield uplink, slice(None)
                 return
-            if chosen.any():
+            if count:
                 yield uplink, chosen
 
     def _messages(self, uplink: Uplink, rows: Rows, voices: list[Pcm]) -> Iterator[Messages]:
@@ -283,9 +269,9 @@ class Bridge:
         self._tick += 1
         count, messages = 0, list[Messages]()
         for frames in self._play(rows, now=now) if len(rows) else ():
-            sends = self._sends[frames.rows]
+            sends = self._sends.take(frames.rows)
             sent = frames
-            if not sends.all():
+            if np.count_nonzero(sends) < len(sends):
                 self._plane.skip(frames.rows[~sends], 1)
                 sent = Frames(frames.rows[sends], frames.pcm[sends])
             count += self._plane.send(sent, packets[count:], lengths[count:], destinations[count:])
