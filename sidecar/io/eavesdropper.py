@@ -167,7 +167,7 @@ class _Commands:
 
     def leg(self, leg: _Leg) -> str:
         """Return the command for a leg, which lets it in; raise `AttachFailed` when too many are to come."""
-        claim = Claim({**self.given, "track": leg.leg.track.value}, leg.uuid)
+        claim = Claim({**self.given, "track": leg.leg.track.value})
         ticket = self.tickets.issue(claim, now=asyncio.get_running_loop().time())
         if ticket is None:
             raise AttachFailed(Failure.NO_SERVER, "too many streams are being attached")
