@@ -41,6 +41,7 @@ from rtp.telephone_event import TelephoneEvent
 from rtp.tone_detector import ToneDetector
 from rtp.unknown_sources import UnknownSources
 from rtp.voice_detector import VoiceChanges, VoiceDetector
+from rtp.voice_pair import VoicePair
 
 __all__ = [
     "CLOCK_RATE",
@@ -103,6 +104,7 @@ __all__ = [
     "UnknownSources",
     "VoiceChanges",
     "VoiceDetector",
+    "VoicePair",
     "address_key",
     "address_of_key",
     "compound",
