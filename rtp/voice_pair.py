@@ -131,7 +131,8 @@ class VoicePair:
         taken = self._take(voice, self._size + longer + 1)
         voice.position -= 1  # the last is where this frame leads to
         places = np.arange(self._size) * ((self._size + longer) / self._size)
-        return np.rint(np.interp(places, np.arange(len(taken)), taken)).astype(np.int16)
+        stretched: Pcm = np.rint(np.interp(places, np.arange(len(taken)), taken)).astype(np.int16)
+        return stretched
 
     def _take(self, voice: _Voice, samples: int) -> Pcm:
         """Give the samples from the voice's position on; what is not there is silence."""
@@ -139,7 +140,8 @@ class VoicePair:
         voice.position += samples
         oldest = max(voice.begin, voice.written - len(voice.samples))
         there = (numbers >= oldest) & (numbers < voice.written)
-        return np.where(there, voice.samples[numbers % len(voice.samples)], np.int16(0))
+        taken: Pcm = np.where(there, voice.samples[numbers % len(voice.samples)], np.int16(0))
+        return taken
 
     def _note_missed(self, voice: _Voice) -> None:
         """A voice of which nothing comes begins anew when it does."""

@@ -104,6 +104,14 @@ class Legs:
         """Send digits (RFC 4733); False if too many wait."""
         return self._plane.sending.dial(row, digits, duration_ms=duration_ms)
 
+    def leave(self, row: int, *, now: float) -> None:
+        """The leg is over, its row is kept: nothing comes from it or goes to it any more."""
+        self._plane.gate.close(row)
+        self._rtcp.change(row, None)
+        self._watch.start(row, receives=False, now=now)
+        if self._tones is not None:
+            self._tones.watch(row, False)
+
     def close(self, row: int, *, now: float, wall_clock: float) -> StreamStats:
         """Give the row back, and return what passed through the leg."""
         sent, srtp = self._plane.sending.sent(row), self._plane.gate.srtp(row)

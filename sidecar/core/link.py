@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from sidecar.core.options import StreamOptions
+from sidecar.core.options import StreamOptions, Track
 
 
 class SrtpKeys(msgspec.Struct, frozen=True):
@@ -46,6 +46,25 @@ class OpenStream(msgspec.Struct, frozen=True, tag=True):
     leg: MediaLeg | None  # None: `ChangeLeg` says it later, before there is media
     options: StreamOptions
     port: int | None = None  # to be bound for this stream alone; None: that of the worker
+
+
+class JoinStream(msgspec.Struct, frozen=True, tag=True):
+    """Take a row for another leg of a stream; `LegJoined` or `StreamRefused` answers.
+
+    The leg has a name of its own, by which it is meant wherever `stream` is asked for; the first has its stream's.
+    """
+
+    stream: str
+    of: str  # the stream
+    track: Track  # whose voice it carries
+    leg: MediaLeg | None
+    port: int | None = None
+
+
+class LeaveStream(msgspec.Struct, frozen=True, tag=True):
+    """This leg is over, the stream goes on; `LegLeft` answers, unless it is the first leg."""
+
+    stream: str
 
 
 class ChangeLeg(msgspec.Struct, frozen=True, tag=True):
@@ -86,7 +105,7 @@ class CloseStream(msgspec.Struct, frozen=True, tag=True):
     reason: str = ""
 
 
-ToWorker = OpenStream | ChangeLeg | StartMedia | SendDigits | SendText | CloseStream
+ToWorker = OpenStream | JoinStream | LeaveStream | ChangeLeg | StartMedia | SendDigits | SendText | CloseStream
 
 
 class WorkerReady(msgspec.Struct, frozen=True, tag=True):
@@ -100,6 +119,12 @@ class StreamRefused(msgspec.Struct, frozen=True, tag=True):
 
     stream: str
     reason: str
+
+
+class LegJoined(msgspec.Struct, frozen=True, tag=True):
+    """The leg has its row."""
+
+    stream: str
 
 
 class LegChanged(msgspec.Struct, frozen=True, tag=True):
@@ -257,6 +282,7 @@ class StreamStats(msgspec.Struct, frozen=True):
     packets_concealed: int = 0
     filled_ms: int = 0  # of noise, where the caller sent nothing
     frames_dropped: int = 0  # of a jitter buffer, or of a flood
+    frames_missed: int = 0  # of one of two voices, in its turn
     messages_sent: int = 0
     messages_dropped: int = 0
     messages_replayed: int = 0  # late, to a bot that had been lost
@@ -273,6 +299,13 @@ class StreamStats(msgspec.Struct, frozen=True):
     remote_mos: float | None = None  # how the caller heard us; None: the other side sent no report
 
 
+class LegLeft(msgspec.Struct, frozen=True, tag=True):
+    """The row of a leg is given back; the last that is said of it, and not of its stream."""
+
+    stream: str
+    stats: StreamStats
+
+
 class StreamEnded(msgspec.Struct, frozen=True, tag=True):
     """The row is given back; the last that is said of a stream."""
 
@@ -282,6 +315,8 @@ class StreamEnded(msgspec.Struct, frozen=True, tag=True):
 
 StreamMessage = (
     StreamRefused
+    | LegJoined
+    | LegLeft
     | LegChanged
     | LegRefused
     | BotNews

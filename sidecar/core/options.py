@@ -146,7 +146,7 @@ class StreamOptions:
     events: frozenset[EventKind] = _option(values.some_of(EventKind), default=frozenset())
     call: str | None = _option(values.name, default=None)
     id: str | None = _option(values.name, default=None)
-    track: Track = _option(values.one_of(Track), default=Track.CALLER)
+    track: Track | None = _option(values.one_of(Track), default=None)  # None: the caller, of a call that ends here
 
     @property
     def playback_rate(self) -> int:

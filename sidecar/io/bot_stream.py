@@ -41,6 +41,7 @@ class BotStream:
     life: BotLife
     replay: Replay  # of what the caller says while there is no bot
     port: int | None = None  # of its RTP, if it has one of its own
+    has_left: bool = False  # its first leg is over, another is not
     settled: asyncio.Event = field(default_factory=asyncio.Event)  # the handshake is done, or has failed
     player: Player = field(init=False)
     connecting: asyncio.Task[None] | None = None
