@@ -49,12 +49,22 @@ class UserAgent(CallCommands):
         )
         self._guard = None if credentials is None else DigestGuard(credentials, random=random)
         self._gate = Gate(admission)
-        self.accepting = True  # if not, OPTIONS and new INVITEs get 503
+        self.unavailable: str | None = None  # the reason, where OPTIONS and new INVITEs get 503
 
     @property
     def calls(self) -> int:
         """The number of calls that have not ended."""
         return self._calls.live_calls
+
+    @property
+    def max_calls(self) -> int:
+        """How many calls there may be."""
+        return self._max_calls
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are so many."""
+        return self.calls >= self._max_calls
 
     @property
     def open_calls(self) -> int:
@@ -154,12 +164,12 @@ class UserAgent(CallCommands):
             self._receive_in_dialog(request, transaction, now)
         elif request.method == "BYE":
             raise NoSuchCall("Call/Transaction Does Not Exist")
-        elif not self.accepting:
+        elif self.unavailable is not None:
             self.counters.refused_calls += request.method == "INVITE"
-            raise ServiceUnavailable("Not accepting calls", headers=_LATER)
+            raise ServiceUnavailable(self.unavailable, headers=_LATER)
         elif request.method == "INVITE":
             self._receive_invite(transaction, source, now)
-        elif self.calls >= self._max_calls:  # OPTIONS asks what an INVITE would be told: RFC 3261, section 11.2
+        elif self.is_full:  # OPTIONS asks what an INVITE would be told: RFC 3261, section 11.2
             raise ServiceUnavailable("Too many calls", headers=_LATER)
         else:
             response = self._endpoint.response(request, 200, to_tag=self._endpoint.new_tag())
@@ -171,7 +181,7 @@ class UserAgent(CallCommands):
         if not self._gate.admits_invite(now=now):
             self.counters.refused_calls += 1
             raise ServiceUnavailable("Too Many Calls A Second", headers=_SOON)
-        if self.calls >= self._max_calls:
+        if self.is_full:
             self.counters.refused_calls += 1
             raise ServiceUnavailable("Too many calls", headers=_LATER)
         call = ServerCall(

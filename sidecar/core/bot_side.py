@@ -67,12 +67,12 @@ class BotSide:
             case _:
                 assert_never(message)
 
-    def call_ended(self, reason: str) -> None:
-        """The call is over, and the bot is said goodbye to, if it is there."""
+    def call_ended(self, reason: str, *, code: int = 1000) -> None:
+        """The call is over, and the bot is said goodbye to with `code`, if it is there."""
         if self.state is BotState.RECONNECTING:
             self._disconnect(*self._lost)
         else:
-            self._disconnect(1000, reason)
+            self._disconnect(code, reason)
 
     def _be_lost(self, message: BotLost) -> None:
         if message.error is not None:

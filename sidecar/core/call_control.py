@@ -18,11 +18,12 @@ from sidecar.core.call_facts import facts_of
 from sidecar.core.cause import RETRY_AFTER, Cause, reason_headers, warning_headers
 from sidecar.core.errors import ErrorCode
 from sidecar.core.events import StreamEvent, error_body
-from sidecar.core.link import FromWorker, ToWorker, WorkerReady
+from sidecar.core.link import FromWorker, ToWorker, WorkerLoad, WorkerReady
 from sidecar.core.media_negotiation import MediaNegotiation
 from sidecar.core.media_policy import MediaPolicy
 from sidecar.core.options import OptionError, Profile, StreamOptions, options_from_headers, resolve_options
 from sidecar.core.stream_session import Outbox, StreamSession
+from sidecar.core.workers import Readiness, Workers
 from sip import (
     Address,
     CallConfirmed,
@@ -60,10 +61,11 @@ class CallControl:
         allow: Sequence[IPv4Network | IPv6Network],
         media: MediaPolicy,
         ports: PortAllocator | None = None,
+        late_ms: float = 0.0,
     ) -> None:
         """`media_address` says where a host sends its media to: the address that it finds in our SDP.
 
-        `ports` are those that calls get, if each has its own.
+        `ports` are those that calls get, if each has its own. Who is late by more than `late_ms` gets no calls.
         """
         self._agent = agent
         self._random = random
@@ -74,12 +76,12 @@ class CallControl:
         self._allow = allow
         self._media = media
         self._ports = ports
-        self._media_port = 0
+        self.workers = Workers(late_ms=late_ms)
         self._sessions: dict[str, StreamSession] = {}
         self._by_call: dict[CallRef, StreamSession] = {}
         self._outbox: Outbox = deque()
-        self._stopping = False
-        self._agent.accepting = False
+        self._draining = False
+        self._open_or_close()
         self.dropped_sources = 0  # datagrams from addresses that are not allowed
         self.ignored_infos = 0  # INFOs that hold no digit
 
@@ -124,11 +126,15 @@ class CallControl:
         """Return the next thing that the outside should know, or the next message to the worker."""
         return self._outbox.popleft() if self._outbox else None
 
-    def receive_message(self, message: FromWorker, *, now: float) -> None:
-        """Take a message of the worker."""
+    def receive_message(self, message: FromWorker, *, worker: int = 0, now: float) -> None:
+        """Take a message of a worker."""
         if isinstance(message, WorkerReady):
-            self._media_port = message.port
-            self._agent.accepting = not self._stopping
+            self.workers.ready(worker, message.port)
+            self._open_or_close()
+            return
+        if isinstance(message, WorkerLoad):
+            self.workers.loaded(worker, message, now=now)
+            self._open_or_close()
             return
         session = self._sessions.get(message.stream)
         if session is not None:  # else it is no news any more
@@ -137,7 +143,35 @@ class CallControl:
             self._handle_sip_events(now=now)
             self._forget_if_over(session, now=now)
 
+    def worker_lost(self, worker: int, why: str, *, now: float) -> None:
+        """A worker is no more: its calls end, the others hear nothing of it."""
+        streams = self.workers.lost(worker)
+        self._open_or_close()
+        for session in [self._sessions[stream] for stream in streams]:
+            session.worker_lost(why, now=now)
+            self._forget_if_over(session, now=now)
+        self._handle_sip_events(now=now)
+
     # --- what the outside may ask for
+
+    def readiness(self) -> Readiness:
+        """Tell whether a new call would be taken, and why not."""
+        return Readiness(
+            why_not=self._agent.unavailable or ("Too Many Calls" if self._agent.is_full else None),
+            draining=self._draining,
+            calls=self._agent.calls,
+            max_calls=self._agent.max_calls,
+            late_ms=self.workers.late_ms,
+            workers=self.workers.readings(),
+        )
+
+    def drain(self) -> None:
+        """Take no new calls; let those that are up end by themselves."""
+        self._draining = True
+        self._open_or_close()
+
+    def _open_or_close(self) -> None:
+        self._agent.unavailable = "Draining" if self._draining else self.workers.why_not
 
     def transfer(self, stream: str, to: str, *, now: float) -> None:
         """Ask the caller of a stream to call the SIP URI `to` instead; raise ValueError if that cannot be."""
@@ -155,9 +189,9 @@ class CallControl:
 
     def hang_up_all(self, *, now: float) -> None:
         """End every call, and take no new ones: the sidecar stops."""
-        self._stopping, self._agent.accepting = True, False
+        self.drain()
         for session in list(self._sessions.values()):
-            session.give_up("the sidecar stops", now=now)
+            session.stop("the sidecar stops", now=now)
         self._handle_sip_events(now=now)
 
     # --- calls
@@ -204,14 +238,17 @@ class CallControl:
     def _receive_call(self, event: CallReceived, *, now: float) -> None:
         """Settle the options and the media of a call, and let the worker open its stream."""
         options, warnings = self._options(event)
+        worker = self.workers.choose()
+        assert worker is not None, "else the agent takes no calls"
         port = self._take_port(now=now)
         try:
-            negotiation = self._negotiate(event, port or self._media_port)
+            negotiation = self._negotiate(event, port or self.workers.port(worker))
         except SipError:
             self._give_back(port, now=now)
             raise
         stream = f"{self._random.getrandbits(64):016x}"
         session = StreamSession(stream, event, options, negotiation, agent=self._agent, outbox=self._outbox, port=port)
+        self.workers.place(stream, worker)
         self._sessions[stream] = self._by_call[event.call] = session
         session.start(_start_body(event, options, warnings), now=now)
 
@@ -267,6 +304,7 @@ class CallControl:
 
     def _forget_if_over(self, session: StreamSession, *, now: float) -> None:
         if session.is_over and self._sessions.pop(session.stream, None) is not None:
+            self.workers.forget(session.stream)
             self._give_back(session.port, now=now)
 
 

@@ -114,6 +114,15 @@ class WorkerReady(msgspec.Struct, frozen=True, tag=True):
     port: int
 
 
+class WorkerLoad(msgspec.Struct, frozen=True, tag=True):
+    """How the worker does, said twice a second: whoever is silent for long hangs."""
+
+    streams: int = 0
+    late_p99_ms: float = 0.0  # of the ticks of its media grid, over the last second
+    late_max_ms: float = 0.0
+    busy: float = 0.0  # of one core, 0 to 1, since it was said last
+
+
 class StreamRefused(msgspec.Struct, frozen=True, tag=True):
     """The worker has no row for the stream, or its address belongs to another call."""
 
@@ -331,4 +340,4 @@ StreamMessage = (
 )
 """What a worker says of one stream."""
 
-FromWorker = WorkerReady | StreamMessage
+FromWorker = WorkerReady | WorkerLoad | StreamMessage

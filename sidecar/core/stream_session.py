@@ -85,6 +85,7 @@ class StreamSession:
         leg = None if negotiation.terms is None else negotiation.terms.leg
         self._changes = LegChanges(leg, lambda leg: outbox.append(ChangeLeg(stream, leg)))
         self._call_over = self._stream_over = False
+        self._goodbye = (1000, "")  # to the bot: code and reason (RFC 6455, section 7.4.1)
         self._closing = False  # we have hung up, or they have, and the stream is to end
         self._infos = InfoQueue()
         self._is_told_by_info = "send_info" in (received.request.headers.get("X-FS-Support") or "")  # a FreeSWITCH
@@ -110,6 +111,11 @@ class StreamSession:
             self._hang_up(Cause.TEMPORARY_FAILURE, why, now=now)
         else:
             self._refuse(503, Cause.TEMPORARY_FAILURE, why, now=now)
+
+    def stop(self, why: str, *, now: float) -> None:
+        """End the call because the sidecar goes away, and tell the bot so."""
+        self._goodbye = 1001, why
+        self.give_up(why, now=now)
 
     def end(self, cause: int, why: str, *, now: float) -> None:
         """Hang up, or refuse the call if it is not answered yet."""
@@ -219,7 +225,7 @@ class StreamSession:
     def call_ended(self, cause: EndCause) -> None:
         """The call is over, whoever ended it: end the stream."""
         self._call_over = True
-        self._bot.call_ended(cause.name.lower())
+        self._bot.call_ended(cause.name.lower(), code=self._goodbye[0])
         self._close_stream()
 
     # --- what the worker says
@@ -268,6 +274,14 @@ class StreamSession:
                 self.emit("stop", msgspec.to_builtins(stats))
             case _:
                 self._asked(message, now=now)
+
+    def worker_lost(self, why: str, *, now: float) -> None:
+        """The worker is gone, and the stream with it."""
+        self._stream_over = True
+        if not self._call_over:
+            self._bot.receive_message(BotFailed(self.stream, ErrorCode.IO, why))
+        self.emit("stop", {})
+        self.give_up(why, now=now)
 
     def _bot_failed(self, failure: BotFailed, *, now: float) -> None:
         was_connected = self._bot.was_connected
@@ -355,5 +369,5 @@ class StreamSession:
 
     def _close_stream(self) -> None:
         if not self._closing and not self._stream_over:
-            self._outbox.append(CloseStream(self.stream))
+            self._outbox.append(CloseStream(self.stream, *self._goodbye))
         self._closing = True

@@ -44,6 +44,7 @@ class CallRig:
         bot_hosts: BotHosts | None = None,
         ready: bool = True,
         ports: PortAllocator | None = None,
+        late_ms: float = 0.0,
     ) -> None:
         self.simulation = Simulation(seed=seed)
         self.caller = UserAgent(contact=CALLER, random=Random(seed))
@@ -58,6 +59,7 @@ class CallRig:
             allow=[ip_network("127.0.0.0/8")],
             media=MediaPolicy(),
             ports=ports,
+            late_ms=late_ms,
         )
         self.heard: list[Event] = []  # what the caller's side reports
         self.told: list[ToWorker] = []  # what the worker was told
@@ -90,9 +92,9 @@ class CallRig:
         self.run(1.0)
         return call
 
-    def worker_says(self, message: FromWorker) -> None:
-        """Give control a message of the worker, and let half a second pass."""
-        self.control.receive_message(message, now=self.simulation.now)
+    def worker_says(self, message: FromWorker, *, worker: int = 0) -> None:
+        """Give control a message of a worker, and let half a second pass."""
+        self.control.receive_message(message, worker=worker, now=self.simulation.now)
         self.run(0.5)
 
     def end_stream(self) -> None:

@@ -29,7 +29,7 @@ def test_options_says_what_we_can() -> None:
 
 def test_while_not_accepting_options_and_new_calls_get_503() -> None:
     peer = Peer()
-    peer.agent.accepting = False
+    peer.agent.unavailable = "Draining"
     for method in ("OPTIONS", "INVITE"):
         refusal = only(peer, request(method, branch=f"z9hG4bK{method}", cseq=len(method)))
         assert (refusal.status, "Retry-After" in refusal.headers) == (503, True)

@@ -404,7 +404,7 @@ def test_a_stop_of_the_sidecar_ends_all_calls() -> None:
     rig.control.hang_up_all(now=rig.simulation.now)
     rig.run(1.0)
     assert goodbye(rig).headers.get("Reason") == 'Q.850;cause=41;text="the sidecar stops"'
-    assert rig.told[-1] == CloseStream(rig.stream)
+    assert rig.told[-1] == CloseStream(rig.stream, 1001, "the sidecar stops")
     rig.end_stream()
     assert_nothing_is_left(rig)
 
