@@ -50,12 +50,13 @@ class _Voice:
 
 
 class VoicePair:
-    """Gives a frame of both voices at each turn of a grid: what came at the same time, at its soonest, is given together.
+    """Gives a frame of both voices at each turn of a grid: what came at the same time is given together.
 
     Nothing but its arrival tells when a sample was spoken. Of each voice the time of sample 0 is taken from the soonest
     arrivals of the last seconds, so neither jitter nor loss moves it, and the clock of its sender is followed. Both
-    are given later than that by the same `delay`, which is what the more uneven one needs. A voice that is off its place is moved
-    by making frames a little longer or shorter, so nothing is cut out; what has not come in time is silence.
+    are given later than that by the same `delay`, which is what the more uneven one needs. A voice that is off its
+    place is moved by making frames a little longer or shorter, so nothing is cut out; what has not come in time is
+    silence.
     """
 
     def __init__(self, rate: int, *, most_delay: float) -> None:

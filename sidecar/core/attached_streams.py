@@ -28,6 +28,20 @@ _LISTENERS = {
 _ROW = np.array([0])
 
 
+def is_plain(options: StreamOptions) -> bool:
+    """Whether a stream with its first leg is worked on as any call is: the bot hears that leg, and is played to it."""
+    if options.track is None:
+        return True
+    its_own = options.mix is MixMode.MONO or (options.mix is MixMode.CALLEE and options.track is Track.CALLEE)
+    return its_own and not _awaits_another(options, {options.track})
+
+
+def _awaits_another(options: StreamOptions, legs: set[Track]) -> bool:
+    """Whether another leg is to come that the bot is to be played to. Of a mixture one leg has both voices."""
+    may_come = options.id is not None and options.mix is not MixMode.MIXED
+    return may_come and not _LISTENERS[options.inject] <= legs
+
+
 class Voices(NamedTuple):
     """A frame of what a bot is to hear, at its rate."""
 
@@ -48,9 +62,7 @@ class _Leg:
 @dataclass(slots=True)
 class _Stream:
     row: int  # that of its first leg
-    mix: MixMode
-    rate: int
-    inject: Inject
+    options: StreamOptions
     pair: VoicePair | None  # where both voices are heard
     legs: dict[Track, _Leg] = field(default_factory=dict)
     had_both: bool = False
@@ -59,20 +71,20 @@ class _Stream:
     @property
     def heard(self) -> set[Track]:
         """Whose voices the bot hears. One leg alone is heard, whosever it is, unless the bot asks for the callee."""
-        if self.mix in (MixMode.MIXED, MixMode.STEREO):
+        if self.pair is not None:
             return {Track.CALLER, Track.CALLEE}
-        if self.mix is MixMode.CALLEE:
+        if self.options.mix is MixMode.CALLEE:
             return {Track.CALLEE}
         return {Track.CALLER} if self.had_both else set(self.legs)
 
     @property
     def listeners(self) -> set[Track]:
         """The legs that the bot is played to: one that has always been alone is what it was set up to be."""
-        return _LISTENERS[self.inject] if self.had_both or self.inject is Inject.NONE else set(self.legs)
+        return _LISTENERS[self.options.inject] if self.had_both else set(self.legs)
 
     def waits(self) -> bool:
         """Whether the bot is not played yet: called at each turn."""
-        if self.had_both or self.waited >= WAIT_TURNS or _LISTENERS[self.inject] <= set(self.legs):
+        if self.had_both or self.waited >= WAIT_TURNS or not _awaits_another(self.options, set(self.legs)):
             return False
         self.waited += 1
         return True
@@ -101,14 +113,14 @@ class AttachedStreams:
         """Begin a stream with its first leg."""
         paired = options.mix in (MixMode.MIXED, MixMode.STEREO)
         pair = VoicePair(options.rate, most_delay=self._most_delay) if paired else None
-        self._streams[row] = _Stream(row, options.mix, options.rate, options.inject, pair)
+        self._streams[row] = _Stream(row, options, pair)
         self.join(row, row, options.track or Track.CALLER)
 
     def join(self, row: int, stream_row: int, track: Track) -> None:
         """Let a leg carry a voice of the stream."""
         stream = self._streams[stream_row]
         wire_rate, played_rate = (self._plane.codec(each).sample_rate for each in (row, stream_row))
-        up = Resampler(wire_rate, stream.rate, rows=1)
+        up = Resampler(wire_rate, stream.options.rate, rows=1)
         stream.legs[track] = _Leg(row, track, up, Resampler(played_rate, wire_rate, rows=1))
         stream.had_both |= len(stream.legs) == 2
         self._of_leg[row], self.is_leg[row] = stream, True
@@ -120,7 +132,7 @@ class AttachedStreams:
         for leg in stream.legs.values():
             wire_rate = self._plane.codec(leg.row).sample_rate
             if leg.up.rate_in != wire_rate:
-                leg.up = Resampler(wire_rate, stream.rate, rows=1)
+                leg.up = Resampler(wire_rate, stream.options.rate, rows=1)
             if (leg.down.rate_in, leg.down.rate_out) != (played_rate, wire_rate):
                 leg.down = Resampler(played_rate, wire_rate, rows=1)
 
@@ -168,14 +180,14 @@ class AttachedStreams:
                         stream.pair.write(_channel(leg.track), frame[0], now=now)
 
     def take_voices(self, rows: Rows, *, now: float) -> Iterator[Voices]:
-        """Give what the bots of the streams in `rows` hear at this turn of the grid, where that is not given at once."""
+        """Give what the bots of the streams in `rows` hear at this turn of the grid, unless it was given at once."""
         for row in rows.tolist():
             stream = self._streams[row]
             if stream.pair is not None:
                 caller, callee = stream.pair.read(now=now)[:, None]
-                yield Voices(row, [caller, callee] if stream.mix is MixMode.STEREO else [mix(caller, callee)])
+                yield Voices(row, [caller, callee] if stream.options.mix is MixMode.STEREO else [mix(caller, callee)])
             elif not stream.heard & set(stream.legs):
-                yield Voices(row, [np.zeros((1, frame_samples(stream.rate)), np.int16)])
+                yield Voices(row, [np.zeros((1, frame_samples(stream.options.rate)), np.int16)])
 
     # --- down
 

@@ -25,7 +25,7 @@ from rtp import (
     Rows,
     mix,
 )
-from sidecar.core.attached_streams import AttachedStreams, Voices
+from sidecar.core.attached_streams import AttachedStreams, Voices, is_plain
 from sidecar.core.digit_rows import ToneRows
 from sidecar.core.downlinks import Downlinks
 from sidecar.core.message_cutter import as_bytes
@@ -104,13 +104,16 @@ class Bridge:
     def open(self, row: int, options: StreamOptions, *, playout_seconds: float) -> None:
         """Join `row` of the plane to a bot."""
         rate, wire_rate = options.playback_rate, self._plane.codec(row).sample_rate
-        rate_in = wire_rate if options.track is None else options.rate
-        uplink = self._join_uplink(row, UplinkKey(options.mix, rate_in, options.rate, options.buffer_size))
+        plain = is_plain(options)
+        mix_up = options.mix if options.track is None or not plain else MixMode.MONO
+        uplink = self._join_uplink(
+            row, UplinkKey(mix_up, wire_rate if plain else options.rate, options.rate, options.buffer_size)
+        )
         self.playback.open(row, rate, wire_rate, preroll_ms=options.preroll, playout_seconds=playout_seconds)
         self._messages_sent[row] = 0
-        paired = options.mix in (MixMode.MIXED, MixMode.STEREO)
+        paired = plain and options.mix in (MixMode.MIXED, MixMode.STEREO)
         self._calls[row] = _Call(uplink, JitterBuffer(self._jitter_frames) if paired else None)
-        if options.track is not None:
+        if not plain:
             self._attached.open(row, options)
 
     def join(self, row: int, stream_row: int, track: Track, options: StreamOptions) -> None:
@@ -118,6 +121,8 @@ class Bridge:
         if stream_row not in self._attached:
             self._change_uplink(stream_row, options.rate)
             self._attached.open(stream_row, options)
+            if stream_row in self._on_grid[stream_row % PHASES]:
+                self._attached.start(stream_row, sends=bool(self._sends[stream_row]))
         self._attached.join(row, stream_row, track)
 
     def leave(self, row: int) -> None:

@@ -62,11 +62,12 @@ def test_a_voice_is_given_as_it_came() -> None:
     assert pair.missed_frames == 0
 
 
-@pytest.mark.parametrize("ppm", [(50, -50), (-50, 50), (50, 0), (0, -50)])
+@pytest.mark.parametrize("ppm", [(500, -500), (-500, 500), (500, 0), (0, -500)])
 def test_clocks_that_differ_do_not_part_the_voices(ppm: tuple[float, float]) -> None:
-    clicks = [10.0 * number for number in range(1, 60)]
-    pcm, pair = paired(FarVoice(ppm[0]), FarVoice(ppm[1], phase=0.007), clicks=clicks, seconds=600)
-    assert max(map(abs, skews(pcm, clicks))) <= 3.0
+    """A minute of what takes ten with real clocks."""
+    clicks = [float(second) for second in range(1, 60)]
+    pcm, pair = paired(FarVoice(ppm[0]), FarVoice(ppm[1], phase=0.007), clicks=clicks, seconds=60)
+    assert max(map(abs, skews(pcm, clicks))) <= 5.0
     assert (pair.missed_frames, pair.jumps) == (0, 0)
     assert pair.delay == pytest.approx(0.030)
 
