@@ -1,0 +1,65 @@
+"""The last events of all streams, numbered, for those who listen and those who come back."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+MOST_EVENTS = 10_000
+MOST_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class FeedEvent:
+    """An event as it is sent."""
+
+    number: int  # from 1, over all streams
+    kind: str
+    stream: str
+    data: bytes  # JSON
+
+
+class EventFeed:
+    """Keeps the newest events, by number and by size; the oldest goes first.
+
+    `epoch` is another in each life of the process, so that an id of an earlier life is not taken for one of this.
+    """
+
+    def __init__(self, *, epoch: str, most: int = MOST_EVENTS, most_bytes: int = MOST_BYTES) -> None:
+        self._epoch = epoch
+        self._most, self._most_bytes = most, most_bytes
+        self._events: deque[FeedEvent] = deque()
+        self._bytes = 0
+        self.newest = 0  # the number of the last event that was published
+
+    @property
+    def forgotten(self) -> int:
+        """How many events are not kept any more: the number of the newest of them."""
+        return self.newest - len(self._events)
+
+    def publish(self, kind: str, stream: str, data: bytes) -> FeedEvent:
+        """Number an event, and keep it."""
+        self.newest += 1
+        event = FeedEvent(self.newest, kind, stream, data)
+        self._events.append(event)
+        self._bytes += len(data)
+        while len(self._events) > self._most or self._bytes > self._most_bytes:
+            self._bytes -= len(self._events.popleft().data)
+        return event
+
+    def after(self, number: int) -> Iterator[FeedEvent]:
+        """Return the events that are kept of those after `number`, the oldest first."""
+        return islice(self._events, max(0, number - self.forgotten), None)
+
+    def id_of(self, number: int) -> str:
+        """Return the id of an event."""
+        return f"{self._epoch}-{number}"
+
+    def number_of(self, id: str) -> int | None:
+        """Return the number of the event that has this id; None if it is none of ours, or of an earlier life."""
+        epoch, _, number = id.rpartition("-")
+        if epoch != self._epoch or not (number.isascii() and number.isdigit() and len(number) < 19):
+            return None
+        return int(number) if int(number) <= self.newest else None

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.core.event_feed import EventFeed
+
+
+def feed(**bounds: int) -> EventFeed:
+    return EventFeed(epoch="abc", **bounds)
+
+
+def test_an_event_has_a_number_and_an_id() -> None:
+    events = feed()
+    first = events.publish("connect", "s1", b"{}")
+    second = events.publish("stop", "s2", b"[]")
+    assert (first.number, second.number, events.newest) == (1, 2, 2)
+    assert list(events.after(0)) == [first, second]
+    assert list(events.after(1)) == [second]
+    assert list(events.after(2)) == []
+    assert events.id_of(second.number) == "abc-2"
+    assert events.number_of("abc-2") == 2
+
+
+def test_an_id_of_another_life_or_of_none_has_no_number() -> None:
+    events = feed()
+    events.publish("connect", "s1", b"{}")
+    assert events.number_of("abc-0") == 0
+    for id in ("abd-1", "abc-2", "abc-", "abc-x", "abc-²", "1", "", "abc--1", "abc-" + "9" * 5000):
+        assert events.number_of(id) is None, id
+
+
+@given(st.lists(st.integers(0, 40)), st.integers(1, 5), st.integers(1, 60), st.integers(-1, 60))
+def test_the_newest_are_kept_within_both_bounds(sizes: list[int], most: int, most_bytes: int, after: int) -> None:
+    events = feed(most=most, most_bytes=most_bytes)
+    everything = [events.publish("json", "s", bytes(size)) for size in sizes]
+    kept = list(events.after(0))
+    assert kept == everything[events.forgotten :]
+    assert len(kept) <= most
+    assert sum(len(event.data) for event in kept) <= most_bytes
+    if events.forgotten:  # no more than must be
+        more = everything[events.forgotten - 1 :]
+        assert len(more) > most or sum(len(event.data) for event in more) > most_bytes
+    assert list(events.after(after)) == [event for event in kept if event.number > after]
