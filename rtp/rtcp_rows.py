@@ -80,15 +80,19 @@ class RtcpRows:
             member.session.start(now=now)
             self._schedule(row)
 
-    def close(self, row: int, *, now: float, wall_clock: float) -> Quality | None:
-        """Say goodbye; return how the call sounded, as far as the other side has said anything of it."""
+    def quality(self, row: int) -> Quality | None:
+        """Return how the call sounds, as far as the other side has said anything of it."""
+        session = self._members[row].session
+        return session.quality() if session.counters.received else None
+
+    def close(self, row: int, *, now: float, wall_clock: float) -> None:
+        """Say goodbye."""
         member = self._members[row]
         self._note(row, member, now=now)
         member.session.close(now=now, wall_clock=wall_clock)
         self._collect(row, member)
         self._forget_address(row)
         del self._members[row]
-        return member.session.quality() if member.session.counters.received else None
 
     def receive_datagram(self, data: bytes, source: int, *, now: float) -> None:
         """Take what came to the port for RTCP; `source` is a key."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from ipaddress import ip_address
 from random import SystemRandom
 
@@ -17,7 +17,8 @@ from rtp import FRAME_MS
 from sidecar.core.call_control import CallControl
 from sidecar.core.codecs import ALL_CODECS
 from sidecar.core.events import StreamEvent
-from sidecar.core.link import FromWorker, ToWorker
+from sidecar.core.link import FromWorker, StatsTold, ToWorker
+from sidecar.io.event_feed import EventFeed, log_event
 from sidecar.io.link import InProcessLink
 from sidecar.io.media_sockets import MediaSockets, open_one_port
 from sidecar.io.media_worker import MediaWorker, WorkerSettings
@@ -27,6 +28,7 @@ from sidecar.io.signals import stop_signal
 from sidecar.io.sip_connection import ConnectionLimits
 from sidecar.io.sip_driver import SipDriver
 from sidecar.io.sip_streams import SipStreams
+from sidecar.io.steering import Steering
 from sidecar.settings import RtpSettings, Settings, SipSettings
 from sip import Address, SipUri, UserAgent
 
@@ -47,6 +49,8 @@ class Sidecar:
     control: CallControl
     worker: MediaWorker
     streams: SipStreams
+    steering: Steering
+    events: EventFeed
 
     @property
     def idle(self) -> bool:
@@ -71,7 +75,19 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     )
     agent = _user_agent(settings.sip, sip_sockets)
     control = _call_control(settings, agent)
-    driver = _sip_driver(settings.sip, control, partial(_on_event, link))
+    events = EventFeed()
+    events.subscribe(log_event)
+
+    def on_event(event: StreamEvent | StatsTold | ToWorker) -> None:
+        if isinstance(event, StreamEvent):
+            events.publish(event)
+        elif isinstance(event, StatsTold):
+            steering.stats_told(event)
+        else:
+            link.to_worker(event)
+
+    driver = _sip_driver(settings.sip, control, on_event)
+    steering = Steering(control, driver.drain)
     ready = asyncio.Event()
 
     def on_message(message: FromWorker) -> None:
@@ -96,6 +112,8 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
                 control,
                 worker,
                 driver.streams,
+                steering,
+                events,
             )
         finally:
             control.hang_up_all(now=loop.time())
@@ -120,13 +138,6 @@ async def serve(settings: Settings) -> None:
 async def _until_over(agent: UserAgent, control: CallControl) -> None:
     while agent.open_calls or control.calls:  # noqa: ASYNC110  once, at the end of everything
         await asyncio.sleep(0.01)
-
-
-def _on_event(link: InProcessLink, event: StreamEvent | ToWorker) -> None:
-    if not isinstance(event, StreamEvent):
-        link.to_worker(event)
-    elif not event.quiet:
-        log.info(event.kind, stream=event.stream, call=event.call, sequence=event.sequence, body=event.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +177,8 @@ def _user_agent(settings: SipSettings, sockets: _SipSockets) -> UserAgent:
 
 
 def _sip_driver(
-    settings: SipSettings, control: CallControl, on_event: Callable[[StreamEvent | ToWorker], None]
-) -> SipDriver[StreamEvent | ToWorker]:
+    settings: SipSettings, control: CallControl, on_event: Callable[[StreamEvent | StatsTold | ToWorker], None]
+) -> SipDriver[StreamEvent | StatsTold | ToWorker]:
     return SipDriver(
         control,
         on_event,
@@ -207,5 +218,6 @@ def _call_control(settings: Settings, agent: UserAgent) -> CallControl:
         bot_hosts=settings.bot.hosts(),
         allow=settings.sip.allow,
         media=settings.rtp.policy(),
+        wall_clock=time.time,
         ports=settings.rtp.port_allocator() if settings.rtp.mode == "ports" else None,
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from sidecar.core import option_values
-from sidecar.core.clip import Clip, ClipError, parse_stream_audio
+from sidecar.core.clip import Clip, ClipError, parse_stream_audio, without_audio
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 _Cause = Annotated[int, msgspec.Meta(ge=1, le=127)]
@@ -135,8 +135,7 @@ def _checked(message: BotMessage) -> BotMessage:
 
 
 def _stream_audio(data: Any) -> tuple[StreamAudio | BotMessageError, str]:
-    rest = {key: value for key, value in data.items() if key != "audioData"} if isinstance(data, dict) else {}
-    body = msgspec.json.encode(rest).decode()
+    body = without_audio(data if isinstance(data, dict) else {})
     text = f'{{"type":"streamAudio","data":{body}}}'
     try:
         return StreamAudio(parse_stream_audio(data), body), text

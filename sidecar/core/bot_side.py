@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, assert_never
+from typing import assert_never
 
 from sidecar.core.bot_loss import LossAction
 from sidecar.core.errors import ErrorCode
-from sidecar.core.events import error_body
+from sidecar.core.event_body import EventBody
+from sidecar.core.events import CloseMessage, Connected, Disconnected, Reconnected, Reconnecting, failure
 from sidecar.core.link import BotClosed, BotConnected, BotFailed, BotLost, BotNews, BotResumed, BotStalled
 from sidecar.core.options import AfterClose, StreamOptions
 from sidecar.core.reconnect import ABNORMAL, closes_for_now
@@ -26,7 +27,7 @@ class BotState(Enum):
 class BotSide:
     """Turns what the worker says of a bot into events; `disconnect` is the last, if there was a `connect`."""
 
-    def __init__(self, options: StreamOptions, emit: Callable[[str, dict[str, Any]], None]) -> None:
+    def __init__(self, options: StreamOptions, emit: Callable[[EventBody], None]) -> None:
         self.state = BotState.CONNECTING
         self.end: tuple[int, str] = ABNORMAL, ""  # code and reason (RFC 6455, section 7.1.5), once it is gone
         self._options = options
@@ -50,17 +51,17 @@ class BotSide:
         match message:
             case BotConnected():
                 self.state = BotState.CONNECTED
-                self._emit("connect", {"status": "connected"})
+                self._emit(Connected())
             case BotLost():
                 self._be_lost(message)
             case BotResumed(_, gap_ms, replayed_ms):
                 self.state = BotState.CONNECTED
-                self._emit("reconnected", {"status": "reconnected", "gap_ms": gap_ms, "replayed_ms": replayed_ms})
+                self._emit(Reconnected(gap_ms, replayed_ms))
             case BotStalled(_, kept_ms):
                 error = f"the bot does not read fast enough: of its audio the last {kept_ms} ms are kept"
-                self._emit("error", error_body(ErrorCode.TIMEOUT, error))
+                self._emit(failure(ErrorCode.TIMEOUT, error))
             case BotFailed(_, code, error):
-                self._emit("error", error_body(code, error))
+                self._emit(failure(code, error))
                 self._disconnect(ABNORMAL, error)
             case BotClosed(_, code, reason):
                 self._disconnect(code, reason)
@@ -76,15 +77,13 @@ class BotSide:
 
     def _be_lost(self, message: BotLost) -> None:
         if message.error is not None:
-            self._emit("error", error_body(message.error, message.reason))
+            self._emit(failure(message.error, message.reason))
         if self.was_connected:
             self.state = BotState.RECONNECTING
             self._lost = message.close_code, message.reason
-        body = {"code": message.close_code, "reason": message.reason}
-        self._emit("reconnecting", {"status": "reconnecting", "message": body})
+        self._emit(Reconnecting(CloseMessage(message.close_code, message.reason)))
 
     def _disconnect(self, code: int, reason: str) -> None:
         if self.was_connected:
-            body = {"status": "disconnected", "message": {"code": code, "reason": reason}}
-            self._emit("disconnect", body)
+            self._emit(Disconnected(CloseMessage(code, reason)))
         self.state, self.end = BotState.GONE, (code, reason)

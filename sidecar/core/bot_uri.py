@@ -21,3 +21,11 @@ def parse_bot_uri(url: str) -> WebSocketURI:
     if ":" in (uri.username or ""):
         raise ValueError("a user name cannot have a colon (RFC 7617, section 2)")
     return uri
+
+
+def public_url(url: str) -> str:
+    """Return the URL of a bot without what may be secret: user, password and query."""
+    uri = parse_bot_uri(url)
+    scheme = "wss" if uri.secure else "ws"
+    host = f"[{uri.host}]" if ":" in uri.host else uri.host
+    return f"{scheme}://{host}:{uri.port}{uri.path}"

@@ -178,6 +178,7 @@ class Bridge:
 
     def close(self, row: int) -> Messages | None:
         """Part `row` from its bot; return the last, shorter message, if there is one."""
+        rest = self.cut(row)
         call = self._calls.pop(row)
         if row in self._attached:
             self._attached.close(row)
@@ -187,7 +188,11 @@ class Bridge:
         self._on_grid[phase] = self._on_grid[phase][self._on_grid[phase] != row]
         self._draining.discard(row)
         self._drained = [drained for drained in self._drained if drained != row]
-        rest = call.uplink.take_rest(row)
+        return rest
+
+    def cut(self, row: int) -> Messages | None:
+        """End the message of `row` that has begun, if there is one; return it, shorter as it is."""
+        rest = self._calls[row].uplink.take_rest(row)
         return self._framed(np.array([row]), rest[None, :]) if len(rest) else None
 
     def messages_sent(self, row: int) -> int:

@@ -9,20 +9,22 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from random import Random
-from typing import Any
 
 from rtp import PortAllocator
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.bot_uri import parse_bot_uri
 from sidecar.core.call_facts import facts_of
 from sidecar.core.cause import RETRY_AFTER, Cause, reason_headers, warning_headers
-from sidecar.core.errors import ErrorCode
-from sidecar.core.events import StreamEvent, error_body
-from sidecar.core.link import FromWorker, ToWorker, WorkerLoad, WorkerReady
+from sidecar.core.commands import Command
+from sidecar.core.errors import CommandError, ErrorCode, NoSuchStream
+from sidecar.core.event_series import EventSeries
+from sidecar.core.events import StreamEvent, failure
+from sidecar.core.link import FromWorker, StatsTold, ToWorker, WorkerLoad, WorkerReady
 from sidecar.core.media_negotiation import MediaNegotiation
 from sidecar.core.media_policy import MediaPolicy
 from sidecar.core.options import OptionError, Profile, StreamOptions, options_from_headers, resolve_options
 from sidecar.core.stream_session import Outbox, StreamSession
+from sidecar.core.stream_snapshot import StreamSnapshot
 from sidecar.core.workers import Readiness, Workers
 from sip import (
     Address,
@@ -60,12 +62,14 @@ class CallControl:
         bot_hosts: BotHosts,
         allow: Sequence[IPv4Network | IPv6Network],
         media: MediaPolicy,
+        wall_clock: Callable[[], float],
         ports: PortAllocator | None = None,
         late_ms: float = 0.0,
     ) -> None:
         """`media_address` says where a host sends its media to: the address that it finds in our SDP.
 
-        `ports` are those that calls get, if each has its own. Who is late by more than `late_ms` gets no calls.
+        `wall_clock` counts seconds since 1970, for events; `ports` are those that calls get, if each has its own.
+        Who is late by more than `late_ms` gets no calls.
         """
         self._agent = agent
         self._random = random
@@ -75,6 +79,7 @@ class CallControl:
         self._bot_hosts = bot_hosts
         self._allow = allow
         self._media = media
+        self._wall_clock = wall_clock
         self._ports = ports
         self.workers = Workers(late_ms=late_ms)
         self._sessions: dict[str, StreamSession] = {}
@@ -122,8 +127,8 @@ class CallControl:
         """Return the SIP messages to send."""
         return self._agent.datagrams_to_send()
 
-    def next_event(self) -> StreamEvent | ToWorker | None:
-        """Return the next thing that the outside should know, or the next message to the worker."""
+    def next_event(self) -> StreamEvent | StatsTold | ToWorker | None:
+        """Return the next thing that the outside should know or has asked for, or the next message to the worker."""
         return self._outbox.popleft() if self._outbox else None
 
     def receive_message(self, message: FromWorker, *, worker: int = 0, now: float) -> None:
@@ -173,18 +178,33 @@ class CallControl:
     def _open_or_close(self) -> None:
         self._agent.unavailable = "Draining" if self._draining else self.workers.why_not
 
-    def transfer(self, stream: str, to: str, *, now: float) -> None:
-        """Ask the caller of a stream to call the SIP URI `to` instead; raise ValueError if that cannot be."""
-        self._session(stream).transfer(to, now=now)
+    def streams(self) -> list[StreamSnapshot]:
+        """Return how all streams are, the oldest first."""
+        return [session.snapshot() for session in self._sessions.values()]
 
-    def send_digits(self, stream: str, digits: str, *, duration_ms: int = 100, now: float) -> None:
-        """Let the caller of a stream hear digits (`rtp.DIGITS`); raise ValueError if that cannot be."""
-        self._session(stream).send_digits(digits, duration_ms=duration_ms, now=now)
+    def stream(self, stream: str) -> StreamSnapshot:
+        """Return how a stream is; raise `NoSuchStream` if there is none."""
+        return self._session(stream).snapshot()
+
+    def obey(self, stream: str, command: Command, *, now: float) -> None:
+        """Do what is asked of a stream; raise `CommandError` if that cannot be."""
+        session = self._session(stream)
+        if session.is_ending:
+            raise CommandError("the stream is ending")
+        session.commands.obey(command, now=now)
+        self._handle_sip_events(now=now)
+
+    def ask_stats(self, stream: str) -> None:
+        """Let `next_event` give, as `StatsTold`, what has passed through a stream; raise `CommandError` if it cannot.
+
+        Each time it is asked, it is answered once, be it when the stream is over.
+        """
+        self._session(stream).ask_stats()
 
     def _session(self, stream: str) -> StreamSession:
         session = self._sessions.get(stream)
         if session is None:
-            raise ValueError("there is no such stream")
+            raise NoSuchStream("there is no such stream")
         return session
 
     def hang_up_all(self, *, now: float) -> None:
@@ -211,12 +231,12 @@ class CallControl:
         match event:
             case OfferReceived(call, request):
                 try:
-                    session.receive_offer(request.body, now=now)
+                    session.media.receive_offer(request.body, now=now)
                 except SipError as error:
                     headers = reason_headers(Cause.INCOMPATIBLE_DESTINATION, str(error))
                     self._agent.refuse_offer(call, error.sip_status, headers=headers, now=now)
             case OfferWithdrawn():
-                session.offer_withdrawn()
+                session.media.offer_withdrawn()
             case OfferAnswered(_, answer):
                 session.offer_answered(answer, now=now)
             case CallConfirmed(_, answer):
@@ -247,10 +267,19 @@ class CallControl:
             self._give_back(port, now=now)
             raise
         stream = f"{self._random.getrandbits(64):016x}"
-        session = StreamSession(stream, event, options, negotiation, agent=self._agent, outbox=self._outbox, port=port)
+        session = StreamSession(
+            stream,
+            event,
+            options,
+            negotiation,
+            agent=self._agent,
+            outbox=self._outbox,
+            wall_clock=self._wall_clock,
+            port=port,
+        )
         self.workers.place(stream, worker)
         self._sessions[stream] = self._by_call[event.call] = session
-        session.start(_start_body(event, options, warnings), now=now)
+        session.start(warnings, now=now)
 
     def _negotiate(self, event: CallReceived, port: int) -> MediaNegotiation:
         host = event.source[0]
@@ -299,20 +328,11 @@ class CallControl:
         elif isinstance(error, SipError):
             headers += reason_headers(Cause.INCOMPATIBLE_DESTINATION, str(error))
         self._agent.respond(event.call, error.sip_status, headers=headers, now=now)
-        body = error_body(ErrorCode.NOT_SUPPORTED, f"{error.sip_status}: {error}")
-        self._outbox.append(StreamEvent("error", "", event.request.call_id, 1, body))
+        call = options_from_headers(event.request.headers).get("call", event.request.call_id)
+        events = EventSeries("", call, wall_clock=self._wall_clock, tell=self._outbox.append)
+        events.emit(failure(ErrorCode.NOT_SUPPORTED, f"{error.sip_status}: {error}"))
 
     def _forget_if_over(self, session: StreamSession, *, now: float) -> None:
         if session.is_over and self._sessions.pop(session.stream, None) is not None:
             self.workers.forget(session.stream)
             self._give_back(session.port, now=now)
-
-
-def _start_body(event: CallReceived, options: StreamOptions, warnings: list[str]) -> dict[str, Any]:
-    return {
-        "from": str(event.request.from_.uri),
-        "to": str(event.request.to.uri),
-        "mix": options.mix.value,
-        "rate": options.rate,
-        "warnings": warnings,
-    }

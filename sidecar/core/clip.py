@@ -65,6 +65,11 @@ def parse_stream_audio(data: Any) -> Clip:
     return Clip(clip_kind, int(rate), encoded)
 
 
+def without_audio(data: dict[str, Any]) -> str:
+    """Return, as JSON, what was said of a clip beside its audio."""
+    return msgspec.json.encode({key: value for key, value in data.items() if key != "audioData"}).decode()
+
+
 def decoded_pieces(encoded: str) -> Iterator[bytes]:
     """Decode base64 bit by bit, with padding at its end or without; raise `ClipError` where it is none."""
     rest = ""

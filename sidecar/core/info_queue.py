@@ -6,9 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import msgspec
-
-from sidecar.core.events import StreamEvent
+from sidecar.core.events import BotSaid, StreamEvent
 
 DTMF_RELAY = "application/dtmf-relay"
 JSON = "application/json"
@@ -38,10 +36,10 @@ class InfoQueue:
 
     def tell(self, event: StreamEvent) -> None:
         """Queue an event as JSON; one whose text alone is too long is not even written as that."""
-        if isinstance(event.body, str) and len(event.body) > LARGEST_BODY:
+        if isinstance(event.body, BotSaid) and len(event.body.text) > LARGEST_BODY:
             self.refused += 1
         else:
-            self.add(JSON, [event_body(event)])
+            self.add(JSON, [event.json()])
 
     def answered(self) -> None:
         """Take note that the last INFO was answered, or never will be."""
@@ -58,9 +56,3 @@ class InfoQueue:
 def digit_body(digit: str, duration_ms: int) -> bytes:
     """Say a digit as `application/dtmf-relay` does."""
     return f"Signal={digit}\r\nDuration={duration_ms}\r\n".encode()
-
-
-def event_body(event: StreamEvent) -> bytes:
-    """Say an event as JSON: {"event", "stream", "sequence", "body"}."""
-    said = {"event": event.kind, "stream": event.stream, "sequence": event.sequence, "body": event.body}
-    return msgspec.json.encode(said)

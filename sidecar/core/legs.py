@@ -112,24 +112,29 @@ class Legs:
         if self._tones is not None:
             self._tones.watch(row, False)
 
+    def stats(self, row: int) -> StreamStats:
+        """Return what has passed through the leg so far."""
+        heard = self._plane.heard.reception(row)
+        return leg_stats(
+            sent=self._plane.sending.sent(row),
+            received=self._plane.receive_counters(row),
+            reception=heard and heard[1],
+            clock_rate=self._plane.codec(row).clock_rate,
+            quality=self._rtcp.quality(row),
+            srtp=self._plane.gate.srtp(row),
+        )
+
     def close(self, row: int, *, now: float, wall_clock: float) -> StreamStats:
         """Give the row back, and return what passed through the leg."""
-        sent, srtp = self._plane.sending.sent(row), self._plane.gate.srtp(row)
-        heard, clock_rate = self._plane.heard.reception(row), self._plane.codec(row).clock_rate
-        quality = self._rtcp.close(row, now=now, wall_clock=wall_clock)
+        stats = self.stats(row)
+        self._rtcp.close(row, now=now, wall_clock=wall_clock)
         self._watch.close(row)
         self._event_digits.close(row)
         if self._tones is not None:
             self._tones.watch(row, False)
         del self._streams[row], self._ports[row], self._srtp[row]
-        return leg_stats(
-            sent=sent,
-            received=self._plane.close(row),
-            reception=heard and heard[1],
-            clock_rate=clock_rate,
-            quality=quality,
-            srtp=srtp,
-        )
+        self._plane.close(row)
+        return stats
 
     def receive_report(self, data: bytes, source: int, *, now: float) -> None:
         """Take what came to a port for RTCP; `source` is a key."""

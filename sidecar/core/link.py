@@ -6,8 +6,11 @@ same process or in one of its own.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
+from sidecar.core.clip import Clip
 from sidecar.core.options import StreamOptions, Track
 
 
@@ -49,12 +52,9 @@ class OpenStream(msgspec.Struct, frozen=True, tag=True):
 
 
 class JoinStream(msgspec.Struct, frozen=True, tag=True):
-    """Take a row for another leg of a stream; `LegJoined` or `StreamRefused` answers.
+    """Take a row for another leg of a stream; `LegJoined` or `StreamRefused` answers."""
 
-    The leg has a name of its own, by which it is meant wherever `stream` is asked for; the first has its stream's.
-    """
-
-    stream: str
+    stream: str  # the leg's own name, by which it is meant from now on; the first leg has that of its stream
     of: str  # the stream
     track: Track  # whose voice it carries
     leg: MediaLeg | None
@@ -91,10 +91,39 @@ class SendDigits(msgspec.Struct, frozen=True, tag=True):
 
 
 class SendText(msgspec.Struct, frozen=True, tag=True):
-    """Say this to the bot, if it is there."""
+    """Say this to the bot, if it is there; if it is not, and the text is to be kept, `TextUnsent` gives it back."""
 
     stream: str
     text: str
+    keep: bool = False
+
+
+class PauseAudio(msgspec.Struct, frozen=True, tag=True):
+    """Send the bot no audio, or send it audio again."""
+
+    stream: str
+    paused: bool
+
+
+class PlayClip(msgspec.Struct, frozen=True, tag=True):
+    """Play a clip, as if the bot had sent it; `body` is that of the event."""
+
+    stream: str
+    clip: Clip
+    body: str
+
+
+class ControlPlayback(msgspec.Struct, frozen=True, tag=True):
+    """Do with what is queued what the bot could ask for."""
+
+    stream: str
+    action: Literal["clear", "pause", "resume"]
+
+
+class AskStats(msgspec.Struct, frozen=True, tag=True):
+    """Tell what has passed through the stream so far; `StatsTold` does."""
+
+    stream: str
 
 
 class CloseStream(msgspec.Struct, frozen=True, tag=True):
@@ -105,7 +134,20 @@ class CloseStream(msgspec.Struct, frozen=True, tag=True):
     reason: str = ""
 
 
-ToWorker = OpenStream | JoinStream | LeaveStream | ChangeLeg | StartMedia | SendDigits | SendText | CloseStream
+ToWorker = (
+    OpenStream
+    | JoinStream
+    | LeaveStream
+    | ChangeLeg
+    | StartMedia
+    | SendDigits
+    | SendText
+    | PauseAudio
+    | PlayClip
+    | ControlPlayback
+    | AskStats
+    | CloseStream
+)
 
 
 class WorkerReady(msgspec.Struct, frozen=True, tag=True):
@@ -207,12 +249,19 @@ class BotText(msgspec.Struct, frozen=True, tag=True):
     text: str
 
 
+class TextUnsent(msgspec.Struct, frozen=True, tag=True):
+    """There was no bot to send a text to that is to be kept."""
+
+    stream: str
+    text: str
+
+
 class StreamTold(msgspec.Struct, frozen=True, tag=True):
     """Something happened in the worker that the outside should know: an event."""
 
     stream: str
-    kind: str  # error, mark, play, playback
-    body: str  # a JSON object
+    kind: str
+    body: str  # JSON; see `told` and `body_told` in events.py
 
 
 class AnswerAsked(msgspec.Struct, frozen=True, tag=True):
@@ -315,6 +364,13 @@ class LegLeft(msgspec.Struct, frozen=True, tag=True):
     stats: StreamStats
 
 
+class StatsTold(msgspec.Struct, frozen=True, tag=True):
+    """What passed through a stream so far, as was asked."""
+
+    stream: str
+    stats: StreamStats
+
+
 class StreamEnded(msgspec.Struct, frozen=True, tag=True):
     """The row is given back; the last that is said of a stream."""
 
@@ -330,7 +386,9 @@ StreamMessage = (
     | LegRefused
     | BotNews
     | BotText
+    | TextUnsent
     | StreamTold
+    | StatsTold
     | BotRequest
     | DigitHeard
     | NothingHeard

@@ -22,7 +22,7 @@ from sidecar.core.url_template import expand_url
 
 _HEADER_PREFIX = "x_stream_"
 _LATER = frozenset(  # read and checked, but not obeyed yet
-    "dialect barge_in inject call id track".split()
+    "dialect barge_in inject id track".split()
 )
 _CREDENTIALS = ("auth", "tls_cert_file", "tls_key_file", "extra_headers")
 

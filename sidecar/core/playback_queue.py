@@ -196,7 +196,7 @@ class PlaybackQueue:
         self.queued_bytes = self._episode_bytes = self._episode_played = self._marks = self._chunks = 0
         self._start_at, self._dry_since, self._half = None, -math.inf, b""
         self._watch_level()
-        return Cleared(played, whole - played, tuple(marks))
+        return Cleared(played, whole - played, marks)
 
     def forget_half(self) -> None:
         """Nothing follows the raw audio that was written last: the other half of its last sample does not come."""

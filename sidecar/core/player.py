@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-import msgspec
+from typing import Literal
 
 from sidecar.core.bot_messages import (
     Answer,
@@ -26,7 +24,8 @@ from sidecar.core.bot_messages import (
 from sidecar.core.bridge import Bridge
 from sidecar.core.clip import Clip
 from sidecar.core.errors import ErrorCode
-from sidecar.core.events import error_body
+from sidecar.core.event_body import EventBody
+from sidecar.core.events import ClipTaken, failure, told
 from sidecar.core.link import (
     AnswerAsked,
     BotRequest,
@@ -37,19 +36,8 @@ from sidecar.core.link import (
     TransferAsked,
 )
 from sidecar.core.options import EventKind, StreamOptions
-from sidecar.core.playback_events import (
-    ChunkPlayed,
-    MarkAnswered,
-    PlaybackEvent,
-    PlaybackRefused,
-    QueueCompleted,
-    Underrun,
-    Xoff,
-    Xon,
-)
+from sidecar.core.playback_events import MarkAnswered, PlaybackEvent
 from sidecar.core.playback_queue import PlaybackQueue, Stretch
-
-_Progress = ChunkPlayed | QueueCompleted | Underrun | PlaybackRefused | Xoff | Xon
 
 
 @dataclass(eq=False, slots=True)
@@ -88,8 +76,9 @@ class Player:
         self._bridge = bridge
         self._playback = bridge.playback
         self._plays = options.playback
-        self._tells = self._tells_bot = EventKind.PLAYBACK in options.events  # how playback goes
-        if self._tells_bot:
+        self._told_groups = options.events
+        self._tells = EventKind.PLAYBACK in options.events  # how playback goes
+        if self._tells:
             self._playback.queue(row, keep=True)
 
     @property
@@ -112,6 +101,27 @@ class Player:
                 self.texts.append(message_to_bot(message.kind, {"ok": False, "error": message.reason}))
         elif message is not None:
             self._obey(message, now=now)
+
+    def play_clip(self, clip: Clip, body: str, *, now: float) -> None:
+        """Take a clip; `body` is what was said of it, as JSON."""
+        self.messages.append(StreamTold(self._stream, ClipTaken.kind, body))
+        if self._plays:
+            self._queue_clip(clip, now=now)
+
+    def control(self, action: Literal["clear", "pause", "resume"], *, now: float) -> None:
+        """Do what somebody other than the bot wants; a bot that is told how playback goes is told of a clear."""
+        queue = self._engine(now)
+        match action:
+            case "clear":
+                self._half = bytearray()
+                cleared = queue.clear()
+                self._listen_to(queue)
+                self._emit(cleared)
+                self.tell_bot(EventKind.PLAYBACK, cleared)
+            case "pause":
+                queue.pause()
+            case _:
+                queue.resume()
 
     def drain(self, *, now: float) -> None:
         """Let all that is queued be played, whatever the bot has paused; the bridge tells when it is."""
@@ -156,28 +166,28 @@ class Player:
 
     def fail(self, error: str) -> None:
         """Tell control what could not be done."""
-        self._emit("error", error_body(ErrorCode.NOT_SUPPORTED, error))
+        self._emit(failure(ErrorCode.NOT_SUPPORTED, error))
 
     def tell(self, event: PlaybackEvent) -> None:
         """Take what the engine has to tell."""
         if isinstance(event, MarkAnswered):
-            data = {"name": event.name, "event": event.event}
-            self.texts.append(message_to_bot("mark", data))
-            self._emit("mark", data)
+            self._emit(event)
+            self.texts.append(message_to_bot(event.kind, event.value()))
         elif self._tells:
-            data = _told(event)
-            self._emit("playback", data)
-            if self._tells_bot:
-                self.texts.append(message_to_bot("playback", data))
+            self._emit(event)
+            self.tell_bot(EventKind.PLAYBACK, event)
+
+    def tell_bot(self, group: EventKind, body: EventBody) -> None:
+        """Tell the bot of an event, if EVENTS has the group that it belongs to."""
+        if group in self._told_groups:
+            self.texts.append(message_to_bot(body.kind, body.value()))
 
     # --- how it works
 
     def _obey(self, message: BotMessage, *, now: float) -> None:
         match message:
             case StreamAudio(clip, body):
-                self.messages.append(StreamTold(self._stream, "play", body))
-                if self._plays:
-                    self._queue_clip(clip, now=now)
+                self.play_clip(clip, body, now=now)
             case RawAudio(rate):
                 self._playback.change_rate(self._row, int(rate), now=now)
             case Mark(name):
@@ -230,22 +240,5 @@ class Player:
         while queue is not None and (event := queue.next_event()) is not None:
             self.tell(event)
 
-    def _emit(self, kind: str, body: dict[str, Any]) -> None:
-        self.messages.append(StreamTold(self._stream, kind, msgspec.json.encode(body).decode()))
-
-
-def _told(event: _Progress) -> dict[str, Any]:
-    """Return the body of an event `playback`; the first two are the original's."""
-    match event:
-        case ChunkPlayed(sequence, size, remaining):
-            return {"event": "chunk_played", "seq": sequence, "size": size, "remaining": remaining}
-        case QueueCompleted(chunks):
-            return {"event": "queue_completed", "total_chunks": chunks}
-        case Underrun(gap_ms):
-            return {"event": "underrun", "gap_ms": gap_ms}
-        case PlaybackRefused(refused_ms):
-            return {"event": "refused", "refused_ms": refused_ms}
-        case Xoff(queued_ms):
-            return {"event": "xoff", "queued_ms": queued_ms}
-        case _:
-            return {"event": "xon", "queued_ms": event.queued_ms}
+    def _emit(self, body: EventBody) -> None:
+        self.messages.append(told(self._stream, body))

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
-
-import msgspec
+from collections.abc import Callable
 
 from rtp import DIGITS, LONGEST_MS, SHORTEST_MS
 from sidecar.core.bot_messages import message_to_bot
 from sidecar.core.bot_requests import BotRequests
 from sidecar.core.bot_side import BotSide, BotState
+from sidecar.core.bot_uri import public_url
+from sidecar.core.call_media import CallMedia
 from sidecar.core.cause import RETRY_AFTER, Cause, cause_of_close, reason_headers, refusal_status
-from sidecar.core.errors import ErrorCode
-from sidecar.core.events import StreamEvent, error_body
+from sidecar.core.errors import CommandError, ErrorCode, InvalidCommand, Overfull
+from sidecar.core.event_body import EventBody
+from sidecar.core.event_series import EventSeries
+from sidecar.core.events import BotSaid, DigitPressed, Started, Stopped, StreamEvent, Transferring, body_told, failure
 from sidecar.core.info_queue import DTMF_RELAY, InfoQueue, digit_body
-from sidecar.core.leg_changes import LegChange, LegChanges
 from sidecar.core.link import (
+    AskStats,
     BotClosed,
     BotConnected,
     BotFailed,
@@ -25,7 +27,6 @@ from sidecar.core.link import (
     BotResumed,
     BotStalled,
     BotText,
-    ChangeLeg,
     CloseStream,
     DigitHeard,
     LegChanged,
@@ -36,18 +37,22 @@ from sidecar.core.link import (
     PlaybackDrained,
     SendDigits,
     SendText,
-    StartMedia,
+    StatsTold,
     StreamEnded,
     StreamMessage,
     StreamRefused,
+    StreamStats,
     StreamTold,
+    TextUnsent,
     ToWorker,
 )
 from sidecar.core.media_negotiation import MediaNegotiation
 from sidecar.core.options import AnswerMode, StreamOptions
-from sip import CallReceived, EndCause, SipError, SipUri, UserAgent, supports_100rel
+from sidecar.core.stream_commands import StreamCommands
+from sidecar.core.stream_snapshot import StreamSnapshot
+from sip import CallReceived, EndCause, SipError, SipUri, UserAgent
 
-Outbox = deque[StreamEvent | ToWorker]
+Outbox = deque[StreamEvent | StatsTold | ToWorker]
 
 
 class StreamSession:
@@ -62,48 +67,68 @@ class StreamSession:
         *,
         agent: UserAgent,
         outbox: Outbox,
+        wall_clock: Callable[[], float],
         port: int | None = None,
     ) -> None:
-        """`port` is that of its media, if it has one of its own."""
+        """`port` is that of its media, if it has one of its own; `wall_clock` counts seconds since 1970."""
         self.stream = stream
         self.port = port
         self.call = received.call
-        self._call_id = received.request.call_id
+        self.started_at = wall_clock()
+        self._request = received.request
         self._options = options
-        self._negotiation = negotiation
-        self._is_late_offer = negotiation.terms is None  # the INVITE had none: the offer is ours
-        self._takes_reliable = supports_100rel(received.request)
         self._agent = agent
         self._outbox = outbox
+        self._events = EventSeries(
+            stream,
+            options.call or received.request.call_id,
+            wall_clock=wall_clock,
+            tell=self._tell,
+            quiet_texts=options.suppress_log,
+        )
         self._bot = BotSide(options, self.emit)
+        self.commands = StreamCommands(stream, options, call=self, bot=self._bot, emit=self.emit, say=outbox.append)
         self._requests = BotRequests(
             self, lambda kind, data: outbox.append(SendText(stream, message_to_bot(kind, data)))
         )
         self._answered = False
         self._confirmed = False  # by an ACK
-        self._media_is_due = False
-        leg = None if negotiation.terms is None else negotiation.terms.leg
-        self._changes = LegChanges(leg, lambda leg: outbox.append(ChangeLeg(stream, leg)))
+        self.media = CallMedia(stream, received, negotiation, agent=agent, say=outbox.append)
         self._call_over = self._stream_over = False
         self._goodbye = (1000, "")  # to the bot: code and reason (RFC 6455, section 7.4.1)
         self._closing = False  # we have hung up, or they have, and the stream is to end
+        self._stats_asked = 0  # how often, without an answer yet
         self._infos = InfoQueue()
         self._is_told_by_info = "send_info" in (received.request.headers.get("X-FS-Support") or "")  # a FreeSWITCH
-        self._events = 0
 
     @property
     def is_over(self) -> bool:
         """Whether nothing more will come of either side."""
         return self._call_over and self._stream_over
 
-    def start(self, body: dict[str, Any], *, now: float) -> None:
-        """Let the worker open the stream; `body` is that of the event."""
-        self.emit("start", body)
-        self._outbox.append(OpenStream(self.stream, self._changes.leg, self._options, self.port))
+    @property
+    def is_ending(self) -> bool:
+        """Whether it is too late to ask anything of it."""
+        return self._closing or self._call_over
+
+    def start(self, warnings: list[str], *, now: float) -> None:
+        """Let the worker open the stream; `warnings` are about its options."""
+        request, options = self._request, self._options
+        self.emit(
+            Started(
+                request.call_id,
+                str(request.from_.uri),
+                str(request.to.uri),
+                options.mix.value,
+                options.rate,
+                warnings,
+            )
+        )
+        self._outbox.append(OpenStream(self.stream, self.media.leg, self._options, self.port))
         if self._options.answer is AnswerMode.IMMEDIATE:
             self.answer(now=now)
         elif self._options.answer is AnswerMode.EARLY:
-            self._ring_with_media(now=now)
+            self.media.ring(now=now)
 
     def give_up(self, why: str, *, now: float) -> None:
         """End the call because its bot cannot be had: 503 where it is not answered, so that a dialplan can go on."""
@@ -128,43 +153,80 @@ class StreamSession:
         """Answer the call, unless it is answered."""
         if not self._answered:
             self._answered = True
-            self._agent.answer(self.call, self._description(), now=now)
-            self._begin_media()
+            self.media.answer(now=now)
 
     def transfer(self, to: str, *, now: float) -> None:
         """Ask the caller's side to call the SIP URI `to` instead (RFC 3515); events `transfer` say how that goes.
 
-        Raise ValueError if that is no such URI, or if the call is not up.
+        Raise `CommandError` if that is no such URI, or if the call is not up.
         """
-        target = SipUri.parse(to)
+        try:
+            target = SipUri.parse(to)
+        except SipError as error:
+            raise InvalidCommand(str(error), field="to") from None
         if not self._confirmed:
-            raise ValueError("the call is not answered yet")
+            raise CommandError("the call is not answered yet")
         self._agent.transfer(self.call, str(target), now=now)
 
     def send_digits(self, digits: str, *, duration_ms: int, now: float) -> None:
-        """Let the caller hear digits, in RTP if it can, else by INFO; raise ValueError if that cannot be."""
+        """Let the caller hear digits, in RTP if it can, else by INFO; raise `CommandError` if that cannot be."""
         if unknown := set(digits) - set(DIGITS):
-            raise ValueError(f"{min(unknown)!r} is not a digit; digits are {DIGITS}")
+            raise InvalidCommand(f"{min(unknown)!r} is not a digit; digits are {DIGITS}", field="digits")
         if not SHORTEST_MS <= duration_ms <= LONGEST_MS:
-            raise ValueError(f"duration_ms is {duration_ms}; a digit lasts {SHORTEST_MS} to {LONGEST_MS} ms")
+            error = f"duration_ms is {duration_ms}; a digit lasts {SHORTEST_MS} to {LONGEST_MS} ms"
+            raise InvalidCommand(error, field="duration_ms")
         if not self._confirmed:
-            raise ValueError("the call is not answered yet")
-        leg = self._changes.leg
+            raise CommandError("the call is not answered yet")
+        leg = self.media.leg
         if leg is not None and leg.send_telephone_event_payload_type is not None:
             self._outbox.append(SendDigits(self.stream, digits, duration_ms))
         elif self._infos.add(DTMF_RELAY, [digit_body(digit, duration_ms) for digit in digits]):
             self.send_infos(now=now)
         else:
-            raise ValueError("too many digits wait to be sent")
+            raise Overfull("too many digits wait to be sent")
 
-    def emit(self, kind: str, body: dict[str, Any] | str) -> None:
+    def emit(self, body: EventBody) -> None:
         """Tell the outside."""
-        self._events += 1
-        quiet = kind == "json" and self._options.suppress_log
-        event = StreamEvent(kind, self.stream, self._call_id, self._events, body, quiet)
+        self._events.emit(body)
+
+    def _tell(self, event: StreamEvent) -> None:
         self._outbox.append(event)
         if self._is_told_by_info and not self._closing:
             self._infos.tell(event)
+
+    def ask_stats(self) -> None:
+        """Let it be said, as `StatsTold`, what has passed through the stream so far."""
+        if self._stream_over:
+            raise CommandError("the stream is over")
+        self._stats_asked += 1
+        self._outbox.append(AskStats(self.stream))
+
+    def _tell_stats(self, stats: StreamStats) -> None:
+        if self._stats_asked:
+            self._stats_asked -= 1
+            self._outbox.append(StatsTold(self.stream, stats))
+
+    def snapshot(self) -> StreamSnapshot:
+        """Return how it is now."""
+        options, leg = self._options, self.media.leg
+        return StreamSnapshot(
+            id=self.stream,
+            call=self._events.call,
+            call_id=self._request.call_id,
+            state="ending" if self.is_ending else "up" if self._confirmed else "starting",
+            bot=self._bot.state.value,
+            paused=self.commands.paused,
+            from_=str(self._request.from_.uri),
+            to=str(self._request.to.uri),
+            url=public_url(options.url),
+            mix=options.mix.value,
+            rate=options.rate,
+            sample_rate=options.playback_rate,
+            buffer_size=options.buffer_size,
+            codec=None if leg is None else leg.codec,
+            started_at=self.started_at,
+            events=self._events.length,
+        )
 
     def send_infos(self, *, now: float) -> None:
         """Send what waits to be told by INFO, when it is time."""
@@ -176,40 +238,22 @@ class StreamSession:
     def confirmed(self, body: bytes, *, now: float) -> None:
         """The ACK came, with the answer if the offer was in our 200."""
         self._confirmed = True
-        if self._negotiation.terms is None and self._changes.are_done:
+        if not self.media.is_settled:
             self.offer_answered(body, now=now)
-
-    def receive_offer(self, offer: bytes, *, now: float) -> None:
-        """Let the caller hold, resume, move, or change the codec (RFC 3264, section 8); raise `SipError` if it cannot.
-
-        Without an offer, make one. Where the worker has to agree, the answer waits for it.
-        """
-        if self._changes.is_full:
-            self._agent.refuse_offer(self.call, 500, headers=[("Retry-After", "1")], now=now)
-        elif not offer:
-            self._agent.accept_offer(self.call, self._negotiation.offer(), now=now)
-        else:
-            self._change(LegChange(self._negotiation.answer(offer), answers_offer=True), now=now)
-
-    def offer_withdrawn(self) -> None:
-        """Their offer was cancelled, or refused because the worker took too long."""
-        self._changes.withdraw_offer()
 
     def offer_answered(self, answer: bytes, *, now: float) -> None:
         """The answer to our offer came; without one that we can follow, there is no call."""
         try:
-            terms = self._negotiation.read_answer(answer)
+            self.media.offer_answered(answer, now=now)
         except SipError as error:
             if self._answered:
                 self._hang_up(Cause.INCOMPATIBLE_DESTINATION, str(error), now=now)
             else:
                 self._refuse(488, Cause.INCOMPATIBLE_DESTINATION, str(error), now=now)
-            return
-        self._change(LegChange(terms, answers_offer=False), now=now)
 
     def receive_digit(self, digit: str, duration_ms: int) -> None:
         """A digit came in an INFO."""
-        self.emit("dtmf", {"digit": digit, "duration_ms": duration_ms, "source": "info"})
+        self.emit(DigitPressed(digit, duration_ms, "info"))
 
     def info_answered(self) -> None:
         """Our last INFO was answered, or never will be."""
@@ -217,7 +261,7 @@ class StreamSession:
 
     def transfer_progressed(self, status: int, *, is_final: bool, now: float) -> None:
         """The other side says how our REFER goes; whoever has been transferred does not need us any more."""
-        self.emit("transfer", {"status": status, "final": is_final})
+        self.emit(Transferring(status, is_final))
         self._requests.transfer_progressed(status, is_final=is_final)
         if is_final and 200 <= status < 300:
             self._hang_up(Cause.NORMAL_CLEARING, "transferred", now=now)
@@ -225,6 +269,7 @@ class StreamSession:
     def call_ended(self, cause: EndCause) -> None:
         """The call is over, whoever ended it: end the stream."""
         self._call_over = True
+        self.commands.bot_gone()
         self._bot.call_ended(cause.name.lower(), code=self._goodbye[0])
         self._close_stream()
 
@@ -237,41 +282,51 @@ class StreamSession:
         match message:
             case BotConnected():
                 self._bot.receive_message(message)
+                self.commands.send_waiting()
                 if self._options.answer is AnswerMode.CONNECTED:
                     self.answer(now=now)
-            case BotLost() | BotResumed() | BotStalled():
+            case BotLost() | BotStalled():
                 self._bot.receive_message(message)
+            case BotResumed():
+                self._bot.receive_message(message)
+                self.commands.send_waiting()
             case BotFailed():
                 self._bot_failed(message, now=now)
             case BotClosed(_, code, reason):
                 self._bot.receive_message(message)
+                self.commands.bot_gone()
                 if not self._answered:
                     self.give_up(f"the bot closed before the call was answered: {code} {reason}", now=now)
             case PlaybackDrained():
                 self._drained(now=now)
             case BotText(_, text):
-                self.emit("json", text)
-            case StreamTold(_, kind, body):
-                self.emit(kind, msgspec.json.decode(body))
+                self.emit(BotSaid(text))
+            case TextUnsent(_, text):
+                self.commands.text_unsent(text)
+            case StreamTold():
+                self.emit(body_told(message))
+            case StatsTold(_, stats):
+                self._tell_stats(stats)
             case DigitHeard(_, digit, duration_ms, source):
-                self.emit("dtmf", {"digit": digit, "duration_ms": duration_ms, "source": source})
+                self.emit(DigitPressed(digit, duration_ms, source))
             case NothingHeard(_, expected, actual, why):
                 error = f"nothing is heard from {expected}, while RTP comes from {actual}: {why}"
-                self.emit("error", error_body(ErrorCode.TIMEOUT, error))
+                self.emit(failure(ErrorCode.TIMEOUT, error))
             case MediaLost(_, seconds, ever):
                 self._media_lost(seconds, ever=ever, now=now)
             case LegChanged():
-                self._leg_changed(self._changes.agreed(), now=now)
+                self.media.leg_changed(now=now)
             case LegRefused(_, reason):
-                self._leg_refused(self._changes.refused(), reason, now=now)
+                if not self.media.leg_refused(reason, now=now):
+                    self.give_up(reason, now=now)
             case StreamRefused(_, reason):
                 self._stream_over = True
-                self.emit("error", error_body(ErrorCode.IO, reason))
-                self.emit("stop", {})
+                self.emit(failure(ErrorCode.IO, reason))
+                self._stop(None)
                 self.give_up(reason, now=now)
             case StreamEnded(_, stats):
                 self._stream_over = True
-                self.emit("stop", msgspec.to_builtins(stats))
+                self._stop(stats)
             case _:
                 self._asked(message, now=now)
 
@@ -280,22 +335,28 @@ class StreamSession:
         self._stream_over = True
         if not self._call_over:
             self._bot.receive_message(BotFailed(self.stream, ErrorCode.IO, why))
-        self.emit("stop", {})
+        self._stop(None)
         self.give_up(why, now=now)
 
-    def _bot_failed(self, failure: BotFailed, *, now: float) -> None:
+    def _stop(self, stats: StreamStats | None) -> None:
+        self.emit(Stopped(stats))
+        while self._stats_asked:
+            self._tell_stats(stats or StreamStats())
+
+    def _bot_failed(self, failed: BotFailed, *, now: float) -> None:
         was_connected = self._bot.was_connected
-        self._bot.receive_message(failure)
+        self._bot.receive_message(failed)
+        self.commands.bot_gone()
         if self._answered and self._bot.may_be_missed:
             return
-        if failure.forbidden and not self._answered:
-            self._refuse(403, Cause.CALL_REJECTED, failure.error, now=now)
+        if failed.forbidden and not self._answered:
+            self._refuse(403, Cause.CALL_REJECTED, failed.error, now=now)
         else:
-            self.give_up(f"bot {'lost' if was_connected else 'unreachable'}: {failure.error}", now=now)
+            self.give_up(f"bot {'lost' if was_connected else 'unreachable'}: {failed.error}", now=now)
 
     def _media_lost(self, seconds: float, *, ever: bool, now: float) -> None:
         what = f"no RTP for {seconds:.0f} s" if ever else f"no RTP came at all, in {seconds:.0f} s"
-        self.emit("error", error_body(ErrorCode.TIMEOUT, what))
+        self.emit(failure(ErrorCode.TIMEOUT, what))
         self._hang_up(Cause.RECOVERY_ON_TIMER_EXPIRE, what, now=now)
 
     def _drained(self, *, now: float) -> None:
@@ -304,59 +365,10 @@ class StreamSession:
             self._hang_up(*cause_of_close(*self._bot.end), now=now)
 
     def _asked(self, request: BotRequest, *, now: float) -> None:
-        if (failure := self._requests.obey(request, now=now)) is not None:
-            self.emit("error", error_body(ErrorCode.NOT_SUPPORTED, failure))
+        if (error := self._requests.obey(request, now=now)) is not None:
+            self.emit(failure(ErrorCode.NOT_SUPPORTED, error))
 
-    # --- the media
-
-    def _change(self, change: LegChange, *, now: float) -> None:
-        """Let new terms hold: at once, or, where they have another leg, when the worker agrees."""
-        if not self._changes.begin(change):
-            self._agree(change, now=now)
-
-    def _agree(self, change: LegChange, *, now: float) -> None:
-        self._negotiation.settle(change.terms)
-        if change.answers_offer:
-            self._agent.accept_offer(self.call, change.terms.description, now=now)
-        self._start_media()
-
-    def _leg_changed(self, change: LegChange, *, now: float) -> None:
-        if not change.is_withdrawn:
-            self._agree(change, now=now)
-        self._changes.undo_withdrawn(self._negotiation.terms)
-
-    def _leg_refused(self, change: LegChange, reason: str, *, now: float) -> None:
-        if not change.answers_offer:
-            self.give_up(reason, now=now)
-        elif not change.is_withdrawn:
-            headers = reason_headers(Cause.INCOMPATIBLE_DESTINATION, reason)
-            self._agent.refuse_offer(self.call, 488, headers=headers, now=now)
-        self._changes.undo_withdrawn(self._negotiation.terms)
-
-    def _start_media(self) -> None:
-        terms = self._negotiation.terms
-        if self._media_is_due and terms is not None:
-            receives = terms.receives and self._answered  # who has early media need not speak yet
-            self._outbox.append(StartMedia(self.stream, terms.sends, receives))
-
-    # --- what is said to the caller's side
-
-    def _ring_with_media(self, *, now: float) -> None:
-        """Send a 183, reliably if they can; where they cannot, it cannot carry our offer (RFC 3261, 13.2.1)."""
-        body = b"" if self._is_late_offer and not self._takes_reliable else self._description()
-        self._agent.respond(self.call, 183, body=body, now=now)
-        self._begin_media()
-
-    def _begin_media(self) -> None:
-        self._media_is_due = True
-        self._start_media()
-
-    def _description(self) -> bytes:
-        """Return what our response says of the media: the answer, or the offer, which is made once."""
-        if not self._is_late_offer:
-            assert self._negotiation.terms is not None
-            return self._negotiation.terms.description
-        return b"" if self._negotiation.has_offered else self._negotiation.offer()
+    # --- the end
 
     def _refuse(self, status: int, cause: int, why: str, *, now: float) -> None:
         headers = [*reason_headers(cause, why), *(RETRY_AFTER if status == 503 else ())]

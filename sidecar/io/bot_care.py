@@ -87,7 +87,8 @@ class BotCare:
         stream.lane.on_input = partial(self._heard, stream)
         stream.lane.on_overflow = partial(self._overflowed, stream)
         stream.connecting = self._tasks.create_task(self._connect(stream))
-        self.sinks.setdefault(stream.row, stream.lane)
+        if stream.row not in self.sinks:
+            self._lead_audio(stream, stream.lane)
 
     async def _connect(self, stream: BotStream) -> None:
         await stream.connect(self._hosts, self._tls, seconds=self._connect_seconds)
@@ -159,7 +160,7 @@ class BotCare:
         if not stream.life.ended(end, now=self._loop.time()):
             stream.replay.give_up()
             self._ailing.pop(stream, None)
-            self.sinks[stream.row] = stream.lane
+            self._lead_audio(stream, stream.lane)
             return False
         if is_new:
             self._begin_to_keep(stream, end)
@@ -178,7 +179,7 @@ class BotCare:
         if stream.connection.deflates:  # the next connection may not have agreed to that
             lost, unsent = lost + len(unsent), []
         stream.replay.begin(lost=lost, unsent=unsent)
-        self.sinks[stream.row] = _Keeping(stream.replay)
+        self._lead_audio(stream, _Keeping(stream.replay))
         self._ailing[stream] = None
 
     def handle_timeout(self, *, now: float) -> None:
@@ -197,7 +198,18 @@ class BotCare:
                 stream.lane.send_audio(memoryview(frame))
         if not stream.replay.is_active:
             del self._ailing[stream]
-            self.sinks[stream.row] = stream.lane
+            self._lead_audio(stream, stream.lane)
+
+    # --- where its audio goes
+
+    def pause(self, stream: BotStream, paused: bool) -> None:
+        """Send its bot no audio, and keep none, until it is no longer paused."""
+        stream.paused = paused
+        self._lead_audio(stream, stream.sink)
+
+    def _lead_audio(self, stream: BotStream, sink: AudioSink) -> None:
+        stream.sink = sink
+        self.sinks[stream.row] = _Paused(stream) if stream.paused else sink
 
     # --- it ends
 
@@ -243,6 +255,21 @@ class _Keeping:
 
     def send_audio(self, frame: memoryview) -> None:
         self._replay.put(bytes(frame))
+
+    def keep_rest(self, frame: memoryview, written: int) -> None:
+        raise AssertionError("nothing is written here")
+
+
+class _Paused:
+    """Where audio goes that the bot is not to hear."""
+
+    write_now = None
+
+    def __init__(self, stream: BotStream) -> None:
+        self._stream = stream
+
+    def send_audio(self, frame: memoryview) -> None:
+        self._stream.messages_paused += 1
 
     def keep_rest(self, frame: memoryview, written: int) -> None:
         raise AssertionError("nothing is written here")

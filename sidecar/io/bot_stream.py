@@ -9,18 +9,21 @@ import socket
 import ssl
 from dataclasses import dataclass, field
 
+import msgspec
 import structlog
 
 from sidecar.core.allowance import Allowance
 from sidecar.core.bot_connection import BotConnection
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.bot_life import BotLife
+from sidecar.core.bridge import Bridge
 from sidecar.core.errors import ErrorCode
 from sidecar.core.heart_beat import HeartBeat
+from sidecar.core.link import StreamStats
 from sidecar.core.options import StreamOptions
 from sidecar.core.player import Player
 from sidecar.core.replay import Replay
-from sidecar.io.bot_lane import BotLane, explain_tls
+from sidecar.io.bot_lane import AudioSink, BotLane, explain_tls
 from sidecar.io.bot_route import find_routes
 from sidecar.io.secret_reader import read_authorization
 from sidecar.io.stream_error import StreamError
@@ -50,6 +53,9 @@ class BotStream:
     heart_beat: HeartBeat | None = None  # of the connection, once it is open
     beat: asyncio.TimerHandle | None = None
     reconnects: int = 0
+    paused: bool = False  # its bot is sent no audio
+    messages_paused: int = 0  # that it was not sent for that
+    sink: AudioSink = field(init=False)  # where its audio goes while it is not paused
     dropped_before: int = 0  # messages, by lanes of before
 
     @property
@@ -61,6 +67,22 @@ class BotStream:
     def messages_dropped(self) -> int:
         """How many messages no bot has got, as far as we know."""
         return self.dropped_before + self.lane.outbox.dropped + self.replay.dropped
+
+    def stats(self, leg: StreamStats, bridge: Bridge) -> StreamStats:
+        """Return what has passed through it so far; `leg` is what has through its telephone side."""
+        playback, jitter_buffer = bridge.playback.totals(self.row), bridge.jitter_buffer(self.row)
+        return msgspec.structs.replace(
+            leg,
+            frames_dropped=leg.frames_dropped + (jitter_buffer.dropped_frames if jitter_buffer else 0),
+            frames_missed=bridge.missed_frames(self.row),
+            messages_sent=bridge.messages_sent(self.row) - self.messages_paused,
+            messages_dropped=self.messages_dropped,
+            messages_replayed=self.replay.replayed,
+            reconnects=self.reconnects,
+            playback_ms=playback.played_ms,
+            playback_refused_ms=playback.refused_ms,
+            underruns=playback.underruns,
+        )
 
     def stop_watching(self) -> None:
         """The connection is over."""

@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 
 from sidecar.core.bridge import Bridge
 from sidecar.core.legs import Legs
-from sidecar.core.link import FromWorker, JoinStream, LegJoined, LegLeft, MediaLeg, StreamRefused
+from sidecar.core.link import (
+    FromWorker,
+    JoinStream,
+    LegChanged,
+    LegJoined,
+    LegLeft,
+    LegRefused,
+    MediaLeg,
+    StreamRefused,
+)
 from sidecar.io.bot_stream import BotStream
 from sidecar.io.media_sockets import MediaSockets
 
@@ -60,6 +69,14 @@ class JoinedLegs:
         self.bridge.join(row, stream.row, message.track, stream.options)
         self._by_name[message.stream] = JoinedLeg(message.stream, row, message.port, stream)
         self.say(LegJoined(message.stream))
+
+    def change(self, of: BotStream | JoinedLeg, leg: MediaLeg, *, now: float) -> None:
+        """Let a leg be another, the first of a stream too, and tell whether it is."""
+        done = self.legs.change(of.row, leg, now=now)
+        if done:
+            self.sockets.change_leg(of.port, leg)
+        self.bridge.change(of.row)
+        self.say(LegChanged(of.name) if done else LegRefused(of.name, f"{leg.host}:{leg.port} is in another call"))
 
     def leave(self, leg: JoinedLeg, *, now: float) -> None:
         """Give the row of a leg back, and tell what passed through it."""

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 
-import msgspec
 import numpy as np
 import structlog
 from websockets.frames import CloseCode
@@ -28,23 +27,26 @@ from sidecar.core.bridge import JITTER_FRAMES, Bridge, Messages
 from sidecar.core.digit_rows import ToneRows
 from sidecar.core.legs import Legs
 from sidecar.core.link import (
+    AskStats,
     BotClosed,
     BotFailed,
     ChangeLeg,
     CloseStream,
+    ControlPlayback,
     FromWorker,
     JoinStream,
-    LegChanged,
-    LegRefused,
-    MediaLeg,
     OpenStream,
+    PauseAudio,
     PlaybackDrained,
+    PlayClip,
     SendDigits,
     SendText,
     StartMedia,
+    StatsTold,
     StreamEnded,
     StreamRefused,
     StreamStats,
+    TextUnsent,
     ToWorker,
     WorkerReady,
 )
@@ -159,14 +161,27 @@ class MediaWorker:
             self._legs.start(leg.row, receives=message.receives, now=now)
             self._bridge.start(leg.row, sends=message.sends)
         elif isinstance(message, SendText):
+            if message.keep and not stream.connected:
+                self._to_control(TextUnsent(stream.name, message.text))
+                return
             stream.player.texts.append(message.text)
             self._after_input(stream)
+        elif isinstance(message, PlayClip):
+            stream.player.play_clip(message.clip, message.body, now=self._loop.time())
+            self._after_input(stream)
+        elif isinstance(message, ControlPlayback):
+            stream.player.control(message.action, now=self._loop.time())
+            self._after_input(stream)
+        elif isinstance(message, PauseAudio):
+            self._pause_audio(stream, message.paused)
+        elif isinstance(message, AskStats):
+            self._to_control(StatsTold(stream.name, stream.stats(self._legs.stats(stream.row), self._bridge)))
         elif isinstance(message, SendDigits):
             if not self._legs.dial(leg.row, message.digits, duration_ms=message.duration_ms):
                 stream.player.fail("dtmf: too many digits wait to be sent")
                 self._after_input(stream)
         elif isinstance(message, ChangeLeg):
-            self._change_leg(leg, message.leg)
+            self._joined.change(leg, message.leg, now=now)
         elif isinstance(message, CloseStream):
             self._close(stream, message.code, message.reason)
         elif isinstance(leg, JoinedLeg):
@@ -200,15 +215,6 @@ class MediaWorker:
             self._ticker = self._loop.call_soon(self._on_tick)
         self._care.connect(stream)
 
-    def _change_leg(self, of: BotStream | JoinedLeg, leg: MediaLeg) -> None:
-        done = self._legs.change(of.row, leg, now=self._loop.time())
-        if done:
-            self._sockets.change_leg(of.port, leg)
-        self._bridge.change(of.row)
-        self._to_control(
-            LegChanged(of.name) if done else LegRefused(of.name, f"{leg.host}:{leg.port} is in another call")
-        )
-
     def _new_care(self, tasks: asyncio.TaskGroup) -> BotCare:
         return BotCare(
             loop=self._loop,
@@ -235,29 +241,21 @@ class MediaWorker:
     def _close_row(self, stream: BotStream) -> StreamStats:
         """Close the row, and return what passed through it."""
         self._joined.close(stream, now=self._loop.time())
-        missed = self._bridge.missed_frames(stream.row)
-        playback = self._bridge.playback.totals(stream.row)
-        jitter_buffer = self._bridge.jitter_buffer(stream.row)
-        messages_sent = self._bridge.messages_sent(stream.row)
+        leg = self._legs.close(stream.row, now=self._loop.time(), wall_clock=time.time())
+        stats = stream.stats(leg, self._bridge)
         last = self._bridge.close(stream.row)
         if last is not None:
             self._send(last)
-        stats = self._legs.close(stream.row, now=self._loop.time(), wall_clock=time.time())
         self._send_reports()
         if not stream.has_left:
             self._sockets.close_leg(stream.port)
-        return msgspec.structs.replace(
-            stats,
-            frames_dropped=stats.frames_dropped + (jitter_buffer.dropped_frames if jitter_buffer else 0),
-            frames_missed=missed,
-            messages_sent=messages_sent,
-            messages_dropped=stream.messages_dropped,
-            messages_replayed=stream.replay.replayed,
-            reconnects=stream.reconnects,
-            playback_ms=playback.played_ms,
-            playback_refused_ms=playback.refused_ms,
-            underruns=playback.underruns,
-        )
+        return stats
+
+    def _pause_audio(self, stream: BotStream, paused: bool) -> None:
+        """Send the bot what was said before a pause, and nothing that was said in it."""
+        if (rest := self._bridge.cut(stream.row)) is not None:
+            self._send(rest)
+        self._care.pause(stream, paused)
 
     # --- up: from the caller to the bot
 

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from rtp import Codec
 from rtp.g711 import encode_one
+from sidecar.core.commands import Dial
 from tests.integration.conftest import StartSidecar
 from tests.support.baresip import Baresip
 from tests.support.bots import EchoBot
@@ -32,9 +33,8 @@ async def test_baresip_presses_keys_and_hears_some(start_sidecar: StartSidecar, 
         ):
             await caller.dial(car.uri())
             await bot.received(10)
-            (stream,) = car.sidecar.control._sessions
-            now = asyncio.get_running_loop().time()
-            car.sidecar.control.send_digits(stream, DIGITS, duration_ms=80, now=now)
+            stream = car.sidecar.steering.streams()[0].id
+            car.sidecar.steering.obey(stream, Dial(DIGITS, 80))
             await caller.press(DIGITS)
             await asyncio.sleep(0.5)
             await caller.hang_up()

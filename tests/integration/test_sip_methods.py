@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytest
 from structlog.testing import capture_logs
 
+from sidecar.core.commands import Transfer
 from tests.support import sipp
 from tests.support.bots import Bot
 from tests.support.sidecar import SidecarUnderTest, sidecar_under_test
@@ -146,7 +147,7 @@ async def transfer_all(car: SidecarUnderTest, target: str) -> None:
     for stream in list(control._sessions):
         while True:
             try:
-                control.transfer(stream, target, now=now())
+                control.obey(stream, Transfer(target), now=now())
                 break
             except ValueError:  # the ACK is still on its way
                 await asyncio.sleep(0.01)

@@ -10,7 +10,7 @@ from rtp import PortAllocator
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.call_control import CallControl
 from sidecar.core.events import StreamEvent
-from sidecar.core.link import FromWorker, OpenStream, StreamEnded, StreamStats, ToWorker, WorkerReady
+from sidecar.core.link import FromWorker, OpenStream, StatsTold, StreamEnded, StreamStats, ToWorker, WorkerReady
 from sidecar.core.media_policy import MediaPolicy
 from sidecar.core.options import Profile
 from sip import (
@@ -29,6 +29,8 @@ from tests.support.simulation import Link, Simulation
 CALLER = ("127.0.0.1", 5060)
 SIDECAR = ("127.0.0.1", 5070)
 BOT = "ws://bot.example/"
+WALL_CLOCK = 1_800_000_000.0
+"""When the time of the test begins, in seconds since 1970."""
 
 
 class CallRig:
@@ -58,12 +60,14 @@ class CallRig:
             bot_hosts=bot_hosts or BotHosts(),
             allow=[ip_network("127.0.0.0/8")],
             media=MediaPolicy(),
+            wall_clock=lambda: WALL_CLOCK + self.simulation.now,
             ports=ports,
             late_ms=late_ms,
         )
         self.heard: list[Event] = []  # what the caller's side reports
         self.told: list[ToWorker] = []  # what the worker was told
         self.events: list[StreamEvent] = []
+        self.answers: list[StatsTold] = []
         self._to_sidecar = Link(self.simulation, self._at_sidecar, jitter=0.01, loss=loss)
         self._to_caller = Link(self.simulation, self._at_caller, jitter=0.01, loss=loss)
         if ready:
@@ -140,6 +144,8 @@ class CallRig:
         while (event := self.control.next_event()) is not None:
             if isinstance(event, StreamEvent):
                 self.events.append(event)
+            elif isinstance(event, StatsTold):
+                self.answers.append(event)
             else:
                 self.told.append(event)
         at = self.control.next_timeout()

@@ -9,13 +9,15 @@ from random import Random
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.call_control import CallControl
 from sidecar.core.events import StreamEvent
-from sidecar.core.link import FromWorker, OpenStream, ToWorker, WorkerReady
+from sidecar.core.link import FromWorker, OpenStream, StatsTold, ToWorker, WorkerReady
 from sidecar.core.media_policy import MediaPolicy
 from sidecar.core.options import Profile
 from sip import Message, Request, Response, UserAgent, parse_message
 from tests.support.sip_messages import AGENT, CALLER, request
 
 BOT = "ws://bot.example/"
+WALL_CLOCK = 1_800_000_000.0
+"""When the time of the test begins, in seconds since 1970."""
 
 
 class RawCaller:
@@ -32,11 +34,13 @@ class RawCaller:
             default_profile=Profile({"url": BOT, **options}),
             bot_hosts=BotHosts(),
             media=MediaPolicy(),
+            wall_clock=lambda: WALL_CLOCK + self.now,
             allow=[ip_network("192.0.2.0/24")],
         )
         self.now = 0.0
         self.told: list[ToWorker] = []
         self.events: list[StreamEvent] = []
+        self.answers: list[StatsTold] = []
         self._cseq = 1
         self._to_tag: str | None = None
         self.worker_says(WorkerReady(40000))
@@ -90,6 +94,8 @@ class RawCaller:
         while (event := self.control.next_event()) is not None:
             if isinstance(event, StreamEvent):
                 self.events.append(event)
+            elif isinstance(event, StatsTold):
+                self.answers.append(event)
             else:
                 self.told.append(event)
         got: list[Message] = [parse_message(data) for data, _ in self.control.datagrams_to_send()]

@@ -22,7 +22,7 @@ CLOSED = BotClosed("s", 1000, "bye")
 
 def told(*messages: BotNews, then: str | None = None) -> list[tuple[str, dict[str, Any]]]:
     events: list[tuple[str, dict[str, Any]]] = []
-    side = BotSide(StreamOptions("ws://bot.example/"), lambda kind, body: events.append((kind, body)))
+    side = BotSide(StreamOptions("ws://bot.example/"), lambda body: events.append((body.kind, body.value())))
     for message in messages:
         side.receive_message(message)
     if then is not None:

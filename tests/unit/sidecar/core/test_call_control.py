@@ -146,7 +146,7 @@ def test_any_other_text_is_an_event_and_no_more(text: str) -> None:
     rig.worker_says(BotConnected(rig.stream))
     rig.worker_says(BotText(rig.stream, text))
     assert rig.events[-1].kind == "json"
-    assert rig.events[-1].body == text
+    assert rig.events[-1].body.value() == text
     assert isinstance(rig.heard[-1], CallProgress)
 
 
@@ -176,7 +176,7 @@ def test_a_bot_that_cannot_be_reached_is_a_503_that_says_so() -> None:
     assert response.headers.get("Reason") == 'Q.850;cause=41;text="bot unreachable: Connection refused"'
     assert rig.told[-1] == CloseStream(rig.stream)
     assert rig.events[-1].kind == "error"
-    assert rig.events[-1].body == {"status": "error", "message": {"code": 6, "error": "Connection refused"}}
+    assert rig.events[-1].body.value() == {"status": "error", "message": {"code": 6, "error": "Connection refused"}}
     rig.end_stream()
     assert_nothing_is_left(rig)
 
@@ -231,7 +231,7 @@ def test_a_bot_that_closes_is_heard_out_before_the_call_ends() -> None:
     connected_call(rig)
     rig.worker_says(BotClosed(rig.stream, 1000, "bye"))
     assert isinstance(rig.heard[-1], CallAnswered)
-    assert rig.events[-1].body == {"status": "disconnected", "message": {"code": 1000, "reason": "bye"}}
+    assert rig.events[-1].body.value() == {"status": "disconnected", "message": {"code": 1000, "reason": "bye"}}
     rig.worker_says(PlaybackDrained(rig.stream))
     assert goodbye(rig).headers.get("Reason") == 'Q.850;cause=16;text="the bot has closed"'
     rig.end_stream()
@@ -436,7 +436,7 @@ def test_a_refused_call_leaves_a_trace() -> None:
     rig.call({})
     (event,) = rig.events
     assert (event.kind, event.stream) == ("error", "")
-    assert event.body == {"status": "error", "message": {"code": 4, "error": "400: url: missing"}}
+    assert event.body.value() == {"status": "error", "message": {"code": 4, "error": "400: url: missing"}}
 
 
 @pytest.mark.parametrize("address", ["255.255.255.255", "224.0.0.1"])

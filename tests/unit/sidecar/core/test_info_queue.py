@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from sidecar.core.events import StreamEvent
-from sidecar.core.info_queue import JSON, LARGEST_BODY, MOST_INFOS, InfoQueue, digit_body, event_body
+from sidecar.core.events import BotSaid, Connected, StreamEvent
+from sidecar.core.info_queue import JSON, LARGEST_BODY, MOST_INFOS, InfoQueue, digit_body
 
 
 def test_each_waits_for_the_answer_to_the_one_before() -> None:
@@ -29,19 +29,21 @@ def test_what_is_too_much_is_refused_whole_and_counted() -> None:
 
 def test_digits_and_events_are_said_as_they_are_read() -> None:
     assert digit_body("#", 160) == b"Signal=#\r\nDuration=160\r\n"
-    event = StreamEvent("error", "s", "c", 7, {"status": "error"})
-    assert json.loads(event_body(event)) == {
-        "event": "error",
+    event = StreamEvent(Connected(), "s", "c", 7, 1_800_000_000.0625)
+    assert json.loads(event.json()) == {
+        "event": "connect",
         "stream": "s",
+        "call": "c",
+        "time": "2027-01-15T08:00:00.062Z",
         "sequence": 7,
-        "body": {"status": "error"},
+        "body": {"status": "connected"},
     }
 
 
 def test_a_long_text_is_not_told() -> None:
     queue = InfoQueue()
-    queue.tell(StreamEvent("json", "s", "c", 1, "x" * (LARGEST_BODY + 1)))
-    queue.tell(StreamEvent("json", "s", "c", 2, "x"))
+    queue.tell(StreamEvent(BotSaid("x" * (LARGEST_BODY + 1)), "s", "c", 1, 0.0))
+    queue.tell(StreamEvent(BotSaid("x"), "s", "c", 2, 0.0))
     assert queue.refused == 1
     info = queue.take()
     assert info is not None

@@ -144,13 +144,13 @@ def test_clearing_is_heard_at_once_and_says_what_was_played() -> None:
     open_clip = queue.open_clip()
     queue.mark("two", now=0.0)
     assert queue.read(now=0.0) == A
-    assert queue.clear() == Cleared(20, 60, ("one", "two"))
+    assert queue.clear() == Cleared(20, 60, ["one", "two"])
     assert queue.read(now=0.02) is None
     assert events(queue) == [MarkAnswered("one", "cleared"), MarkAnswered("two", "cleared")]
     queue.write_clip(open_clip, B, now=0.03)
     queue.end_clip(open_clip, now=0.03)
     assert queue.read(now=0.04) is None
-    assert queue.clear() == Cleared(0, 0, ())
+    assert queue.clear() == Cleared(0, 0, [])
     assert events(queue) == []
     queue.write(C, now=0.05)
     assert played(queue, now=0.05) == C
@@ -163,7 +163,7 @@ def test_clearing_counts_from_when_the_queue_was_last_empty() -> None:
     assert played(queue, now=0.0) == A + B
     queue.write(C + C, now=0.05)
     assert queue.read(now=0.05) == C
-    assert queue.clear() == Cleared(20, 20, ())
+    assert queue.clear() == Cleared(20, 20, [])
 
 
 def test_a_clip_of_which_more_is_to_come_is_no_empty_queue() -> None:
@@ -172,7 +172,7 @@ def test_a_clip_of_which_more_is_to_come_is_no_empty_queue() -> None:
     queue.write_clip(stretch, A, now=0.0)
     assert played(queue, now=0.0) == A
     queue.write_clip(stretch, B, now=0.5)
-    assert queue.clear() == Cleared(20, 20, ())
+    assert queue.clear() == Cleared(20, 20, [])
 
 
 # --- pause

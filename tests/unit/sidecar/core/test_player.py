@@ -11,6 +11,7 @@ import pytest
 
 from rtp import PACKET_BYTES, Codec, Leg, MediaPlane, address_key
 from sidecar.core.bridge import Bridge
+from sidecar.core.clip import Clip, ClipKind
 from sidecar.core.link import AnswerAsked, BotText, DigitsAsked, HangupAsked, StreamTold, TransferAsked
 from sidecar.core.options import EventKind, StreamOptions
 from sidecar.core.playback_events import (
@@ -89,6 +90,38 @@ def test_pause_and_resume_are_answered() -> None:
     assert rig.told() == [("pause", {"ok": True, "queued_ms": 40}), ("resume", {"ok": True, "queued_ms": 40})]
     rig.frame()
     assert rig.bridge.playback.buffer(0).queued_bytes == 320
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_somebody_else_clears_what_the_bot_has_said(asked: bool) -> None:
+    rig = Rig(events=frozenset({EventKind.PLAYBACK} if asked else ()))
+    rig.player.play(bytes(640), now=0.0)
+    rig.say("mark", name="m")
+    rig.frame()
+    rig.events()
+    rig.player.control("clear", now=0.0)
+    mark = ("mark", {"name": "m", "event": "cleared"})
+    cleared = ("playback", {"event": "cleared", "played_ms": 20, "dropped_ms": 20, "marks": ["m"]})
+    assert rig.events() == [mark, cleared]
+    assert rig.told() == ([mark, cleared] if asked else [mark])
+
+
+def test_somebody_else_pauses_what_the_bot_has_said() -> None:
+    rig = Rig()
+    rig.player.play(bytes(640), now=0.0)
+    rig.player.control("pause", now=0.0)
+    rig.frame()
+    rig.player.control("resume", now=0.0)
+    rig.frame()
+    assert rig.bridge.playback.buffer(0).queued_bytes == 320
+    assert rig.told() == rig.events() == []
+
+
+def test_a_clip_of_somebody_else_is_told_of_and_played() -> None:
+    rig = Rig()
+    rig.player.play_clip(Clip(ClipKind.RAW, 8000, "AAAA"), '{"id":1}', now=0.0)
+    assert rig.events() == [("play", {"id": 1})]
+    assert len(rig.player.clips) == 1
 
 
 def test_audio_of_another_rate_does_not_go_to_the_rows() -> None:
