@@ -22,7 +22,8 @@ from rtp import (
 )
 from sidecar.core.digit_rows import EventRows, ToneRows
 from sidecar.core.leg_stats import leg_stats
-from sidecar.core.link import DigitHeard, FromWorker, MediaLeg, SrtpKeys, StreamStats
+from sidecar.core.link import DigitHeard, FromWorker, StreamStats
+from sidecar.core.media_leg import MediaLeg, SrtpKeys
 from sidecar.core.silence_watch import MediaTimeouts, SilenceWatch
 
 ONE_PORT_REMEDY = (

@@ -8,16 +8,8 @@ from dataclasses import dataclass, field
 
 from sidecar.core.bridge import Bridge
 from sidecar.core.legs import Legs
-from sidecar.core.link import (
-    FromWorker,
-    JoinStream,
-    LegChanged,
-    LegJoined,
-    LegLeft,
-    LegRefused,
-    MediaLeg,
-    StreamRefused,
-)
+from sidecar.core.link import FromWorker, JoinStream, LegChanged, LegJoined, LegLeft, LegRefused, StreamRefused
+from sidecar.core.media_leg import MediaLeg
 from sidecar.io.bot_stream import BotStream
 from sidecar.io.media_sockets import MediaSockets
 

@@ -10,7 +10,7 @@ import pytest
 
 from rtp import Report, RtpPacket, SenderReport, compound
 from sidecar.core.legs import port_key
-from sidecar.core.link import MediaLeg
+from sidecar.core.media_leg import MediaLeg
 from sidecar.io.port_pairs import PortPairs
 from sidecar.io.readiness import open_readiness
 from tests.support.media_caller import bound_pair, new_socket
