@@ -32,9 +32,10 @@ def _linear() -> NDArray[np.int64]:
 
 def _linear_to_ulaw() -> NDArray[np.uint8]:
     """Return the code of every sample: 14 bits, biased, then sign, segment and mantissa, all inverted."""
-    value = _linear() >> 2
+    value = _linear()
     negative = value < 0
-    biased = np.minimum(np.abs(value), 8158) + 33  # the largest that fits the eighth segment
+    magnitude = np.where(negative, -value - 1, value) >> 2
+    biased = np.minimum(magnitude, 8158) + 33  # the largest that fits the eighth segment
     segment = np.floor(np.log2(biased)).astype(np.int64) - 5
     code = np.where(negative, 0x80, 0) | segment << 4 | (biased >> (segment + 1) & 0x0F)
     return np.asarray(~code & 0xFF, np.uint8)

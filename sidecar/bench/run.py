@@ -27,7 +27,7 @@ _OTHER_DESCRIPTORS = 100
 
 async def run_bench(plan: BenchPlan, *, on_state: Callable[[str], None] = lambda _state: None) -> Figures:
     """Do all of it; raise BenchError if it cannot be done. `on_state` is told what is being done."""
-    _allow_descriptors(plan.calls + _OTHER_DESCRIPTORS)
+    allow_descriptors(plan.calls + _OTHER_DESCRIPTORS)
     with TemporaryDirectory() as directory, open_board(plan.calls) as board:
         on_state("compiling")
         await compile_programs(Path(directory))
@@ -124,7 +124,7 @@ class _Bench:
         )
 
 
-def _allow_descriptors(count: int) -> None:
+def allow_descriptors(count: int) -> None:
     """Raise the limit of open files, which the programs inherit: each has a socket a call."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < count:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sidecar.core.events import Disconnected
 from sidecar.core.link import (
     BotConnected,
     BotFailed,
@@ -162,8 +163,8 @@ def test_at_the_end_bots_are_told_that_the_sidecar_goes_away() -> None:
     assert reason(ended) == 'Q.850;cause=41;text="the sidecar stops"'
     rig.worker_says(StreamEnded(stream, StreamStats()))
     gone = next(event for event in rig.events if event.kind == "disconnect")
-    assert isinstance(gone.body, dict)
-    assert gone.body["message"]["code"] == 1001
+    assert isinstance(gone.body, Disconnected)
+    assert gone.body.message.code == 1001
 
 
 def test_a_stream_whose_bot_failed_and_whose_worker_died_is_told_once_of_the_end() -> None:
