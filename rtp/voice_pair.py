@@ -15,6 +15,9 @@ LEAST_DELAY = 0.030
 MARGIN = 0.005
 """Seconds beyond what arrival has been uneven by."""
 
+SLACK = 0.010
+"""Seconds more than needed that both voices may be held back, before they are held back less."""
+
 TOLERANCE = 0.001
 """Seconds by which a voice may be off its place before it is moved."""
 
@@ -65,15 +68,10 @@ class VoicePair:
         self.jumps = 0  # times that a voice was too far off to be moved bit by bit
         self._rate = rate
         self._most_delay = most_delay
+        self.delay = LEAST_DELAY  # seconds by which both voices are held back
         self._size = frame_samples(rate)
         capacity = (2 + 2 * int(most_delay / _FRAME)) * self._size
         self._voices = [_Voice(np.zeros(capacity, np.int16)) for _ in range(2)]
-
-    @property
-    def delay(self) -> float:
-        """By how many seconds both voices are held back."""
-        needed = _FRAME + MARGIN + max(voice.spread for voice in self._voices)
-        return max(LEAST_DELAY, min(needed, self._most_delay))
 
     def write(self, which: int, frame: Pcm, *, now: float) -> None:
         """Take the next frame int16[samples] of a voice, 0 or 1."""
@@ -92,12 +90,20 @@ class VoicePair:
 
     def read(self, *, now: float) -> Pcm:
         """Return a frame of each voice, int16[2, samples]; `now` is 20 ms later each time."""
+        self._hold_back()
         until = now - self.delay
         return np.stack([self._read(voice, until) for voice in self._voices])
 
     def clear(self, which: int) -> None:
         """The voice is over; another may begin."""
         self._voices[which].has_begun = self._voices[which].plays = False
+
+    def _hold_back(self) -> None:
+        """Wait for both voices as long as the more uneven one needs."""
+        needed = _FRAME + MARGIN + max(voice.spread for voice in self._voices)
+        needed = max(LEAST_DELAY, min(needed, self._most_delay))
+        if not needed <= self.delay <= needed + SLACK:
+            self.delay = needed
 
     def _read(self, voice: _Voice, until: float) -> Pcm:
         if not voice.has_begun:

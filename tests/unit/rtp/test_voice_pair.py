@@ -91,6 +91,7 @@ def test_a_network_that_has_become_steady_holds_nothing_back() -> None:
     for number in range(400):
         late = 0.05 if number == 3 else 0.0
         pair.write(0, np.ones(160, np.int16), now=number * FRAME + late)
+        pair.read(now=number * FRAME + 0.004)
         if number == 10:
             assert pair.delay == pytest.approx(0.075)
     assert pair.delay == pytest.approx(0.030)
