@@ -40,7 +40,7 @@ from rtp.srtp import SRTP_SUITES, Srtp, SrtpCounters, SrtpError
 from rtp.telephone_event import TelephoneEvent
 from rtp.tone_detector import ToneDetector
 from rtp.unknown_sources import UnknownSources
-from rtp.voice_detector import VoiceChanges, VoiceDetector
+from rtp.voice_detector import QUIETEST, START_FRAMES, VoiceDetector, Voices, voice_power
 from rtp.voice_pair import VoicePair
 
 __all__ = [
@@ -50,8 +50,10 @@ __all__ = [
     "LONGEST_MS",
     "PACKETS_A_FRAME",
     "PACKET_BYTES",
+    "QUIETEST",
     "SHORTEST_MS",
     "SRTP_SUITES",
+    "START_FRAMES",
     "AddressKeys",
     "Codec",
     "Digit",
@@ -102,9 +104,9 @@ __all__ = [
     "TelephoneEvent",
     "ToneDetector",
     "UnknownSources",
-    "VoiceChanges",
     "VoiceDetector",
     "VoicePair",
+    "Voices",
     "address_key",
     "address_of_key",
     "compound",
@@ -117,4 +119,5 @@ __all__ = [
     "parse_compound",
     "prepare",
     "rating",
+    "voice_power",
 ]

@@ -57,6 +57,9 @@ _ENCODE: NDArray[np.uint8] = np.stack([_linear_to_ulaw(), _linear_to_alaw()])
 
 def decode(payload: NDArray[np.uint8], codecs: NDArray[np.uint8]) -> Pcm:
     """Decode G.711 payloads uint8[n, m] of n calls, each by its codec in `codecs` uint8[n]."""
+    first = int(codecs[0]) if len(codecs) else 0
+    if not np.count_nonzero(codecs != first):
+        return _DECODE[256 * first : 256 * (first + 1)].take(payload)
     return _DECODE[payload + (codecs.astype(np.uint16) << 8)[:, None]]
 
 
@@ -64,9 +67,10 @@ def encode(pcm: Pcm, codecs: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Encode samples int16[n, m] of n calls, each by its codec in `codecs` uint8[n]."""
     samples = np.ascontiguousarray(pcm).view(np.uint16)
     first = int(codecs[0]) if len(codecs) else 0
-    if (codecs == first).all():
-        return np.take(_ENCODE[first], samples)
-    codes: NDArray[np.uint8] = _ENCODE[codecs[:, None], samples]
+    if not np.count_nonzero(codecs != first):
+        codes: NDArray[np.uint8] = _ENCODE[first].take(samples)
+    else:
+        codes = _ENCODE[codecs[:, None], samples]
     return codes
 
 

@@ -82,16 +82,25 @@ class Gate:
         """Return what the call in `row` encrypts with."""
         return self._srtp.of(row)
 
-    def admit(
-        self, data: Bytes, lengths: NDArray[np.uint32], sources: AddressKeys, *, now: float
-    ) -> tuple[Bytes, NDArray[np.uint32], Rows]:
-        """Take datagrams uint8[n, m] of which `lengths` bytes each are filled; return the RTP of calls, and their rows.
+    @property
+    def decrypts(self) -> bool:
+        """Whether any call is encrypted."""
+        return bool(self._srtp)
 
-        A datagram that fills its whole row did not fit, and is dropped.
-        """
+    def find(self, sources: AddressKeys) -> Rows:
+        """Return the row that each source address belongs to, or `NOBODY`."""
         rows = self._routes.find(sources)
         if self._moved:
             self._note_arrivals(sources)
+        return rows
+
+    def admit(
+        self, data: Bytes, lengths: NDArray[np.uint32], sources: AddressKeys, rows: Rows, *, now: float
+    ) -> tuple[Bytes, NDArray[np.uint32], Rows]:
+        """Take datagrams uint8[n, m] of which `lengths` bytes each are filled; return the RTP of calls, and their rows.
+
+        `rows` are those that were found. A datagram that fills its whole row did not fit, and is dropped.
+        """
         known = rows != NOBODY
         fits = lengths < data.shape[1]
         if not (known & fits).all():

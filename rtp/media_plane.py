@@ -1,8 +1,8 @@
 """The RTP of many calls at once: calls are rows, what is known of them are columns.
 
 Nothing here is done per packet in the common case. A batch of datagrams is routed, checked, and decoded by a handful of
-array operations, whether it holds one packet or a thousand. What is not plainly the next packet of a known call goes
-to that call's `ReceiveStream`, one at a time; its frames are the same as if all packets had gone there.
+array operations, whether it holds one packet or a thousand (`PlainRows`). What is not plainly the next packet of a
+known call goes to that call's `ReceiveStream`, one at a time; its frames are the same as if all packets had gone there.
 """
 
 from __future__ import annotations
@@ -15,24 +15,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtp.codec import Codec
-from rtp.concealment import HISTORY_MS
 from rtp.errors import RtpError
 from rtp.gate import Gate
+from rtp.headers import Headers, read_headers
 from rtp.heard_rows import HeardRows
 from rtp.leg import Leg
-from rtp.packet import HEADER_BYTES, RtpPacket
-from rtp.payload_coding import Bytes, decode_rows
-from rtp.pcm import FRAME_MS, Frames, Pcm, Rows, groups
+from rtp.packet import RtpPacket
+from rtp.payload_coding import Bytes
+from rtp.pcm import Frames, Pcm, Rows, groups
+from rtp.plain_rows import PlainRows
 from rtp.receive_counters import ReceiveCounters
-from rtp.receive_stream import PAUSE_AFTER, ReceiveStream
+from rtp.receive_stream import ReceiveStream
+from rtp.reception import Reception
 from rtp.routes import AddressKeys
 from rtp.send_rows import SendRows
 from rtp.telephone_event import TelephoneEvent
 
-_RECENT = HISTORY_MS // FRAME_MS  # payloads that are kept of each call
-_LONGEST_PLAIN = max(codec.frame_bytes for codec in Codec)
-
 _MOST_ROUNDS = 100  # packets of one call in a batch: 2 s
+
+_LOSSY_SECONDS = 1.0
+"""So long after datagrams were dropped here, all that is missing is taken to be among them."""
+
+_RTCP_PAYLOAD_TYPES = range(64, 96)  # with their markers, packets of these look like RTCP: RFC 5761, section 4
 
 
 @dataclass
@@ -52,20 +56,9 @@ class MediaPlane:
         self._waiting: set[int] = set()  # rows whose stream has a deadline
         self._with_frames: set[int] = set()  # rows whose stream has audio to give
         self._with_events: set[int] = set()  # rows whose stream has telephone events to give
-        self._codec = np.zeros(rows, np.uint8)
-        self._payload_type = np.zeros(rows, np.uint8)
-        # Receiving. While a row is `_fast`, these columns are its state; else its `ReceiveStream` is.
-        self._fast = np.zeros(rows, np.bool_)
-        self._ssrc = np.zeros(rows, np.uint32)
-        self._expected = np.zeros(rows, np.uint16)
-        self._expected_timestamp = np.zeros(rows, np.uint32)
-        self._plain_bytes = np.zeros(rows, np.uint32)  # of a packet that is plain; 0: none is
-        self._frame_ticks = np.zeros(rows, np.uint32)
-        self._recent = np.zeros((rows, _RECENT, _LONGEST_PLAIN), np.uint8)
-        self._fast_received = np.zeros(rows, np.int64)
-        self._arrived = np.zeros(rows)  # seconds: when the last of them came
-        self._next_look = np.inf  # before that, none of them can have paused
-        self._last_of_row = np.zeros(rows, np.int64)  # scratch of `_rounds`
+        self._plain = PlainRows(rows)
+        self._lossy_until = -np.inf
+        self._first_of_row = np.zeros(rows + 1, np.int64)  # scratch
 
     # --- calls come and go
 
@@ -89,8 +82,6 @@ class MediaPlane:
             return None
         self._free.pop()
         self._streams[row] = stream
-        self._fast[row] = False
-        self._fast_received[row] = 0
         self.heard.open(row)
         self._set(row, leg)
         self.sending.open(row, leg, self.random)
@@ -112,10 +103,6 @@ class MediaPlane:
         return True
 
     def _set(self, row: int, leg: Leg) -> None:
-        self._codec[row] = leg.codec
-        self._payload_type[row] = leg.payload_type
-        self._plain_bytes[row] = 0 if leg.codec.has_memory else HEADER_BYTES + leg.codec.frame_bytes
-        self._frame_ticks[row] = leg.codec.frame_ticks
         self.heard.set_telephone_event(row, leg.telephone_event_payload_type)
 
     def close(self, row: int) -> ReceiveCounters:
@@ -126,7 +113,7 @@ class MediaPlane:
         self._waiting.discard(row)
         self._with_frames.discard(row)
         self._with_events.discard(row)
-        self._fast[row] = False
+        self._plain.end(row)
         self.gate.close(row)
         self._free.append(row)
         return counters
@@ -139,6 +126,11 @@ class MediaPlane:
     def codec(self, row: int) -> Codec:
         """Return the codec of the call in `row`."""
         return self._streams[row].codec
+
+    def reception(self, row: int) -> tuple[int, Reception] | None:
+        """Return the source that is heard in `row`, and what came of it; None while nothing did."""
+        self._load(row)
+        return self.heard.reception(row)
 
     def is_silent(self, row: int) -> bool:
         """Tell whether the other side has announced that it sends nothing for a while (RFC 3389)."""
@@ -160,17 +152,33 @@ class MediaPlane:
         self, data: Bytes, lengths: NDArray[np.uint32], sources: AddressKeys, *, now: float
     ) -> Iterator[Frames]:
         """Take datagrams uint8[n, m] of which `lengths` bytes each are filled; give their audio."""
-        data, lengths, rows = self.gate.admit(data, lengths, sources, now=now)
+        rows = self.gate.find(sources)
+        if not self.gate.decrypts:
+            headers = read_headers(data, lengths)
+            plain = self._plain.expects(headers, rows) & self._comes_first(rows)
+            count = np.count_nonzero(plain)
+            if count == len(rows):
+                yield from self._receive_plainly(data, headers, rows, now=now)
+                return
+            yield from self._receive_some_plainly(data, headers, rows, plain, now=now)
+            data, lengths, rows, sources = data[~plain], lengths[~plain], rows[~plain], sources[~plain]
+        data, lengths, rows = self.gate.admit(data, lengths, sources, rows, now=now)
         for chosen in self._rounds(rows):
-            if chosen is None:
-                yield from self._receive_round(data, lengths, rows, now=now)
-            else:
-                yield from self._receive_round(data[chosen], lengths[chosen], rows[chosen], now=now)
+            yield from self._receive_round(data[chosen], lengths[chosen], rows[chosen], now=now)
+
+    def lose(self, *, now: float) -> None:
+        """Take note that datagrams were dropped before they came here, of whichever calls.
+
+        What is missing then is not waited for, nor filled: who could not keep up must not have more to do for it.
+        """
+        self._lossy_until = now + _LOSSY_SECONDS
 
     def handle_timeout(self, *, now: float) -> Iterator[Frames]:
         """Conceal what has been missing for too long; let pauses go on."""
-        if self._next_look <= now:
-            self._look_for_pauses(now)
+        for row in self._plain.pauses(now=now):
+            self._load(row)
+            self._plain.end(row)
+            self._waiting.add(row)
         for row in list(self._waiting):
             at = self._streams[row].next_timeout()
             if at is not None and at <= now:
@@ -182,112 +190,102 @@ class MediaPlane:
     def next_timeout(self) -> float | None:
         """Return when a gap is to be concealed, or a pause to be filled, next."""
         deadlines = [at for row in self._waiting if (at := self._streams[row].next_timeout()) is not None]
-        deadlines += (self._arrived[self._fast] + PAUSE_AFTER).tolist()
+        deadlines += self._plain.deadlines().tolist()
         return min(deadlines, default=None)
 
-    def _look_for_pauses(self, now: float) -> None:
-        """Hand fast rows of which nothing was heard for a while to their streams."""
-        due = self._arrived + PAUSE_AFTER
-        for row in np.flatnonzero(self._fast & (due <= now)).tolist():
-            self._load(row)
-            self._waiting.add(row)
-        self._next_look = float(due[self._fast & (due > now)].min(initial=np.inf))
+    def _comes_first(self, rows: Rows) -> NDArray[np.bool_]:
+        """Tell which of these are the first of their row in the batch, bool[n]."""
+        order = np.arange(len(rows))
+        self._first_of_row[rows[::-1]] = order[::-1]
+        first: NDArray[np.bool_] = self._first_of_row.take(rows) == order
+        return first
 
-    def _rounds(self, rows: Rows) -> Iterator[NDArray[np.int64] | None]:
-        """Split a batch so that no row comes twice in a round; None stands for the whole batch.
+    def _rounds(self, rows: Rows) -> Iterator[slice | NDArray[np.int64]]:
+        """Split a batch so that no row comes twice in a round.
 
         What one call sends beyond `_MOST_ROUNDS` packets is dropped: it must not keep all others waiting.
         """
-        order = np.arange(len(rows))
-        self._last_of_row[rows] = order
-        if (self._last_of_row[rows] == order).all():
+        if self._comes_first(rows).all():
             if len(rows):
-                yield None
+                yield slice(None)
             return
         by_row = np.argsort(rows, kind="stable")
         starts = np.flatnonzero(np.diff(rows[by_row], prepend=-1))
         run_start = np.repeat(starts, np.diff(starts, append=len(rows)))
-        turn = np.empty_like(order)
-        turn[by_row] = order - run_start
+        turn = np.empty_like(by_row)
+        turn[by_row] = np.arange(len(rows)) - run_start
         self.gate.counters.flooded += int(np.count_nonzero(turn >= _MOST_ROUNDS))
         for number in range(min(int(turn.max()) + 1, _MOST_ROUNDS)):
             yield np.flatnonzero(turn == number)
 
     def _receive_round(self, data: Bytes, lengths: NDArray[np.uint32], rows: Rows, *, now: float) -> Iterator[Frames]:
-        header = np.ascontiguousarray(data[:, :HEADER_BYTES])
-        sequence = header[:, 2:4].copy().view(">u2")[:, 0].astype(np.uint16)
-        timestamp = header[:, 4:8].copy().view(">u4")[:, 0].astype(np.uint32)
-        ssrc = header[:, 8:12].copy().view(">u4")[:, 0].astype(np.uint32)
-        plain = (
-            (lengths == self._plain_bytes[rows])
-            & (header[:, 0] == 0x80)
-            & (header[:, 1] & 0x7F == self._payload_type[rows])
-            & (sequence == self._expected[rows])
-            & (timestamp == self._expected_timestamp[rows])
-            & (ssrc == self._ssrc[rows])
-            & self._fast[rows]
-        )
-        self.heard.receive(rows, header[:, 1] & np.uint8(0x7F), sequence, timestamp, ssrc, now=now)
-        slow = None
-        if not plain.all():
-            slow = np.flatnonzero(~plain)
-            slow_data, slow_lengths, slow_rows = data[slow], lengths[slow], rows[slow]
-            data, lengths, rows = data[plain], lengths[plain], rows[plain]
-        for chosen in groups(lengths):
-            yield self._receive_plainly(data[chosen], int(lengths[chosen][0]), rows[chosen], now=now)
-        if slow is not None:
-            for at, row in enumerate(slow_rows.tolist()):
-                self._receive_slowly(row, slow_data[at, : slow_lengths[at]].tobytes(), now=now)
-            yield from self._slow_frames()
+        headers = read_headers(data, lengths)
+        plain = self._plain.expects(headers, rows)
+        if now < self._lossy_until:
+            plain |= self._plain.resumes(headers, rows)
+        yield from self._receive_some_plainly(data, headers, rows, plain, now=now)
+        understood = []
+        for at in np.flatnonzero(~plain).tolist():
+            if self._receive_slowly(int(rows[at]), data[at, : lengths[at]].tobytes(), now=now):
+                understood.append(at)
+        if understood:
+            self.heard.receive(rows[understood], headers[understood], now=now)
+        yield from self._slow_frames()
 
-    def _receive_plainly(self, data: Bytes, length: int, rows: Rows, *, now: float) -> Frames:
-        """Decode the next packet of each of `rows`, all of the same length."""
-        payload = data[:, HEADER_BYTES:length]
-        self._expected[rows] += np.uint16(1)
-        self._expected_timestamp[rows] += self._frame_ticks[rows]
-        self._recent[rows, self._fast_received[rows] % _RECENT, : length - HEADER_BYTES] = payload
-        self._fast_received[rows] += 1
-        self._arrived[rows] = now
-        return Frames(rows, decode_rows(payload, self._codec[rows]))
+    def _receive_some_plainly(
+        self, data: Bytes, headers: Headers, rows: Rows, plain: NDArray[np.bool_], *, now: float
+    ) -> Iterator[Frames]:
+        chosen = np.flatnonzero(plain)
+        yield from self._receive_plainly(data[chosen, : self._plain.most_bytes], headers[chosen], rows[chosen], now=now)
 
-    def _receive_slowly(self, row: int, datagram: bytes, *, now: float) -> None:
+    def _receive_plainly(self, data: Bytes, headers: Headers, rows: Rows, *, now: float) -> Iterator[Frames]:
+        """Decode the next packet of each of `rows`."""
+        for chosen in groups(headers[:, 3]):
+            some, ours = headers[chosen], rows[chosen]
+            frames, clock_rate = self._plain.receive(data[chosen], some, ours, now=now)
+            self.heard.go_on(ours, some[:, 1], clock_rate=clock_rate, now=now)
+            yield frames
+
+    def _receive_slowly(self, row: int, datagram: bytes, *, now: float) -> bool:
+        """Let the row's stream take what may be a packet; return whether it is one."""
         try:
             packet = RtpPacket.parse(datagram)
         except RtpError:
             self.gate.counters.malformed += 1
-            return
+            return False
         self._load(row)
         stream = self._streams[row]
-        stream.receive(packet, now=now)
+        stream.receive(packet, now=now, skips_gaps=now < self._lossy_until)
         assert stream.ssrc is not None, "who is heard has a source"
         self.heard.set_source(row, stream.ssrc, clock_rate=stream.codec.clock_rate)
         self._store(row)
+        return True
 
     def _load(self, row: int) -> None:
-        """Make the row's `ReceiveStream` know what the columns know."""
-        stream = self._streams[row]
-        received = int(self._fast_received[row])
-        if self._fast[row] and received:
-            recent = range(max(0, received - _RECENT), received)
-            stream.skip(
-                [self._recent[row, number % _RECENT, : stream.codec.frame_bytes].tobytes() for number in recent],
-                packets=received,
-                sequence=int(self._expected[row]),
-                timestamp=int(self._expected_timestamp[row]),
-                now=float(self._arrived[row]),
+        """Make the row's `ReceiveStream`, and its counts, know what its columns know."""
+        if row not in self._plain:
+            return
+        known = self._plain.take(row)
+        if known.packets:
+            self._streams[row].skip(
+                known.payloads,
+                packets=known.packets,
+                lost=known.lost,
+                sequence=known.sequence,
+                timestamp=known.timestamp,
+                now=known.arrived,
             )
-            self._fast_received[row] = 0
+            self.heard.count(row, packets=known.packets, lost=known.lost, sequence=known.sequence)
+        if known.noticed is not None:
+            self._streams[row].notice_pause(now=known.noticed)
 
     def _store(self, row: int) -> None:
-        """Make the columns know what the row's `ReceiveStream` knows."""
+        """Make the columns know what the row's `ReceiveStream` knows, if it has nothing else to do."""
         stream = self._streams[row]
-        self._fast[row] = stream.settled and self._plain_bytes[row] > 0
-        if self._fast[row]:
-            self._expected[row] = stream.expected_sequence
-            self._expected_timestamp[row] = stream.expected_timestamp
-            self._ssrc[row] = stream.ssrc or 0
-            self._arrived[row] = stream.last_played_at
-            self._next_look = min(self._next_look, stream.last_played_at + PAUSE_AFTER)
+        is_plain = stream.settled and not stream.codec.has_memory and stream.payload_type not in _RTCP_PAYLOAD_TYPES
+        self._plain.end(row)
+        if is_plain:
+            self._plain.begin(row, stream)
             self._waiting.discard(row)
         elif stream.next_timeout() is not None:
             self._waiting.add(row)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,9 +49,14 @@ def groups(sizes: NDArray[np.uint32]) -> list[slice | NDArray[np.bool_]]:
     """Split a batch by size; most often all are alike."""
     if not len(sizes):
         return []
-    if (sizes == sizes[0]).all():
+    if not np.count_nonzero(sizes != sizes[0]):
         return [slice(None)]
     return [sizes == size for size in np.unique(sizes)]
+
+
+def records(array: NDArray[Any]) -> NDArray[np.void]:
+    """View each row of a contiguous array[n, m] as one item, which numpy moves at once: else it goes by elements."""
+    return array.view(f"V{array.shape[1] * array.itemsize}")[:, 0]
 
 
 def converted(pcm: Pcm, rate: int, to: int) -> Pcm:

@@ -16,39 +16,27 @@ from rtp.packet import RtpPacket
 from rtp.payload_coding import Decoder, new_decoder
 from rtp.pcm import FRAME_MS, Pcm, converted
 from rtp.receive_counters import ReceiveCounters
+from rtp.receive_limits import (
+    CONCEALMENT_LEAD,
+    FARTHEST_AHEAD,
+    FARTHEST_BEHIND,
+    FARTHEST_SKIPPED,
+    FILL_EVERY,
+    LONGEST_MS,
+    MOST_FRAMES,
+    PAUSE_AFTER,
+    PAUSE_LEAD,
+    REORDER_WAIT,
+)
 from rtp.sequence import TIMESTAMP_MODULUS, next_sequence_number, sequence_delta, timestamp_delta
 from rtp.telephone_event import TelephoneEvent
-
-REORDER_WAIT = 0.060
-"""Seconds that a gap may wait for its packet before it is concealed."""
-
-PAUSE_AFTER = 0.100
-"""Seconds without audio after which time goes on with noise, whether or not packets come."""
-
-FARTHEST_AHEAD = 100
-"""Packets that may be missing in a gap; beyond it the sender has restarted, and nothing is filled in."""
-
-FARTHEST_BEHIND = 100
-"""Packets that one may come too late; beyond it the sender has restarted."""
-
-LONGEST_MS = 60
-"""A packet of more is ignored, unless its codec says itself how long it is."""
-
-CONCEALMENT_LEAD = 0.200
-"""Seconds by which what is filled in may run ahead of the clock: no more can be missing than time has passed."""
-
-PAUSE_LEAD = 0.060
-"""The same for pauses, of which only the timestamps tell: a sender that has set its clock has not paused."""
-
-MOST_FRAMES = 150
-"""Frames that wait to be taken, 3 s; a sender that floods is not heard beyond it."""
 
 COMFORT_NOISE_PAYLOAD_TYPE = 13
 """RFC 3551, section 6."""
 
 _REMEMBERED_LOSSES = 128
 _MOST_EVENTS = 64
-_FRAME = FRAME_MS / 1000
+
 _MOST_AHEAD_FRAMES = 3  # by which pauses filled by the clock may be too long, until the next pause
 _LONGEST_PAUSE_FRAMES = 500  # 10 s: beyond it, and with a packet lost, a timestamp has not waited but jumped
 
@@ -98,13 +86,17 @@ class ReceiveStream:
         waits = self._waiting or self._candidate or len(self._rest) or self._is_new
         return not (waits or math.isinf(self.last_played_at) or self._concealment or self._fill_at is not None)
 
-    def receive(self, packet: RtpPacket, *, now: float) -> None:
-        """Take one packet; `now` in seconds."""
+    def receive(self, packet: RtpPacket, *, now: float, skips_gaps: bool = False) -> None:
+        """Take one packet; `now` in seconds.
+
+        With `skips_gaps`, what is missing before it is known to be lost: it is not waited for, nor filled.
+        """
         self.counters.received += 1
         if self.ssrc is None or (packet.ssrc != self.ssrc and math.isinf(self.last_played_at)):
             self._restart(packet)  # before anything was heard, nobody has to prove anything: no first word is lost
         ahead = sequence_delta(packet.sequence_number, self.expected_sequence)
-        if packet.ssrc != self.ssrc or not -FARTHEST_BEHIND <= ahead <= FARTHEST_AHEAD:
+        farthest = FARTHEST_SKIPPED if skips_gaps else FARTHEST_AHEAD
+        if packet.ssrc != self.ssrc or not -FARTHEST_BEHIND <= ahead <= farthest:
             self._consider(packet, now=now)
             return
         self._candidate = None
@@ -115,6 +107,8 @@ class ReceiveStream:
         else:
             self._waiting[packet.sequence_number] = (packet, now)
             self._play_in_order()
+            while skips_gaps and self._waiting:
+                self._skip_gap()
 
     def change(self, codec: Codec, payload_type: int, telephone_event_payload_type: int | None = None) -> None:
         """Go on with another codec; packets of the one before are still understood."""
@@ -130,18 +124,27 @@ class ReceiveStream:
         self._ahead = 0
         self._concealment = None
 
-    def skip(self, payloads: list[bytes], *, packets: int, sequence: int, timestamp: int, now: float) -> None:
+    def skip(
+        self, payloads: list[bytes], *, packets: int, lost: int = 0, sequence: int, timestamp: int, now: float
+    ) -> None:
         """Take note of packets in order that were decoded elsewhere: how many, and the `payloads` of the last few.
 
-        `sequence` and `timestamp` are those of the packet to come; `now` is when the last one came.
+        So many of them are `lost`, and were skipped. `sequence` and `timestamp` are those of the packet to come; `now`
+        is when the last one came.
         """
         self.counters.received += packets
+        self.counters.lost += lost
         self.expected_sequence, self.expected_timestamp = sequence, timestamp
         for payload in payloads:
             self._remember(self._decoder.decode(payload))
         self._last_samples = self.codec.frame_samples
         self.last_played_at = max(self.last_played_at, now)
         self._heard_until = max(self._heard_until, now)
+        self._fill_at = None
+
+    def notice_pause(self, *, now: float) -> None:
+        """Take note of when it was noticed that nothing comes; packets may yet be on their way."""
+        self._fill_at = now + FILL_EVERY
 
     def handle_timeout(self, *, now: float) -> None:
         """Conceal the gaps that have waited long enough; let a pause go on."""
@@ -293,7 +296,7 @@ class ReceiveStream:
         self._noise_level = noise_level(packet.payload)
         self._concealment = None
         if self._fill_at is None:
-            self._fill_at = arrival + _FRAME
+            self._fill_at = arrival + FILL_EVERY
 
     # --- what is filled in
 
@@ -320,6 +323,15 @@ class ReceiveStream:
                 self.expected_timestamp = self._later(samples)
                 self.counters.concealed += 1
                 self._emit(self._stand_in(samples, following if left == 1 else None))
+
+    def _skip_gap(self) -> None:
+        """Go on with the first packet that waits: what is missing before it is lost, and its time is left out."""
+        first, _ = self._waiting[self._first_waiting()]
+        self.counters.lost += sequence_delta(first.sequence_number, self.expected_sequence)
+        self.expected_sequence = first.sequence_number
+        if first.payload_type == self.payload_type:  # an event has the time at which it began
+            self.expected_timestamp = first.timestamp
+        self._play_in_order()
 
     def _let_pass(self, samples: int) -> int:
         """Go on by so many samples, that were filled in already; return how many they are."""
@@ -364,11 +376,11 @@ class ReceiveStream:
         Nothing is caught up after a stall either, for the same reason.
         """
         if self._fill_at is None:
-            self._fill_at = now + _FRAME
+            self.notice_pause(now=now)
         else:
-            self._fill_at = self._fill_at + _FRAME if now < self._fill_at + _FRAME else now + _FRAME
+            self._fill_at = self._fill_at + FILL_EVERY if now < self._fill_at + FILL_EVERY else now + FILL_EVERY
             self._ahead += self.codec.frame_samples
-            self._heard_until += _FRAME
+            self._heard_until += FILL_EVERY
             self._fill(self.codec.frame_samples)
 
     def _fill(self, samples: int) -> None:

@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtp.pcm import Rows
+from rtp.sequence import sequence_delta
+
+_STRIDE = 1 << 14  # sequence numbers, from which one is plainly ahead of another
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,22 @@ class ReceptionStatistics:
         change = np.abs((transit - self._transit[rows]).view(np.int32).astype(float))
         self._transit[rows] = transit
         self._jitter[rows] += (change - self._jitter[rows]) / 16
+
+    def go_on(self, rows: Rows, timestamp: NDArray[np.uint32], *, clock_rate: int, now: float) -> None:
+        """Measure the jitter of one packet of each row, all of this clock rate; `count` counts them later."""
+        transit = np.uint32(int(now * clock_rate % (1 << 32))) - timestamp
+        change = np.abs((transit - self._transit.take(rows)).view(np.int32).astype(float))
+        self._transit[rows] = transit
+        jitter = self._jitter.take(rows)
+        jitter += (change - jitter) / 16
+        self._jitter[rows] = jitter
+
+    def count(self, row: int, *, packets: int, lost: int, sequence: int) -> None:
+        """Count packets that came in order, of which some are lost; `sequence` is that of the one to come."""
+        self._received[row] += packets
+        for left in range((packets + lost - 1) // _STRIDE * _STRIDE, -1, -_STRIDE):
+            ahead = sequence_delta(sequence - 1 - left, int(self._highest[row]))
+            self._highest[row] += max(ahead, 0)
 
     def of(self, row: int) -> Reception | None:
         """Return the reception of `row`; None while nothing came."""

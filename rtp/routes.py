@@ -16,6 +16,8 @@ AF_INET = 2  # the same number on every system this runs on
 NOBODY = -1
 """The row of a datagram from an address that no call has offered."""
 
+_LAST = (1 << 64) - 1
+
 AddressKeys = NDArray[np.uint64]
 """IPv4 addresses with ports, uint64[n]: the first eight bytes of a Linux sockaddr_in as they lie in memory."""
 
@@ -33,19 +35,22 @@ def address_of_key(key: int) -> tuple[str, int]:
 
 
 class Routes:
-    """A table from source address to row, looked up for a whole batch at once: sorted keys, binary search."""
+    """A table from source address to row, looked up for a whole batch at once: sorted keys, binary search.
+
+    The last key is no address, and nobody's: so every address has one that is not smaller.
+    """
 
     def __init__(self) -> None:
-        self._keys = np.empty(0, np.uint64)
-        self._rows = np.empty(0, np.int64)
+        self._keys = np.array([_LAST], np.uint64)
+        self._rows = np.array([NOBODY], np.int64)
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self._keys) - 1
 
     def add(self, key: int, row: int) -> bool:
         """Send what comes from `key` to `row`; False if another call has that address already."""
         at = int(np.searchsorted(self._keys, np.uint64(key)))
-        if at < len(self._keys) and self._keys[at] == key:
+        if at < len(self) and self._keys[at] == key:
             return bool(self._rows[at] == row)
         self._keys = np.insert(self._keys, at, np.uint64(key))
         self._rows = np.insert(self._rows, at, row)
@@ -58,8 +63,9 @@ class Routes:
 
     def find(self, sources: AddressKeys) -> Rows:
         """Return the row of each source address, or `NOBODY`: int64[n]."""
-        if not len(self._keys):
-            return np.full(len(sources), NOBODY)
-        at = np.searchsorted(self._keys, sources)
-        at[at == len(self._keys)] = 0
-        return np.where(self._keys[at] == sources, self._rows[at], NOBODY)
+        at = self._keys.searchsorted(sources)
+        rows: Rows = self._rows.take(at)
+        unknown = self._keys.take(at) != sources
+        if np.count_nonzero(unknown):
+            rows[unknown] = NOBODY
+        return rows

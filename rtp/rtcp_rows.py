@@ -141,7 +141,7 @@ class RtcpRows:
         """Tell the session what was sent and received."""
         sent = self.plane.sending.sent(row)
         member.session.note_sent(packets=sent.packets, octets=sent.octets, timestamp=sent.timestamp, now=now)
-        heard = self.plane.heard.reception(row)
+        heard = self.plane.reception(row)
         if heard is not None:
             member.session.note_received(*heard)
 

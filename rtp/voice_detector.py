@@ -28,11 +28,22 @@ _BLOCKS = 5  # a frame has so many, 4 ms each; what is constant in a block is ru
 _FLOOR_AT_FIRST = QUIETEST * 10  # until the first such time is over: noise of up to -31 dBFS is taken for no speech
 
 
-class VoiceChanges(NamedTuple):
-    """Rows in which speech has started, and has stopped."""
+class Voices(NamedTuple):
+    """What one frame of each of some rows has brought: the rows that have changed, and a column for all of them."""
 
     started: Rows
     stopped: Rows
+    voiced: NDArray[np.bool_]  # where somebody speaks, and this very frame is not one of the pauses in it
+    power: NDArray[np.float64]  # of the frame, without rumble
+
+
+def voice_power(pcm: Pcm) -> NDArray[np.float64]:
+    """Return the power of each frame without rumble, float64[n] of int16[n, samples], at any sample rate."""
+    samples = pcm.astype(np.float64)
+    blocks = samples.reshape(len(pcm), _BLOCKS, pcm.shape[1] // _BLOCKS).sum(axis=2)
+    rumble = np.einsum("ij,ij->i", blocks, blocks) * (_BLOCKS / pcm.shape[1])
+    power: NDArray[np.float64] = (np.einsum("ij,ij->i", samples, samples) - rumble) / pcm.shape[1]
+    return power
 
 
 class VoiceDetector:
@@ -65,23 +76,25 @@ class VoiceDetector:
         """Tell whether somebody speaks in `row`."""
         return bool(self._speaks[row])
 
-    def process(self, rows: Rows, pcm: Pcm) -> VoiceChanges:
-        """Take one frame of each row, int16[n, samples]."""
-        samples = pcm.astype(np.float64)
-        blocks = samples.reshape(len(rows), _BLOCKS, -1).sum(axis=2)
-        rumble = np.einsum("ij,ij->i", blocks, blocks) * (_BLOCKS / pcm.shape[1])
-        now = (np.einsum("ij,ij->i", samples, samples) - rumble) / pcm.shape[1]
+    def speaking(self, rows: Rows) -> NDArray[np.bool_]:
+        """Tell where somebody speaks, bool[n]."""
+        return self._speaks[rows]
+
+    def process(self, rows: Rows, pcm: Pcm) -> Voices:
+        """Take one frame of each row, int16[n, samples], at any sample rate."""
+        now = voice_power(pcm)
         power = (now + self._power[rows]) / 2
         self._power[rows] = now
         floor = self._floor(rows, power)
         speaks = self._speaks[rows]
-        loud = (power > floor * np.where(speaks, STAY_RATIO, START_RATIO)) & (power > QUIETEST)
+        least = np.maximum(floor * np.where(speaks, STAY_RATIO, START_RATIO), QUIETEST)
+        loud = power > least
         self._loud[rows] = run = np.where(loud, self._loud[rows] + 1, 0)
         self._quiet[rows] = pause = np.where(loud, 0, self._quiet[rows] + 1)
         starts = ~speaks & (run >= START_FRAMES)
         stops = speaks & (pause > self._hang_over)
-        self._speaks[rows] = speaks ^ starts ^ stops
-        return VoiceChanges(rows[starts], rows[stops])
+        self._speaks[rows] = speaks = speaks ^ starts ^ stops
+        return Voices(rows[starts], rows[stops], speaks & loud & (now > least), now)
 
     def _floor(self, rows: Rows, power: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the power of the noise in each row, float64[n]."""

@@ -96,6 +96,7 @@ class AttachedStreams:
     def __init__(self, plane: MediaPlane, *, jitter_frames: int) -> None:
         """Voices wait for each other for `jitter_frames` of 20 ms at the most."""
         self.is_leg: NDArray[np.bool_] = np.zeros(plane.capacity, np.bool_)
+        self._caller_of = np.arange(plane.capacity)  # the stream whose caller speaks in a row; -1: none
         self._plane = plane
         self._most_delay = jitter_frames * FRAME_MS / 1000
         self._streams: dict[int, _Stream] = {}
@@ -124,6 +125,7 @@ class AttachedStreams:
         stream.legs[track] = _Leg(row, track, up, Resampler(played_rate, wire_rate, rows=1))
         stream.had_both |= len(stream.legs) == 2
         self._of_leg[row], self.is_leg[row] = stream, True
+        self._caller_of[row] = stream_row if track is Track.CALLER else -1
 
     def change(self, row: int) -> None:
         """Take note that the codec of a leg may have changed."""
@@ -151,14 +153,20 @@ class AttachedStreams:
             del stream.legs[track]
             if stream.pair is not None:
                 stream.pair.clear(_channel(track))
-        if row != stream.row:
-            del self._of_leg[row]
-            self.is_leg[row] = False
+        if row == stream.row:
+            self._caller_of[row] = -1  # what is filled in is nobody's voice
+        else:
+            self._forget(row)
 
     def close(self, row: int) -> None:
         """End a stream, which has no leg but its first."""
-        del self._streams[row], self._of_leg[row]
+        del self._streams[row]
+        self._forget(row)
+
+    def _forget(self, row: int) -> None:
+        del self._of_leg[row]
         self.is_leg[row] = False
+        self._caller_of[row] = row
 
     def missed_frames(self, row: int) -> int:
         """Return how often one of two voices was not there in its turn."""
@@ -166,6 +174,12 @@ class AttachedStreams:
         return pair.missed_frames if pair else 0
 
     # --- up
+
+    def callers(self, frames: Frames) -> Frames:
+        """Return those frames that callers have spoken, as if all came over the first legs of their streams."""
+        rows = self._caller_of[frames.rows]
+        spoken = rows >= 0
+        return Frames(rows[spoken], frames.pcm[spoken])
 
     def hear(self, frames: Frames, *, now: float) -> Iterator[Voices]:
         """Take what has come over legs: what is not to be paired is given at once."""

@@ -30,6 +30,7 @@ from sidecar.core.digit_rows import ToneRows
 from sidecar.core.downlinks import Downlinks
 from sidecar.core.message_cutter import as_bytes
 from sidecar.core.options import MixMode, StreamOptions, Track
+from sidecar.core.speech_rows import SpeechRows
 from sidecar.core.uplink import Uplink, UplinkKey
 from sidecar.core.websocket_frames import masked_binary_frames
 
@@ -80,6 +81,7 @@ class Bridge:
         rows = plane.capacity
         assert rows <= MOST_CALLS
         self.playback = Downlinks(rows)
+        self.speech = SpeechRows(rows)
         self._plane = plane
         self._attached = AttachedStreams(plane, jitter_frames=jitter_frames)
         self._random_bytes = random_bytes
@@ -110,6 +112,7 @@ class Bridge:
             row, UplinkKey(mix_up, wire_rate if plain else options.rate, options.rate, options.buffer_size)
         )
         self.playback.open(row, rate, wire_rate, preroll_ms=options.preroll, playout_seconds=playout_seconds)
+        self.speech.open(row, options)
         self._messages_sent[row] = 0
         paired = plain and options.mix in (MixMode.MIXED, MixMode.STEREO)
         self._calls[row] = _Call(uplink, JitterBuffer(self._jitter_frames) if paired else None)
@@ -170,6 +173,7 @@ class Bridge:
     def start(self, row: int, *, sends: bool = True) -> None:
         """Begin the grid of `row`: from now on, a frame every 20 ms, and, if it `sends`, a packet to the caller."""
         self._sends[row] = sends
+        self.speech.start(row, listens=sends)
         if row in self._attached:
             row = self._attached.start(row, sends=sends)
         phase = row % PHASES
@@ -183,6 +187,7 @@ class Bridge:
         if row in self._attached:
             self._attached.close(row)
         self.playback.close(row)
+        self.speech.close(row)
         self._leave_uplink(call.uplink)
         phase = row % PHASES
         self._on_grid[phase] = self._on_grid[phase][self._on_grid[phase] != row]
@@ -228,17 +233,19 @@ class Bridge:
     ) -> Iterator[Messages]:
         """Take datagrams as `MediaPlane.receive` does; give the messages that are complete."""
         for frames in self._plane.receive(data, lengths, sources, now=now):
-            yield from self._from_caller(frames, now)
+            yield from self._from_caller(frames, now=now)
 
     def handle_timeout(self, *, now: float) -> Iterator[Messages]:
         """Conceal what has been missing for too long."""
         for frames in self._plane.handle_timeout(now=now):
-            yield from self._from_caller(frames, now)
+            yield from self._from_caller(frames, now=now)
 
-    def _from_caller(self, frames: Frames, now: float) -> Iterator[Messages]:
+    def _from_caller(self, frames: Frames, *, now: float) -> Iterator[Messages]:
         """Pass mono audio on at once; let paired audio wait for its turn on the grid."""
         if self._tones is not None:
             self._tones.process(frames)
+        if self.speech.is_used:
+            self.speech.process(self._attached.callers(frames) if self._attached else frames, now=now)
         if self._attached and (of_legs := self._attached.is_leg[frames.rows]).any():
             for voices in self._attached.hear(Frames(frames.rows[of_legs], frames.pcm[of_legs]), now=now):
                 yield from self._from_legs(voices)
@@ -369,7 +376,7 @@ class Bridge:
             if self._draining:
                 for row in frames.rows[~plays].tolist():
                     self._note_drained(row)
-            yield frames
+            yield self.speech.played(frames, plays, now=now) if self.speech.is_used else frames
 
     def _note_drained(self, row: int) -> None:
         if row in self._draining and not self.playback.has_audio(row):

@@ -11,6 +11,7 @@ import msgspec
 from sidecar.core.event_body import EventBody
 from sidecar.core.link import StreamStats, StreamTold
 from sidecar.core.playback_events import MarkAnswered, Progress
+from sidecar.core.speech_events import SpeechEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +211,7 @@ def failure(code: int, error: str) -> Failure:
 _TOLD_BY_WORKERS: dict[str, type[EventBody]] = {
     each.kind: each for each in (Failure, ClipTaken, MarkAnswered, Measured)
 }
+_TOLD_IN_MANY_FORMS: dict[str, Any] = {"playback": Progress, "vad": SpeechEvent}  # `event` says which
 
 
 def told(stream: str, body: EventBody) -> StreamTold:
@@ -219,7 +221,7 @@ def told(stream: str, body: EventBody) -> StreamTold:
 
 def body_told(message: StreamTold) -> EventBody:
     """Return the event of which a worker has told."""
-    if message.kind == "playback":
-        progress: Progress = msgspec.json.decode(message.body, type=Progress)
-        return progress
+    if message.kind in _TOLD_IN_MANY_FORMS:
+        body: EventBody = msgspec.json.decode(message.body, type=_TOLD_IN_MANY_FORMS[message.kind])
+        return body
     return _TOLD_BY_WORKERS[message.kind].parse(message.body)

@@ -115,7 +115,7 @@ class Legs:
 
     def stats(self, row: int) -> StreamStats:
         """Return what has passed through the leg so far."""
-        heard = self._plane.heard.reception(row)
+        heard = self._plane.reception(row)
         return leg_stats(
             sent=self._plane.sending.sent(row),
             received=self._plane.receive_counters(row),

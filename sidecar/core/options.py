@@ -22,7 +22,7 @@ from sidecar.core.url_template import expand_url
 
 _HEADER_PREFIX = "x_stream_"
 _LATER = frozenset(  # read and checked, but not obeyed yet
-    "dialect barge_in".split()
+    "dialect".split()
 )
 _CREDENTIALS = ("auth", "tls_cert_file", "tls_key_file", "extra_headers")
 
@@ -88,7 +88,7 @@ class EventKind(Enum):
     CALL = "call"
 
 
-_EVENTS_LATER = frozenset({EventKind.DTMF, EventKind.VAD, EventKind.STATS})
+_EVENTS_LATER = frozenset({EventKind.DTMF, EventKind.STATS})
 
 
 class Track(Enum):

@@ -36,8 +36,9 @@ from sidecar.core.link import (
     TransferAsked,
 )
 from sidecar.core.options import EventKind, StreamOptions
-from sidecar.core.playback_events import MarkAnswered, PlaybackEvent
+from sidecar.core.playback_events import Cleared, MarkAnswered, PlaybackEvent
 from sidecar.core.playback_queue import PlaybackQueue, Stretch
+from sidecar.core.speech_events import BargedIn, SpeechEvent
 
 
 @dataclass(eq=False, slots=True)
@@ -110,18 +111,16 @@ class Player:
 
     def control(self, action: Literal["clear", "pause", "resume"], *, now: float) -> None:
         """Do what somebody other than the bot wants; a bot that is told how playback goes is told of a clear."""
-        queue = self._engine(now)
         match action:
             case "clear":
-                self._half = bytearray()
-                cleared = queue.clear()
-                self._listen_to(queue)
+                cleared = self._clear(now=now)
                 self._emit(cleared)
-                self.tell_bot(EventKind.PLAYBACK, cleared)
+                if EventKind.PLAYBACK in self._told_groups:
+                    self._tell_cleared(cleared, reason="operator")
             case "pause":
-                queue.pause()
+                self._engine(now).pause()
             case _:
-                queue.resume()
+                self._engine(now).resume()
 
     def drain(self, *, now: float) -> None:
         """Let all that is queued be played, whatever the bot has paused; the bridge tells when it is."""
@@ -182,6 +181,13 @@ class Player:
         if group in self._told_groups:
             self.texts.append(message_to_bot(body.kind, body.value()))
 
+    def hear(self, event: SpeechEvent, *, now: float) -> None:
+        """Take what the caller's voice has brought."""
+        self._emit(event)
+        self.tell_bot(EventKind.VAD, event)
+        if isinstance(event, BargedIn) and event.action == "clear":
+            self._tell_cleared(self._clear(now=now), reason="barge_in")
+
     # --- how it works
 
     def _obey(self, message: BotMessage, *, now: float) -> None:
@@ -193,7 +199,7 @@ class Player:
             case Mark(name):
                 self._engine(now).mark(name, now=now)
             case Clear():
-                self._clear(now=now)
+                self._tell_cleared(self._clear(now=now))
             case Pause():
                 self._engine(now).pause()
                 self._confirm("pause")
@@ -217,12 +223,18 @@ class Player:
         self._playback.flush(self._row, now=now)
         return self._playback.queue(self._row)
 
-    def _clear(self, *, now: float) -> None:
+    def _clear(self, *, now: float) -> Cleared:
         queue = self._engine(now)
         self._half = bytearray()
         cleared = queue.clear()
+        self._bridge.speech.cleared(self._row)
         self._listen_to(queue)
+        return cleared
+
+    def _tell_cleared(self, cleared: Cleared, *, reason: str | None = None) -> None:
         data = {"played_ms": cleared.played_ms, "dropped_ms": cleared.dropped_ms, "marks": cleared.marks}
+        if reason is not None:
+            data["reason"] = reason
         self.texts.append(message_to_bot("cleared", data))
 
     def _confirm(self, kind: str) -> None:

@@ -70,6 +70,7 @@ class BotStream:
 
     def stats(self, leg: StreamStats, bridge: Bridge) -> StreamStats:
         """Return what has passed through it so far; `leg` is what has through its telephone side."""
+        speech = bridge.speech.totals(self.row)
         playback, jitter_buffer = bridge.playback.totals(self.row), bridge.jitter_buffer(self.row)
         return msgspec.structs.replace(
             leg,
@@ -82,6 +83,11 @@ class BotStream:
             playback_ms=playback.played_ms,
             playback_refused_ms=playback.refused_ms,
             underruns=playback.underruns,
+            barge_ins=speech.barge_ins,
+            responses=speech.responses,
+            response_ms_last=speech.last_ms,
+            response_ms_mean=speech.mean_ms,
+            response_ms_max=speech.max_ms,
         )
 
     def stop_watching(self) -> None:

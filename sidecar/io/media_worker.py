@@ -356,6 +356,7 @@ class MediaWorker:
         """Send the RTP that is due, and whatever else time brings."""
         now = self._loop.time()
         try:
+            self._tell_speech(now)
             datagrams = self._datagrams
             for _ in range(self._bridge.ticks_due(now=now)):
                 count, messages = self._bridge.tick(
@@ -379,6 +380,13 @@ class MediaWorker:
                 self._to_control(PlaybackDrained(self._stream_of(row).name))
         finally:  # whatever happened, the next tick comes
             self._ticker = self._next_tick(now) if self._streams else None
+
+    def _tell_speech(self, now: float) -> None:
+        """Tell what callers' voices have brought, before more is played to who interrupts."""
+        for row, news in self._bridge.speech.take_news():
+            stream = self._stream_of(row)
+            stream.player.hear(news, now=now)
+            self._after_input(stream)
 
     def _stream_of(self, row: int) -> BotStream:
         stream = self._by_row[row]

@@ -59,6 +59,7 @@ class TwoReceivers:
         self.alone = [alone(call) for call in range(len(CALLS))]
         self.rows = [self._opened(call) for call in range(len(CALLS))]
         self.malformed = self.unknown = 0
+        self.lossy_until = 0.0
 
     def _opened(self, call: int) -> int:
         codec, payload_type = CALLS[call]
@@ -99,6 +100,11 @@ class TwoReceivers:
         if change.follows:
             self.senders[change.call].change(change.payload_type, change.codec)
 
+    def lose(self) -> None:
+        """Say that datagrams were dropped here."""
+        self.plane.lose(now=self.now)
+        self.lossy_until = self.now + 1.0
+
     def deliver(self, actions: Iterable[Action]) -> None:
         """Let all that the actions make arrive in one batch."""
         self._deliver([(each, a.call) for a in actions for each in self.senders[a.call].act(a.kind, a.argument)])
@@ -114,7 +120,8 @@ class TwoReceivers:
         for datagram, call in arriving:
             try:
                 if not is_rtcp(datagram):  # which goes its own way: RFC 5761
-                    self.alone[call].receive(RtpPacket.parse(datagram), now=self.now)
+                    lossy = self.now < self.lossy_until
+                    self.alone[call].receive(RtpPacket.parse(datagram), now=self.now, skips_gaps=lossy)
             except RtpError:
                 self.malformed += 1
         self.compare(frames)
@@ -146,7 +153,7 @@ class TwoReceivers:
     def finish(self) -> None:
         """Let all arrive that is still on its way, and all wait that waits; the counts agree as well."""
         self._deliver([(each, call) for call, sender in enumerate(self.senders) for each in sender.release_all()])
-        self.wait(1.0)
+        self.wait(1.0)  # all that was lost here is over
         self.deliver(Action(call, PLAIN) for call in range(len(CALLS)))
         for row, stream in zip(self.rows, self.alone, strict=True):
             assert self.plane.receive_counters(row) == stream.counters
@@ -166,11 +173,15 @@ batches = st.lists(plain_actions | plain_actions | odd_actions, max_size=16)
 
 
 @settings(max_examples=200)
-@given(st.integers(0, 1 << 32), st.lists(batches | st.sampled_from(WAITS) | calls | changes, max_size=24))
-def test_a_row_gives_what_a_stream_alone_gives(seed: int, steps: list[list[Action] | float | int | Change]) -> None:
+@given(st.integers(0, 1 << 32), st.lists(batches | st.sampled_from(WAITS) | calls | changes | st.none(), max_size=24))
+def test_a_row_gives_what_a_stream_alone_gives(
+    seed: int, steps: list[list[Action] | float | int | Change | None]
+) -> None:
     both = TwoReceivers(seed)
     for step in steps:
-        if isinstance(step, float):
+        if step is None:
+            both.lose()
+        elif isinstance(step, float):
             both.wait(step)
         elif isinstance(step, int):
             both.end_call(step)
@@ -195,6 +206,8 @@ def test_rows_give_what_streams_alone_give_in_a_long_talk() -> None:
             )
             if random.random() < 0.3:
                 both.wait(random.choice(WAITS))
+            if random.random() < 0.03:
+                both.lose()
             if random.random() < 0.05:
                 both.deliver_stray(random.randbytes(172))
             if random.random() < 0.01:

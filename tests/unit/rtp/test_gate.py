@@ -22,7 +22,8 @@ def leg(destination: int | None = HERE, *, keys: Srtp | None = None) -> Leg:
 
 
 def admitted(gate: Gate, *datagrams: bytes, source: int = HERE) -> list[bytes]:
-    data, lengths, _ = gate.admit(*batch_of([(each, source) for each in datagrams]), now=0.0)
+    data, lengths, sources = batch_of([(each, source) for each in datagrams])
+    data, lengths, _ = gate.admit(data, lengths, sources, gate.find(sources), now=0.0)
     return [row[:length].tobytes() for row, length in zip(data, lengths.tolist(), strict=True)]
 
 

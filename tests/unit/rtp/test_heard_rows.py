@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from rtp import Reception
+from rtp import Reception, RtpPacket
+from rtp.headers import read_headers
 from rtp.heard_rows import HeardRows
 
 
 def receive(heard: HeardRows, sequence: int, *, payload_type: int = 0, ssrc: int = 7, now: float = 0.0) -> None:
-    heard.receive(
-        np.array([0]),
-        np.array([payload_type], np.uint8),
-        np.array([sequence], np.uint16),
-        np.array([160 * sequence], np.uint32),
-        np.array([ssrc], np.uint32),
-        now=now,
-    )
+    packet = bytes(RtpPacket(payload_type, sequence, 160 * sequence, ssrc, b""))
+    data = np.frombuffer(packet, np.uint8)[None, :]
+    heard.receive(np.array([0]), read_headers(data, np.array([len(packet)], np.uint32)), now=now)
 
 
 def test_nothing_is_known_before_anything_came() -> None:

@@ -14,7 +14,7 @@ from rtp import PACKET_BYTES, Codec, Frames, Leg, MediaPlane, Pcm, ReceiveCounte
 from rtp.g711 import decode_one, encode_one
 from rtp.gate import STILL_HEARD
 from rtp.packetizer import packet_ms
-from rtp.receive_stream import PAUSE_AFTER
+from rtp.receive_limits import PAUSE_AFTER
 from tests.support.rtp_sender import PLAIN, RtpSender, batch_of
 
 HERE, THERE, ELSEWHERE = (address_key("192.0.2.1", port) for port in (4000, 4002, 4004))
@@ -477,6 +477,22 @@ def test_rows_of_one_rate_may_have_any_codec_and_packet_time() -> None:
     assert sizes == [(0, 80), (0, 80), (0, 160), (1, 160), (2, 320)]
 
 
+def test_what_was_dropped_here_is_neither_waited_for_nor_filled() -> None:
+    plane, sender = new_plane(), RtpSender(Random(2), payload_type=0)
+    row = opened(plane)
+    receive(plane, *[(sender.act(PLAIN)[0], HERE) for _ in range(3)])
+    dropped = [sender.act(PLAIN) for _ in range(30)]
+    plane.lose(now=1.0)
+    datagram = sender.act(PLAIN)[0]
+    assert len(heard(receive(plane, (datagram, HERE), now=1.0), row)) == 160
+    assert row in plane._plain
+    counters = plane.receive_counters(row)
+    assert (counters.received, counters.lost, counters.concealed) == (4, len(dropped), 0)
+    reception = plane.reception(row)
+    assert reception is not None
+    assert (reception[1].expected, reception[1].received) == (34, 4)
+
+
 def test_calls_of_different_rates_are_heard_in_one_batch() -> None:
     plane = new_plane()
     narrow = opened(plane, THERE)
@@ -486,7 +502,8 @@ def test_calls_of_different_rates_are_heard_in_one_batch() -> None:
     for _ in range(4):
         frames = receive(plane, (ours.act(PLAIN)[0], HERE), (theirs.act(PLAIN)[0], THERE))
         assert (len(heard(frames, wide)), len(heard(frames, narrow))) == (320, 160)
-    assert plane._fast[[wide, narrow]].all()
+    assert wide in plane._plain
+    assert narrow in plane._plain
 
 
 def test_what_is_quiet_is_filled_for_each_call_alone() -> None:

@@ -16,7 +16,7 @@ from rtp import Codec, Pcm, ReceiveCounters, ReceiveStream, RtpPacket
 from rtp.concealment import Concealment
 from rtp.g711 import decode_one
 from rtp.opus import OpusEncoder
-from rtp.receive_stream import (
+from rtp.receive_limits import (
     CONCEALMENT_LEAD,
     FARTHEST_AHEAD,
     FARTHEST_BEHIND,

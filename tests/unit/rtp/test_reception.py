@@ -82,6 +82,39 @@ def test_another_call_begins_anew() -> None:
     assert (reception.highest_sequence, reception.expected, reception.received, reception.jitter) == (100, 1, 1, 0)
 
 
+@given(
+    st.integers(0, 65535),
+    st.lists(st.tuples(st.floats(0, 0.1), st.sampled_from([0, 0, 0, 1, 30])), min_size=1, max_size=30),
+    st.sampled_from([8000, 16000]),
+)
+def test_what_came_in_order_counts_the_same_when_it_is_counted_later(
+    first: int, packets: list[tuple[float, int]], clock_rate: int
+) -> None:
+    at_once, later = ReceptionStatistics(1), ReceptionStatistics(1)
+    for statistics in (at_once, later):
+        statistics.begin(0, clock_rate=clock_rate)
+        receive(statistics, first - 1, -160, now=0.0)
+    now, sequence = 0.0, first
+    for wait, lost in packets:
+        now, sequence = now + wait, sequence + lost + 1
+        receive(at_once, sequence - 1, 160 * sequence, now=now)
+        timestamp = np.array([160 * sequence % (1 << 32)], np.uint32)
+        later.go_on(ROW, timestamp, clock_rate=clock_rate, now=now)
+    later.count(0, packets=len(packets), lost=sum(lost for _, lost in packets), sequence=sequence)
+    assert at_once.of(0) == later.of(0)
+
+
+def test_a_wrap_is_seen_however_much_is_counted_at_once() -> None:
+    statistics = ReceptionStatistics(1)
+    statistics.begin(0, clock_rate=8000)
+    receive(statistics, 10, 0, now=0.0)
+    statistics.count(0, packets=65000, lost=0, sequence=65011)
+    statistics.count(0, packets=900, lost=100, sequence=66011 % 65536)
+    reception = statistics.of(0)
+    assert reception is not None
+    assert (reception.highest_sequence, reception.expected, reception.received) == (66010, 66001, 65901)
+
+
 PACKETS = st.lists(
     st.tuples(st.integers(0, 2), st.integers(0, 65535), st.integers(0, (1 << 32) - 1), st.floats(0, 1)), max_size=40
 )

@@ -29,6 +29,7 @@ class PlainDetector:
     loud: int = 0
     quiet: int = 0
     speaks: bool = False
+    voiced: bool = False
 
     def process(self, frame: Pcm) -> str:
         samples = [int(sample) for sample in frame]
@@ -41,10 +42,12 @@ class PlainDetector:
         self.age += 1
         if self.age == 50:
             self.quietest_before, self.quietest, self.age = self.quietest, float("inf"), 0
-        if power > QUIETEST and power > floor * (4 if self.speaks else 8):
+        least = max(QUIETEST, floor * (4 if self.speaks else 8))
+        if power > least:
             self.loud, self.quiet = self.loud + 1, 0
         else:
             self.loud, self.quiet = 0, self.quiet + 1
+        self.voiced = min(power, now) > least and (self.speaks or self.loud >= 3)
         if not self.speaks and self.loud >= 3:
             self.speaks = True
             return "started"
@@ -72,8 +75,8 @@ def changes(samples: NDArray[np.float64], detector: VoiceDetector | None = None)
     pcm = np.rint(samples).clip(-32768, 32767).astype(np.int16)
     found = []
     for number, frame in enumerate(pcm[: len(pcm) // 160 * 160].reshape(-1, 1, 160)):
-        started, stopped = detector.process(ROW, frame)
-        found += [("started", 0.02 * (number + 1))] * len(started) + [("stopped", 0.02 * (number + 1))] * len(stopped)
+        voices, at = detector.process(ROW, frame), 0.02 * (number + 1)
+        found += [("started", at)] * len(voices.started) + [("stopped", at)] * len(voices.stopped)
     return found
 
 
@@ -142,8 +145,22 @@ def test_many_rows_give_what_each_gives_alone(parts: list[tuple[int, int, int]],
         rows = np.array([row for row in range(3) if bits >> row & 1])
         for _ in range(length):
             pcm = generator.integers(-level - 1, level + 1, (len(rows), size)).astype(np.int16)
-            started, stopped = together.process(rows, pcm)
-            for row, frame in zip(rows.tolist(), pcm, strict=True):
-                expected = plain[row].process(frame)
-                assert (row in started, row in stopped) == (expected == "started", expected == "stopped")
+            voices = together.process(rows, pcm)
+            assert together.speaking(rows).tolist() == [together.speaks(row) for row in rows.tolist()]
+            for at, row in enumerate(rows.tolist()):
+                expected = plain[row].process(pcm[at])
+                changed = (row in voices.started, row in voices.stopped)
+                assert changed == (expected == "started", expected == "stopped")
                 assert together.speaks(row) == plain[row].speaks
+                assert voices.voiced[at] == plain[row].voiced
+                assert voices.power[at] == plain[row].power
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 48000])
+def test_speech_ends_with_its_last_loud_frame_at_any_rate(rate: int) -> None:
+    """The frame after it is loud only together with the one before."""
+    tone = make_tone(440.0, level_dbfs=-20, seconds=0.2, rate=rate)
+    frames = np.concatenate([tone, np.zeros(rate // 5, np.int16)]).reshape(-1, 1, rate // 50)
+    detector = VoiceDetector(1)
+    voiced = [bool(detector.process(ROW, frame).voiced[0]) for frame in frames]
+    assert voiced == [False] * 2 + [True] * 8 + [False] * 10

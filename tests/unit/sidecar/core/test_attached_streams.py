@@ -9,7 +9,7 @@ import pytest
 
 from rtp import Codec, Pcm
 from sidecar.core.attached_streams import WAIT_TURNS
-from sidecar.core.options import Inject, MixMode, StreamOptions, Track
+from sidecar.core.options import EventKind, Inject, MixMode, StreamOptions, Track
 from tests.support.attached_call import AttachedCall
 
 CALLER, CALLEE, BOT = 1000, 200, 5000
@@ -279,3 +279,21 @@ def test_plain_calls_beside_a_stream_of_two_legs_are_what_they_were() -> None:
         call.bridge.start(row)
     call.talk({call.row: level(CALLER), callee: level(CALLEE)}, 10)
     assert [len(call.sent[row]) for row in (0, call.row, callee)] == [10, 10, 10]
+
+
+@pytest.mark.parametrize("first", Track)
+def test_it_is_the_callers_speech_that_counts(first: Track) -> None:
+    second = Track.CALLEE if first is Track.CALLER else Track.CALLER
+    call = AttachedCall(mix=MixMode.STEREO, id="pair", track=first, events=frozenset({EventKind.VAD}))
+    rows = {first: call.row, second: call.join(second)}
+    for row in rows.values():
+        call.bridge.start(row)
+    noise = np.random.default_rng(1).integers(-8000, 8000, (60, 160)).astype(np.int16)
+    for speaker, hears in ((Track.CALLEE, False), (Track.CALLER, True)):
+        for frame in noise:
+            call.speak(rows[speaker], frame)
+            call.speak(rows[Track.CALLER if speaker is Track.CALLEE else Track.CALLEE], level(0))
+            call.run(until=call.now + 0.020)
+        assert bool(call.bridge.speech.take_news()) == hears
+        call.talk({row: level(0) for row in rows.values()}, 60)
+        call.bridge.speech.take_news()

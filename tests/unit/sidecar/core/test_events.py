@@ -28,6 +28,7 @@ from sidecar.core.events import (
 )
 from sidecar.core.link import StreamStats
 from sidecar.core.playback_events import ChunkPlayed, Cleared, MarkAnswered
+from sidecar.core.speech_events import BargedIn, SpeechStarted
 
 CLOSE = CloseMessage(1006, "lost")
 BODIES: list[tuple[EventBody, str, Any]] = [
@@ -41,6 +42,7 @@ BODIES: list[tuple[EventBody, str, Any]] = [
     (MarkAnswered("m", "playout"), "mark", {"name": "m", "event": "playout"}),
     (ChunkPlayed(1, 2, 3), "playback", {"event": "chunk_played", "seq": 1, "size": 2, "remaining": 3}),
     (Cleared(1, 2, ["m"]), "playback", {"event": "cleared", "played_ms": 1, "dropped_ms": 2, "marks": ["m"]}),
+    (BargedIn(40, "clear"), "vad", {"event": "barge_in", "at_ms": 40, "action": "clear"}),
     (DigitPressed("5", 90, "inband"), "dtmf", {"digit": "5", "duration_ms": 90, "source": "inband"}),
     (Transferring(200, True), "transfer", {"status": 200, "final": True}),
     (
@@ -55,7 +57,7 @@ BODIES: list[tuple[EventBody, str, Any]] = [
 @pytest.mark.parametrize(("body", "kind", "value"), BODIES, ids=lambda each: each if isinstance(each, str) else "")
 def test_a_body_is_written_and_read_back(body: EventBody, kind: str, value: Any) -> None:
     assert (body.kind, body.value(), json.loads(body.json())) == (kind, value, value)
-    assert kind == "playback" or list(json.loads(body.json())) == list(value)  # in that order
+    assert kind in ("playback", "vad") or list(json.loads(body.json())) == list(value)  # in that order
     assert type(body).parse(body.json()) == body
     event = json.loads(StreamEvent(body, "s", "c", 3, 0.5).json())
     head = {"event": kind, "stream": "s", "call": "c", "time": "1970-01-01T00:00:00.500Z", "sequence": 3}
@@ -76,6 +78,7 @@ def test_counts_are_the_body(body: Stopped | Measured) -> None:
         MarkAnswered("m", "cleared"),
         ChunkPlayed(1, 2, 3),
         Measured(StreamStats(7)),
+        SpeechStarted(40),
     ],
 )
 def test_what_a_worker_tells_arrives_as_it_was(body: EventBody) -> None:

@@ -466,8 +466,8 @@ def test_an_empty_header_is_no_option() -> None:
 
 def test_events_that_are_not_told_yet_are_named() -> None:
     assert resolve_options({"url": URL, "events": "playback"}, [])[1] == []
-    assert resolve_options({"url": URL, "events": "vad,playback,dtmf"}, [])[1] == [
-        "events: dtmf, vad: not supported yet, ignored"
+    assert resolve_options({"url": URL, "events": "vad,playback,dtmf,stats"}, [])[1] == [
+        "events: dtmf, stats: not supported yet, ignored"
     ]
 
 

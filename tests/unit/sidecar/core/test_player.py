@@ -101,9 +101,9 @@ def test_somebody_else_clears_what_the_bot_has_said(asked: bool) -> None:
     rig.events()
     rig.player.control("clear", now=0.0)
     mark = ("mark", {"name": "m", "event": "cleared"})
-    cleared = ("playback", {"event": "cleared", "played_ms": 20, "dropped_ms": 20, "marks": ["m"]})
-    assert rig.events() == [mark, cleared]
-    assert rig.told() == ([mark, cleared] if asked else [mark])
+    data = {"played_ms": 20, "dropped_ms": 20, "marks": ["m"]}
+    assert rig.events() == [mark, ("playback", {"event": "cleared", **data})]
+    assert rig.told() == [mark, ("cleared", {**data, "reason": "operator"})][: 1 + asked]
 
 
 def test_somebody_else_pauses_what_the_bot_has_said() -> None:
