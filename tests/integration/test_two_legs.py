@@ -86,9 +86,9 @@ async def test_other_mixes_of_two_legs(start_sidecar: StartSidecar, mix: str) ->
         await both_call(car, seconds=3.0, mix=mix)
         await bot.closed()
         await car.until_no_calls()
-    heard = bot.call.heard[12000:20000]
+    parts = bot.call.heard[4000:20000].reshape(-1, 400)  # short, for on a busy machine voices are moved all the time
     for hertz, of in ((CALLER_HZ, ("mono", "mixed")), (CALLEE_HZ, ("callee", "mixed"))):
-        level = level_at(heard, 8000, hertz)
+        level = float(np.median([level_at(part, 8000, hertz) for part in parts]))
         assert level > LEVEL - 3.0 if mix in of else level < LEVEL - 40.0
 
 
