@@ -21,6 +21,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
+    SecretStr,
     ValidationError,
     field_validator,
     model_validator,
@@ -41,6 +42,7 @@ from sidecar.secret import Secret
 from sip import Admission, Credentials, Timers
 
 _MOST_CALLS = 4096  # in each 5 ms a quarter of them is sent to, in one batch of datagrams
+_HOST = r"^([0-9A-Za-z_-]{1,63}(\.[0-9A-Za-z_-]{1,63})*|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)$"
 _PRIVATE = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7", "fe80::/10")
 
 
@@ -248,6 +250,22 @@ class BotSettings(_Section):
         return BotHosts(self.allow, self.strict)
 
 
+class FreeswitchSettings(_Section):
+    """The event socket of a FreeSWITCH, and how that FreeSWITCH calls us."""
+
+    host: str = Field("127.0.0.1", pattern=_HOST)  # a name or an address
+    port: int = Field(8021, ge=1, le=65535)
+    password: Secret
+    dial: str = Field("sofia/external/sip:{user}@{sidecar}", pattern=r"^[!-+\--z~{}]+$")  # no comma, no space, no |
+
+    @field_validator("password")
+    @classmethod
+    def _password_is_a_line(cls, password: SecretStr) -> SecretStr:
+        if set(password.get_secret_value()) & set("\r\n\0"):
+            raise ValueError("a line end cannot be in it")
+        return password
+
+
 class ProfileSettings(BaseModel):
     """Options of the calls to `sip:NAME@sidecar`; `locked` ones cannot be set by the call."""
 
@@ -269,6 +287,7 @@ class Settings(BaseSettings):
     sip: SipSettings = SipSettings()
     rtp: RtpSettings = RtpSettings()
     bot: BotSettings = BotSettings()
+    freeswitch: dict[str, FreeswitchSettings] = {}  # by name
     stream: ProfileSettings = ProfileSettings()  # the default profile
     profiles: dict[str, ProfileSettings] = {}
 

@@ -13,12 +13,14 @@ from random import Random
 from rtp import PortAllocator
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.bot_uri import parse_bot_uri
-from sidecar.core.call_facts import facts_of
+from sidecar.core.call_facts import CallFacts, facts_of
 from sidecar.core.cause import RETRY_AFTER, Cause, reason_headers, warning_headers
 from sidecar.core.commands import Command
 from sidecar.core.errors import CommandError, ErrorCode, NoSuchStream
 from sidecar.core.event_series import EventSeries
 from sidecar.core.events import StreamEvent, failure
+from sidecar.core.freeswitch.originate import TICKET_HEADER
+from sidecar.core.freeswitch.tickets import Tickets
 from sidecar.core.joining import Owner, check_join
 from sidecar.core.link import FromWorker, StatsTold, ToWorker, WorkerLoad, WorkerReady
 from sidecar.core.media_negotiation import MediaNegotiation
@@ -66,12 +68,15 @@ class CallControl:
         media: MediaPolicy,
         wall_clock: Callable[[], float],
         ports: PortAllocator | None = None,
+        tickets: Tickets | None = None,
+        tells_by_info: bool = True,
         late_ms: float = 0.0,
     ) -> None:
         """`media_address` says where a host sends its media to: the address that it finds in our SDP.
 
         `wall_clock` counts seconds since 1970, for events; `ports` are those that calls get, if each has its own.
-        Who is late by more than `late_ms` gets no calls.
+        Who is late by more than `late_ms` gets no calls. `tickets` are those of the legs that we have asked for.
+        `tells_by_info`: a FreeSWITCH hears of the events of its calls in the calls themselves.
         """
         self._agent = agent
         self._random = random
@@ -83,6 +88,8 @@ class CallControl:
         self._media = media
         self._wall_clock = wall_clock
         self._ports = ports
+        self._tickets = tickets
+        self._tells_by_info = tells_by_info
         self.workers = Workers(late_ms=late_ms)
         self._sessions: dict[str, StreamSession] = {}
         self._legs: dict[str, StreamSession] = {}  # by the names of legs that have joined one
@@ -261,12 +268,12 @@ class CallControl:
 
     def _receive_call(self, event: CallReceived, *, now: float) -> None:
         """Settle the options and the media of a call, and let a worker open its stream, or join one that is there."""
-        given = options_from_headers(event.request.headers)
+        given = self._given(event, now=now)
         joined = self._sessions.get(given.get("id", "").strip())
         if joined is not None:
             self._join(joined, event, given, now=now)
             return
-        options, warnings = self._options(event, given)
+        options, warnings = self.resolve(given, self._profile_of(event), facts_of(event.request))
         stream = options.id or f"{self._random.getrandbits(64):016x}"
         if stream in self._sessions:
             raise OptionError("id", "there is such a stream already", sip_status=486)
@@ -307,7 +314,16 @@ class CallControl:
         except SipError:
             self._give_back(port, now=now)
             raise
-        return StreamLeg(name, track, event, negotiation, agent=self._agent, say=self._outbox.append, port=port)
+        return StreamLeg(
+            name,
+            track,
+            event,
+            negotiation,
+            agent=self._agent,
+            say=self._outbox.append,
+            port=port,
+            tells_by_info=self._tells_by_info,
+        )
 
     def _negotiate(self, event: CallReceived, port: int) -> MediaNegotiation:
         host = event.source[0]
@@ -340,19 +356,26 @@ class CallControl:
         named = [self._profiles[name]] if name in self._profiles else []
         return [*named, self._default_profile]
 
-    def _options(self, event: CallReceived, given: Mapping[str, str]) -> tuple[StreamOptions, list[str]]:
-        """Return the options of a call and warnings; raise `OptionError` for what it may not ask for."""
-        options, warnings = resolve_options(
-            given,
-            self._profiles_of(self._profile_of(event)),
-            facts=facts_of(event.request),
-            hosts=self._bot_hosts,
-        )
+    def resolve(
+        self, given: Mapping[str, str], user: str = "", facts: CallFacts | None = None
+    ) -> tuple[StreamOptions, list[str]]:
+        """Return the options of a call to `user` and warnings; raise `OptionError` for what it may not ask for."""
+        options, warnings = resolve_options(given, self._profiles_of(user), facts=facts, hosts=self._bot_hosts)
         for name, url in (("url", options.url), ("on_bot_lost", options.on_bot_lost.url)):
             host = None if url is None else parse_bot_uri(url).host
             if host is not None and not self._bot_hosts.allows_host(host):
                 raise OptionError(name, f"{host} is not an allowed bot host", sip_status=403)
         return options, warnings
+
+    def _given(self, event: CallReceived, *, now: float) -> Mapping[str, str]:
+        """Return the options that are in the headers of a call, or that its ticket stands for."""
+        ticket = event.request.headers.get(TICKET_HEADER)
+        if ticket is None:
+            return options_from_headers(event.request.headers)
+        claim = self._tickets.redeem(ticket, now=now) if self._tickets is not None else None
+        if claim is None:
+            raise OptionError("ticket", "not one of ours, used before, or too old", sip_status=403)
+        return claim.options
 
     def _reject(self, event: CallReceived, error: OptionError | SipError, *, now: float) -> None:
         """Refuse a call that cannot be taken as it is, and tell of it."""

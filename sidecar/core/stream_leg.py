@@ -28,8 +28,12 @@ class StreamLeg:
         agent: UserAgent,
         say: Callable[[ToWorker], None],
         port: int | None = None,
+        tells_by_info: bool = True,
     ) -> None:
-        """`name` is what the worker knows it by; `port` is that of its media, if it has one of its own."""
+        """`name` is what the worker knows it by; `port` is that of its media, if it has one of its own.
+
+        `tells_by_info`: a FreeSWITCH hears of the events in the call itself.
+        """
         self.name = name
         self.track = track
         self.port = port
@@ -43,7 +47,8 @@ class StreamLeg:
         self.has_left = False  # the stream, which goes on
         self.is_over = False
         self.infos = InfoQueue()
-        self.is_told_by_info = "send_info" in (received.request.headers.get("X-FS-Support") or "")  # a FreeSWITCH
+        takes_info = "send_info" in (received.request.headers.get("X-FS-Support") or "")  # a FreeSWITCH
+        self.is_told_by_info = tells_by_info and takes_info
         self._agent = agent
         self._say = say
 

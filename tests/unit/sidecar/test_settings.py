@@ -211,3 +211,32 @@ def test_srtp_is_a_policy(policy: SrtpPolicy) -> None:
 def test_ports_do_not_meet(rtp: dict[str, Any], why: str) -> None:
     with pytest.raises(SettingsError, match=why):
         load_settings(values={"rtp": rtp})
+
+
+def test_freeswitch_servers_have_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIDECAR_FREESWITCH__MAIN__PASSWORD", "env:ESL_PASSWORD")
+    monkeypatch.setenv("SIDECAR_FREESWITCH__MAIN__HOST", "10.0.0.5")
+    monkeypatch.setenv("ESL_PASSWORD", "ClueCon")
+    settings = load_settings(values={"freeswitch": {"spare": {"password": "x", "port": 8022}}})
+    main, spare = settings.freeswitch["main"], settings.freeswitch["spare"]
+    assert (main.host, main.port, main.password.get_secret_value()) == ("10.0.0.5", 8021, "ClueCon")
+    assert (spare.host, spare.port) == ("127.0.0.1", 8022)
+    assert "ClueCon" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"password": ""},
+        {"password": "a\nb"},
+        {"password": "x", "host": "a b"},
+        {"password": "x", "host": "a..b"},
+        {"password": "x", "port": 0},
+        {"password": "x", "dial": "sofia/external/sip:x@host,{user}"},
+        {"password": "x", "dial": "sofia/external/sip:x@host &park"},
+    ],
+)
+def test_a_freeswitch_that_cannot_be_reached_or_told_is_refused(given: dict[str, object]) -> None:
+    with pytest.raises(SettingsError, match=r"freeswitch\.main"):
+        load_settings(values={"freeswitch": {"main": given}})
