@@ -89,7 +89,7 @@ class Talk:
             received = list(self.plane.receive(self._rtp[some], self._lengths[some], self._sources[some], now=self.now))
         with self._counting("messages to bots"):
             for frames in received:
-                for _ in self.bridge._from_caller(frames):  # noqa: SLF001
+                for _ in self.bridge._from_caller(frames, now=self.now):  # noqa: SLF001
                     pass
 
     def _down(self, rows: Rows) -> None:

@@ -7,6 +7,7 @@ from rtp.errors import RtpError
 from rtp.event_payload import DIGITS, EventPayload
 from rtp.gate import Gate, GateCounters
 from rtp.jitter_buffer import JitterBuffer
+from rtp.jitter_rows import JitterRows
 from rtp.learned_address import LearnedAddress
 from rtp.leg import Leg
 from rtp.media_plane import MediaPlane
@@ -14,7 +15,7 @@ from rtp.media_timeout import MediaLost, MediaTimeout
 from rtp.pacer import Pacer
 from rtp.packet import RtpPacket
 from rtp.payload_coding import prepare
-from rtp.pcm import FRAME_MS, Frames, Pcm, Rows, frame_samples, interleave, mix
+from rtp.pcm import FRAME_MS, Frames, Pcm, Rows, frame_samples, interleave, mix, records
 from rtp.port_allocator import PortAllocator
 from rtp.quality import Impairment, mean_opinion_score, rating
 from rtp.receive_counters import ReceiveCounters
@@ -68,6 +69,7 @@ __all__ = [
     "Goodbye",
     "Impairment",
     "JitterBuffer",
+    "JitterRows",
     "LearnedAddress",
     "Leg",
     "MediaLost",
@@ -119,5 +121,6 @@ __all__ = [
     "parse_compound",
     "prepare",
     "rating",
+    "records",
     "voice_power",
 ]

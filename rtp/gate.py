@@ -34,6 +34,8 @@ class GateCounters:
     oversized: int = 0
     unauthentic: int = 0  # for an encrypted call, and not encrypted with its keys, or seen before
     flooded: int = 0  # more of one call at a time than anybody can have said
+    stale: int = 0  # waited for too long before they were read
+    unread: int = 0  # dropped by the system, as too many waited
 
 
 @dataclass(slots=True)

@@ -15,8 +15,10 @@ START_FRAMES = 2
 WINDOW_FRAMES = 100
 """Reads, 2 s, over which it is seen how many frames are needed."""
 
+GONE_FRAMES = 10
+"""Reads without a frame, after which the caller begins anew."""
+
 _QUIET = 100.0  # root mean square of a frame, about -50 dBov, that nobody misses
-_GONE_FRAMES = 10  # reads without a frame, after which the caller begins anew
 
 
 @dataclass(slots=True)
@@ -55,7 +57,7 @@ class JitterBuffer:
         if not self._frames:
             self.underruns += not self._missed
             self._missed += 1
-            self._playing = self._missed < _GONE_FRAMES
+            self._playing = self._missed < GONE_FRAMES
             self._begin_window(excess=0)
             return None
         self._missed = 0
@@ -78,10 +80,10 @@ class JitterBuffer:
         frame = self._frames.popleft()
         if not self._excess or not self._frames:
             return frame
-        if _is_quiet(frame):
+        if is_quiet(frame):
             frame = self._frames.popleft()
         elif self._reads == WINDOW_FRAMES - 1:
-            frame = _merged(frame, self._frames.popleft())
+            frame = merged(frame, self._frames.popleft())
         else:
             return frame
         self._excess -= 1
@@ -89,11 +91,12 @@ class JitterBuffer:
         return frame
 
 
-def _is_quiet(frame: Pcm) -> bool:
+def is_quiet(frame: Pcm) -> bool:
+    """Whether nobody would miss a frame."""
     return bool(np.mean(frame.astype(np.float64) ** 2) < _QUIET**2)
 
 
-def _merged(first: Pcm, second: Pcm) -> Pcm:
+def merged(first: Pcm, second: Pcm) -> Pcm:
     """Fade one frame into the next."""
     weight = np.linspace(0.0, 1.0, len(first))
     return np.rint((1 - weight) * first + weight * second).astype(np.int16)

@@ -175,6 +175,12 @@ class MediaPlane:
 
     def handle_timeout(self, *, now: float) -> Iterator[Frames]:
         """Conceal what has been missing for too long; let pauses go on."""
+        if now >= self._lossy_until:
+            self._fill(now=now)
+        self.gate.handle_timeout(now=now)
+        yield from self._slow_frames()
+
+    def _fill(self, *, now: float) -> None:
         for row in self._plain.pauses(now=now):
             self._load(row)
             self._plain.end(row)
@@ -184,8 +190,6 @@ class MediaPlane:
             if at is not None and at <= now:
                 self._streams[row].handle_timeout(now=now)
                 self._store(row)
-        self.gate.handle_timeout(now=now)
-        yield from self._slow_frames()
 
     def next_timeout(self) -> float | None:
         """Return when a gap is to be concealed, or a pause to be filled, next."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from rtp.pcm import Pcm, Rows, frame_samples
+from rtp.pcm import Pcm, Rows, frame_samples, records
 from rtp.resampling_filter import ResamplingFilter, design
 
 _ROWS_AT_ONCE = 128  # what they need stays in the cache, and is taken from the system once
@@ -34,6 +34,7 @@ class Resampler:
             at_once = min(rows, _ROWS_AT_ONCE)
             samples = frame_samples(rate_in)
             self._history = np.zeros((rows, self._filter.history), np.int16)
+            self._history_records = records(self._history)
             self._signal = np.empty((at_once, self._filter.history + samples), np.int16)
             blocks = (samples // 2 if self._halves else samples) // self._filter.block
             self._product = _Product(self._filter, blocks, at_once)
@@ -53,6 +54,9 @@ class Resampler:
         if self._filter is None:
             return pcm
         out = np.empty((len(rows), frame_samples(self.rate_out)), np.int16)
+        if len(rows) <= _ROWS_AT_ONCE:
+            self._convert(self._filter, rows, pcm, out)
+            return out
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             some = slice(start, start + _ROWS_AT_ONCE)
             self._convert(self._filter, rows[some], pcm[some], out[some])
@@ -64,7 +68,7 @@ class Resampler:
         signal = self._signal[:count]
         signal[:, :history] = self._history.take(rows, axis=0)
         signal[:, history:] = pcm
-        self._history[rows] = signal[:, samples:]
+        self._history_records[rows] = records(signal[:, samples:].copy())
         if self._doubles:
             out[:, 0::2] = signal[:, history // 2 : history // 2 + samples]
             _saturate(self._product.of(signal[:, 1:]), out[:, 1::2])

@@ -125,8 +125,8 @@ class SendRows:
 
         Their lengths and their addresses go into the other two; there is room for `PACKETS_A_FRAME` of each frame.
         """
-        plain = self._plain[frames.rows]
-        if plain.all():
+        plain = self._plain.take(frames.rows)
+        if np.count_nonzero(plain) == len(plain):
             return self._send_plainly(frames, packets, lengths, destinations)
         count = self._send_plainly(Frames(frames.rows[plain], frames.pcm[plain]), packets, lengths, destinations)
         for row, pcm in zip(frames.rows[~plain].tolist(), frames.pcm[~plain], strict=True):
@@ -179,7 +179,7 @@ class SendRows:
     ) -> int:
         """Write one packet of each frame."""
         done = 0
-        sizes = self._packet_bytes[frames.rows]
+        sizes = self._packet_bytes.take(frames.rows)
         for chosen in groups(sizes):
             rows, size = frames.rows[chosen], int(sizes[chosen][0])
             part = slice(done, done + len(rows))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from ssl import SSLContext
@@ -156,6 +156,14 @@ class SipSettings(_Section):
         0, ge=0, allow_inf_nan=False
     )  # new calls of all sources; more get 503; 0: without limit
     auth: AuthSettings = AuthSettings()
+
+    @model_validator(mode="after")
+    def _intervals_grow(self) -> Self:
+        if self.t1 > self.t2:
+            raise ValueError(
+                f"t1 is {self.t1}, and t2 {self.t2}: intervals of retransmission begin with t1, and grow to t2"
+            )
+        return self
 
     @model_validator(mode="after")
     def _session_lasts_as_long_as_we_take(self) -> Self:
@@ -339,6 +347,7 @@ def load_settings(config: Path | None = None, values: Mapping[str, Any] | None =
     """
     try:
         given = tomllib.loads(config.read_text()) if config else dict(values or {})
+        _check_variables(os.environ)
         return Settings(**given)
     except OSError as error:
         raise SettingsError(f"{config}: {error.strerror}") from None
@@ -348,6 +357,16 @@ def load_settings(config: Path | None = None, values: Mapping[str, Any] | None =
         raise SettingsError(f"{_variables_of(error)}: a list, or a whole section, is written as JSON") from None
     except ValidationError as error:
         raise SettingsError("\n".join(map(_in_words, error.errors()))) from None
+
+
+def _check_variables(names: Iterable[str]) -> None:
+    """Refuse variables that set nothing in a section that does not exist; in one that does, pydantic refuses them."""
+    prefix, delimiter = Settings.model_config.get("env_prefix", ""), "__"
+    sections = {name: name.upper().removeprefix(prefix).partition(delimiter)[0] for name in names if delimiter in name}
+    known = {field.upper() for field in Settings.model_fields}
+    unknown = sorted(name for name in sections if name.upper().startswith(prefix) and sections[name] not in known)
+    if unknown:
+        raise SettingsError("\n".join(f"{name}: there is no section {sections[name].lower()}" for name in unknown))
 
 
 def _variables_of(error: SourceError) -> str:

@@ -18,7 +18,6 @@ from rtp import (
     FRAME_MS,
     AddressKeys,
     Frames,
-    JitterBuffer,
     MediaPlane,
     Pacer,
     Pcm,
@@ -63,7 +62,7 @@ class _Call:
     """What is not worth a column."""
 
     uplink: Uplink
-    caller: JitterBuffer | None  # only where the two voices are paired
+    dropped_frames: int = 0  # of the caller, before it had this uplink
 
 
 class Bridge:
@@ -114,8 +113,7 @@ class Bridge:
         self.playback.open(row, rate, wire_rate, preroll_ms=options.preroll, playout_seconds=playout_seconds)
         self.speech.open(row, options)
         self._messages_sent[row] = 0
-        paired = plain and options.mix in (MixMode.MIXED, MixMode.STEREO)
-        self._calls[row] = _Call(uplink, JitterBuffer(self._jitter_frames) if paired else None)
+        self._calls[row] = _Call(uplink)
         if not plain:
             self._attached.open(row, options)
 
@@ -145,20 +143,20 @@ class Bridge:
             return
         self._change_uplink(row, wire_rate)
         self.playback.change(row, wire_rate)
-        if call.caller is not None:
-            call.caller.clear()
 
     def _change_uplink(self, row: int, wire_rate: int) -> None:
         """Let what comes for `row` be of another rate; a message that has begun is gone on with."""
         call = self._calls[row]
         rest = call.uplink.take_rest(row)
+        call.dropped_frames += call.uplink.dropped_frames(row)
         self._leave_uplink(call.uplink)
         call.uplink = self._join_uplink(row, replace(call.uplink.key, wire_rate=wire_rate))
         call.uplink.begin_with(row, rest)
 
     def _join_uplink(self, row: int, key: UplinkKey) -> Uplink:
         if key not in self._uplinks:
-            self._uplinks[key] = Uplink(key, self._rows, number=next(self._numbers))
+            number = next(self._numbers)
+            self._uplinks[key] = Uplink(key, self._rows, number=number, jitter_frames=self._jitter_frames)
         uplink = self._uplinks[key]
         uplink.calls += 1
         uplink.reset(row)
@@ -204,9 +202,9 @@ class Bridge:
         """Return how many messages of `row` there were."""
         return int(self._messages_sent[row])
 
-    def jitter_buffer(self, row: int) -> JitterBuffer | None:
-        """Return the jitter buffer of `row`, where its mix needs one."""
-        return self._calls[row].caller
+    def dropped_frames(self, row: int) -> int:
+        """Return how many frames of the caller in `row` were left out, to be in time with what it hears."""
+        return self._calls[row].dropped_frames + self._calls[row].uplink.dropped_frames(row)
 
     def missed_frames(self, row: int) -> int:
         """Return how often one of two voices that come over two legs was not there in its turn."""
@@ -254,11 +252,8 @@ class Bridge:
             rows, pcm = frames.rows[chosen], frames.pcm[chosen]
             if uplink.mix is MixMode.MONO:
                 yield from self._messages(uplink, rows, [pcm])
-            elif uplink.mix is not MixMode.CALLEE:
-                for row, frame in zip(rows.tolist(), pcm, strict=True):
-                    caller = self._calls[row].caller
-                    assert caller is not None
-                    caller.write(frame)
+            elif uplink.callers is not None:
+                uplink.callers.write(rows, pcm)
 
     def _from_legs(self, heard: Voices) -> Iterator[Messages]:
         return self._messages(self._calls[heard.row].uplink, np.array([heard.row]), heard.voices)
@@ -269,30 +264,21 @@ class Bridge:
             rows, callee = frames.rows[chosen], frames.pcm[chosen]
             if uplink.mix is MixMode.CALLEE:
                 yield from self._messages(uplink, rows, [callee])
-            elif uplink.mix is not MixMode.MONO:
-                caller = self._caller_frames(rows, callee.shape)
+            elif uplink.callers is not None:
+                caller = uplink.callers.read(rows)
                 voices = [caller, callee] if uplink.mix is MixMode.STEREO else [mix(caller, callee)]
                 yield from self._messages(uplink, rows, voices)
 
-    def _caller_frames(self, rows: Rows, shape: tuple[int, ...]) -> Pcm:
-        pcm = np.zeros(shape, np.int16)
-        for at, row in enumerate(rows.tolist()):
-            caller = self._calls[row].caller
-            assert caller is not None
-            frame = caller.read()
-            if frame is not None:
-                pcm[at] = frame
-        return pcm
-
     def _by_uplink(self, rows: Rows) -> Iterator[tuple[Uplink, slice | NDArray[np.bool_]]]:
         """Split rows by their format; most often they all have the same."""
-        numbers = self._uplink_number[rows]
+        numbers = self._uplink_number.take(rows)
         for uplink in list(self._uplinks.values()):
             chosen = numbers == uplink.number
-            if chosen.all():
+            count = np.count_nonzero(chosen)
+            if count == len(rows):
                 yield uplink, slice(None)
                 return
-            if chosen.any():
+            if count:
                 yield uplink, chosen
 
     def _messages(self, uplink: Uplink, rows: Rows, voices: list[Pcm]) -> Iterator[Messages]:
@@ -340,9 +326,9 @@ class Bridge:
             count, messages = self._attached_turn(rows[attached], packets, lengths, destinations, now=now, at=at)
             rows = rows[~attached]
         for frames in self._play(rows, now=now) if len(rows) else ():
-            sends = self._sends[frames.rows]
+            sends = self._sends.take(frames.rows)
             sent = frames
-            if not sends.all():
+            if np.count_nonzero(sends) < len(sends):
                 self._plane.skip(frames.rows[~sends], 1)
                 sent = Frames(frames.rows[sends], frames.pcm[sends])
             count += self._plane.send(sent, packets[count:], lengths[count:], destinations[count:])

@@ -46,7 +46,7 @@ class Downlinks:
         self._rows = rows
         self._by_rate: dict[int, Downlink] = {}
         self._talks: dict[int, _Talk] = {}
-        self._rate = np.zeros(rows, np.int64)
+        self._rate = np.zeros(rows + 1, np.int64)
         self._wire_rate = np.zeros(rows, np.int64)
         self._news: list[tuple[int, PlaybackEvent]] = []
 
@@ -96,13 +96,13 @@ class Downlinks:
         Return where it is: whole WebSocket frames of 20 ms of audio. All else is for `BotConnection`, and so is
         whatever comes for a row that is negative.
         """
-        rates = np.where(rows < 0, 0, self._rate[rows])
+        rates = self._rate.take(rows)  # the last of them is nobody's
         played = np.zeros(len(rows), np.bool_)
         for rate, downlink in self._by_rate.items():
-            of_rate = rates == rate
-            if not of_rate.any():
+            of_rate = np.count_nonzero(rates == rate)
+            if not of_rate:
                 continue
-            frames = downlink.frames(data, np.where(of_rate, lengths, 0))
+            frames = downlink.frames(data, lengths if of_rate == len(rows) else np.where(rates == rate, lengths, 0))
             for chosen, pcm in frames:
                 downlink.playouts.write_frames(rows[chosen], pcm, now=now)
                 played[chosen] = True
@@ -189,12 +189,13 @@ class Downlinks:
 
     def frames(self, rows: Rows, *, now: float) -> Iterator[tuple[Frames, NDArray[np.bool_]]]:
         """Take the next frame of each row, silence where there is none; and say where there is one."""
-        rates, wire_rates = self._rate[rows], self._wire_rate[rows]
+        rates, wire_rates = self._rate.take(rows), self._wire_rate.take(rows)
         for downlink in self._by_rate.values():
             for wire_rate in downlink.wire_rates:
                 is_chosen = (rates == downlink.rate) & (wire_rates == wire_rate)
-                if not is_chosen.any():
+                count = np.count_nonzero(is_chosen)
+                if not count:
                     continue
-                chosen = rows if is_chosen.all() else rows[is_chosen]
+                chosen = rows if count == len(rows) else rows[is_chosen]
                 pcm, plays = downlink.play(chosen, wire_rate, now=now)
                 yield Frames(chosen, pcm), plays

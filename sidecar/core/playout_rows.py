@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rtp import FRAME_MS, Pcm, Rows
+from rtp import FRAME_MS, Pcm, Rows, records
 from sidecar.core.playback_events import PlaybackEvent
 from sidecar.core.playback_queue import PlaybackQueue
 from sidecar.core.playout import SEGMENT_GAP, PlayoutBuffer
@@ -31,7 +31,8 @@ class PlayoutRows:
         self._news: list[tuple[int, PlaybackEvent]] = []
         # While a row is `_in_ring`, these columns are its state; else its `PlayoutBuffer` is.
         self._in_ring = np.zeros(rows, np.bool_)
-        self._ring = np.zeros((rows, RING_FRAMES, frame_samples), np.int16)
+        self._ring = np.zeros((rows * RING_FRAMES, frame_samples), np.int16)
+        self._ring_records = records(self._ring)
         self._first = np.zeros(rows, np.int64)
         self._count = np.zeros(rows, np.int64)
         self._start_at = np.zeros(rows)  # seconds
@@ -73,12 +74,12 @@ class PlayoutRows:
             self._queues[row].count_into(buffer)
         elif self._in_ring[row]:
             self._in_ring[row] = False
-            order = (self._first[row] + np.arange(self._count[row])) % RING_FRAMES
+            order = row * RING_FRAMES + (self._first[row] + np.arange(self._count[row])) % RING_FRAMES
             episode_from = buffer.played_bytes + int(self._episode_from[row])
             buffer.played_bytes += int(self._played[row]) * self.frame_bytes
             buffer.underruns += int(self._underruns[row])
             buffer.put_frames(
-                [frame.tobytes() for frame in self._ring[row, order]],
+                [frame.tobytes() for frame in self._ring[order]],
                 start_at=float(self._start_at[row]),
                 dry_since=float(self._dry_since[row]),
                 episode_from=episode_from,
@@ -122,9 +123,9 @@ class PlayoutRows:
 
     def write_frames(self, rows: Rows, frames: Pcm, *, now: float) -> None:
         """Queue one frame of each row: int16[n, samples]."""
-        count = self._count[rows]
-        fits = self._in_ring[rows] & (count < self._room[rows])
-        if not fits.all():
+        count = self._count.take(rows)
+        fits = self._in_ring.take(rows) & (count < self._room.take(rows))
+        if np.count_nonzero(fits) < len(rows):
             for at in np.flatnonzero(~fits).tolist():
                 row, data = int(rows[at]), frames[at].astype("<i2", copy=False).tobytes()
                 if self._in_ring[row]:
@@ -132,21 +133,23 @@ class PlayoutRows:
                 self.write(row, data, now=now)
             rows, frames, count = rows[fits], frames[fits], count[fits]
         begins = count == 0
-        if begins.any():
+        if np.count_nonzero(begins):
             first = rows[begins]
             self._start_at[first] = now + self._preroll[first]
             self._underruns[first] += now - self._dry_since[first] < SEGMENT_GAP
             self._episode_from[first] = self._played[first] * self.frame_bytes
-        self._ring[rows, (self._first[rows] + count) % RING_FRAMES] = frames
+        self._ring_records[rows * RING_FRAMES + (self._first.take(rows) + count) % RING_FRAMES] = records(frames)
         self._count[rows] = count + 1
 
     def read(self, rows: Rows, *, now: float) -> tuple[Pcm, NDArray[np.bool_]]:
         """Take the next frame to play of each row, int16[n, samples], silence where there is none; and say where."""
-        count, first = self._count[rows], self._first[rows]
-        in_ring = self._in_ring[rows]
-        plays = in_ring & (count > 0) & ((count >= self._preroll_frames[rows]) | (now >= self._start_at[rows]))
-        pcm: Pcm = self._ring[rows, first]
-        if plays.all():
+        count, first = self._count.take(rows), self._first.take(rows)
+        in_ring = self._in_ring.take(rows)
+        plays = (
+            in_ring & (count > 0) & ((count >= self._preroll_frames.take(rows)) | (now >= self._start_at.take(rows)))
+        )
+        pcm: Pcm = self._ring.take(rows * RING_FRAMES + first, axis=0)
+        if np.count_nonzero(plays) == len(rows):
             self._played_frame(rows, first, count, now=now)
             return pcm, plays
         pcm[~plays] = 0
@@ -181,7 +184,7 @@ class PlayoutRows:
         self._played[rows] += 1
         self._start_at[rows] = -np.inf
         dry = count == 1
-        if dry.any():
+        if np.count_nonzero(dry):
             self._dry_since[rows[dry]] = now
 
     def _store(self, row: int, buffer: PlayoutBuffer) -> None:
@@ -195,4 +198,4 @@ class PlayoutRows:
         self._episode_from[row] = buffer.episode_from - buffer.played_bytes
         self._count[row] = len(frames)
         for at, frame in enumerate(frames):
-            self._ring[row, at] = np.frombuffer(frame, "<i2")
+            self._ring[row * RING_FRAMES + at] = np.frombuffer(frame, "<i2")

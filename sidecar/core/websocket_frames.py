@@ -19,7 +19,7 @@ def count_binary_frames(data: NDArray[np.uint8], lengths: NDArray[np.int64], siz
 
     Each is a whole binary message with `size` bytes of payload, 126 to 65,535; 0: the row has anything else in it.
     """
-    header = int.from_bytes(bytes([_BINARY, 126]) + size.to_bytes(2))
+    header = int.from_bytes(_server_header(size))
     frame_bytes = SERVER_HEADER_BYTES + size
     counts, rest = np.divmod(lengths, frame_bytes)
     counts[rest > 0] = 0
@@ -30,6 +30,10 @@ def count_binary_frames(data: NDArray[np.uint8], lengths: NDArray[np.int64], siz
     return counts
 
 
+def _server_header(size: int) -> bytes:
+    return bytes([_BINARY, 126]) + size.to_bytes(2)
+
+
 def binary_payloads(
     data: NDArray[np.uint8], lengths: NDArray[np.int64], size: int
 ) -> Iterator[tuple[slice | NDArray[np.int64], NDArray[np.uint8]]]:
@@ -37,9 +41,15 @@ def binary_payloads(
 
     Each time, which rows they are of, and uint8[k, size].
     """
+    frame_bytes = SERVER_HEADER_BYTES + size
+    if not np.count_nonzero(lengths != frame_bytes):
+        headers = data[:, :SERVER_HEADER_BYTES].view(np.uint32)
+        if not np.count_nonzero(headers != np.frombuffer(_server_header(size), np.uint32)):
+            yield slice(None), data[:, SERVER_HEADER_BYTES:frame_bytes]  # most often, that is all
+            return
     counts = count_binary_frames(data, lengths, size)
     for number in range(int(counts.max(initial=0))):
-        at = number * (SERVER_HEADER_BYTES + size) + SERVER_HEADER_BYTES
+        at = number * frame_bytes + SERVER_HEADER_BYTES
         chosen = counts > number
         where = slice(None) if chosen.all() else np.flatnonzero(chosen)
         yield where, data[where, at : at + size]
@@ -62,7 +72,7 @@ def masked_binary_frames(payloads: NDArray[np.uint8], masks: NDArray[np.uint32])
     frames = np.empty((count, start + size), np.uint8)
     frames[:, : len(header)] = np.frombuffer(header, np.uint8)
     frames[:, len(header) : start] = masks.view(np.uint8).reshape(-1, 4)
-    frames[:, start:] = (payloads.view(np.uint32) ^ masks[:, None]).view(np.uint8)
+    np.bitwise_xor(payloads.view(np.uint32), masks[:, None], out=frames[:, start:].view(np.uint32))
     return frames
 
 

@@ -71,10 +71,10 @@ class BotStream:
     def stats(self, leg: StreamStats, bridge: Bridge) -> StreamStats:
         """Return what has passed through it so far; `leg` is what has through its telephone side."""
         speech = bridge.speech.totals(self.row)
-        playback, jitter_buffer = bridge.playback.totals(self.row), bridge.jitter_buffer(self.row)
+        playback = bridge.playback.totals(self.row)
         return msgspec.structs.replace(
             leg,
-            frames_dropped=leg.frames_dropped + (jitter_buffer.dropped_frames if jitter_buffer else 0),
+            frames_dropped=leg.frames_dropped + bridge.dropped_frames(self.row),
             frames_missed=bridge.missed_frames(self.row),
             messages_sent=bridge.messages_sent(self.row) - self.messages_paused,
             messages_dropped=self.messages_dropped,

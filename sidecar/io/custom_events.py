@@ -81,7 +81,7 @@ class CustomEvents:
     def _done(self, event: CustomEvent, answer: str) -> None:
         if self._waiting and self._waiting[0] is event:  # else it has gone meanwhile, as the oldest
             self._waiting.popleft()
-        if answer.startswith("-ERR") and answer.strip() != "-ERR no reply":  # a script that says nothing
+        if answer.startswith("-ERR"):
             self.counters.refused += 1
             log.warning("FreeSWITCH does not take an event", server=self.client.name, answer=answer.strip())
         else:
@@ -93,7 +93,10 @@ class CustomEvents:
             self._login = self.client.counters.connected
         script = event.lua() if self._has_lua else None
         if script is not None:
-            return await self.client.api(f"lua ~{script}")
+            answer = await self.client.api(f"lua ~{script}")
+            if answer.strip() == "-ERR no reply":  # the script has run, and says nothing
+                return "+OK"
+            self._has_lua = False  # it may not be run by us
         return await self.client.send_event(event.sendevent_headers(), event.body)
 
 

@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import errno
 import socket
+import sys
 from typing import Protocol
 
 import numpy as np
@@ -25,6 +26,7 @@ ROW_BYTES = 2048
 
 _SOCKADDR_BYTES = 16
 _RECEIVE_BUFFER = 8 << 20
+_SO_MEMINFO, _MEMINFO_BYTES, _DROPS = 55, 36, 8  # linux/sock_diag.h: uint32 each
 
 
 class _IoVec(ctypes.Structure):
@@ -88,6 +90,9 @@ class DatagramBatch(Protocol):
 
     def send(self, count: int) -> None:
         """Send the first `count` packets; those that cannot be sent are counted."""
+
+    def unread(self) -> int:
+        """Return how many datagrams the system has dropped so far, modulo 2**32, as too many waited to be read."""
 
 
 class Datagrams(DatagramBatch, Protocol):
@@ -158,6 +163,10 @@ class BatchDatagrams:
                 self.send_errors += 1
                 done += 1
 
+    def unread(self) -> int:
+        told = self._sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO_BYTES)
+        return int.from_bytes(told[4 * _DROPS :], sys.byteorder)
+
     def send_one(self, data: bytes, destination: tuple[str, int]) -> None:
         self.send_errors += not sent_one(self._sock, data, destination)
 
@@ -176,6 +185,9 @@ class PlainBatch:
         self.packet_lengths = np.zeros(PACKETS_A_FRAME * BATCH, np.uint64)
         self.destinations: AddressKeys = np.zeros(PACKETS_A_FRAME * BATCH, np.uint64)
         self.send_errors = 0
+
+    def unread(self) -> int:
+        return 0  # nobody knows
 
 
 class PortableDatagrams(PlainBatch):

@@ -21,6 +21,7 @@ import structlog
 from websockets.frames import CloseCode
 
 from rtp import Codec, GateCounters, MediaPlane, prepare
+from sidecar.core.backlog import Backlog
 from sidecar.core.bot_connection import Closed, ConnectionEvent, Failed, Opened, TextReceived
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.bridge import JITTER_FRAMES, Bridge, Messages
@@ -58,11 +59,15 @@ from sidecar.io.bot_lane import NO_ROW, SocketLane, send_frames
 from sidecar.io.bot_stream import BotStream
 from sidecar.io.clip_decoder import ClipDecoder
 from sidecar.io.clips import Clips
+from sidecar.io.datagrams import BATCH
 from sidecar.io.joined_legs import JoinedLeg, JoinedLegs, address_taken
 from sidecar.io.media_sockets import MediaSockets
 from sidecar.io.readiness import open_readiness
 
 log = structlog.get_logger(__name__)
+
+_MANY = 128
+"""Datagrams in one read, that may have been so many that there was no room for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,8 @@ class MediaWorker:
         self._streams: dict[str, BotStream] = {}
         self._by_row: list[BotStream | None] = [None] * settings.capacity
         self._inputs = BotInputs()
+        self._backlog = Backlog(most=BATCH)
+        self._unread = sockets.datagrams.unread()
         self._stopping = asyncio.Event()
         self._ticker: asyncio.Handle | None = None  # none while there is no stream
 
@@ -212,6 +219,7 @@ class MediaWorker:
         self._streams[message.stream] = self._by_row[row] = stream
         if self._ticker is None:
             self._bridge.start_clock()
+            self._backlog.begin(now=self._loop.time())
             self._ticker = self._loop.call_soon(self._on_tick)
         self._care.connect(stream)
 
@@ -259,12 +267,26 @@ class MediaWorker:
 
     # --- up: from the caller to the bot
 
-    def _on_datagrams(self, count: int) -> None:
-        """Take the RTP that has been read, and send what it completes."""
-        now = self._loop.time()
+    def _on_datagrams(self, count: int) -> bool:
+        """Take the RTP that has been read, and send what it completes; return whether it was heard, and none forged."""
+        now, forged = self._loop.time(), self.counters.unauthentic
+        if self._backlog.is_stale(count, now=now):
+            self.counters.stale += count
+            self._plane.lose(now=now)
+            return False
+        if count >= _MANY:
+            self._note_unread(now=now)
         data, lengths, sources = self._datagrams.data, self._datagrams.lengths, self._datagrams.sources
         for messages in self._bridge.receive(data[:count], lengths[:count], sources[:count], now=now):
             self._send(messages)
+        return self.counters.unauthentic == forged
+
+    def _note_unread(self, *, now: float) -> None:
+        """Take note of what was dropped before we could read it."""
+        former, self._unread = self._unread, self._datagrams.unread()
+        if self._unread != former:
+            self.counters.unread += (self._unread - former) % (1 << 32)
+            self._plane.lose(now=now)
 
     def _on_report(self, data: bytes, source: int) -> None:
         self._legs.receive_report(data, source, now=self._loop.time())
@@ -355,6 +377,7 @@ class MediaWorker:
     def _on_tick(self) -> None:
         """Send the RTP that is due, and whatever else time brings."""
         now = self._loop.time()
+        self._backlog.turn(now=now)
         try:
             self._tell_speech(now)
             datagrams = self._datagrams

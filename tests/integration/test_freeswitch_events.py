@@ -54,6 +54,14 @@ async def test_without_lua_no_event_is_lost_to_the_session_it_is_about() -> None
         assert {event.headers["unique-id"].lower() for event in peer.fired} == {UUID}
 
 
+async def test_who_may_not_run_lua_does_without() -> None:
+    async with scripted_freeswitch() as peer, ClosingBot(1000, after=20) as bot, beside(peer) as car:
+        peer.forbids_lua = True
+        await a_stream_that_ends(car, peer, bot)
+        await peer.until_fired(4)
+        assert kinds(peer.fired) == ["start", "connect", "disconnect", "stop"]
+
+
 async def test_what_the_bot_says_is_the_body() -> None:
     said = '{"type":"transcript","data":{"text":"grüß ]==] \\" dich"}}'
     async with scripted_freeswitch(has_lua=False) as peer, Bot() as bot, beside(peer) as car:

@@ -97,6 +97,7 @@ class ScriptedFreeSwitch:
         self.scripts: list[str] = []  # of `api lua`
         self.logins = 0
         self.problems: list[str] = []
+        self.forbids_lua = False
         self.is_away = False
         self.is_deaf = False  # commands are read, and not answered
         self._writers: set[asyncio.StreamWriter] = set()
@@ -206,6 +207,8 @@ class ScriptedFreeSwitch:
             answer = "ping"
         elif command == "module_exists mod_lua":
             answer = str(self.has_lua).lower()
+        elif verb == "lua" and self.forbids_lua:
+            answer = "-ERR permission denied\n"
         elif verb == "lua" and argument.startswith("~") and self.has_lua:
             self.scripts.append(argument[1:])
             answer = "-ERR no reply\n"

@@ -130,7 +130,7 @@ class TwoReceivers:
         """Let time pass, and tell all."""
         self.now += seconds
         frames = self.plane.handle_timeout(now=self.now)
-        for stream in self.alone:
+        for stream in self.alone if self.now >= self.lossy_until else ():
             stream.handle_timeout(now=self.now)
         self.compare(frames)
 

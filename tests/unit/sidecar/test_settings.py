@@ -101,6 +101,19 @@ def test_a_password_that_is_no_json_is_not_shown(monkeypatch: pytest.MonkeyPatch
     assert "tell-nobody" not in str(raised.value)
 
 
+def test_a_variable_that_sets_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIDECAR_PORT_5070_UDP", "udp://10.0.0.1:5070")  # as Kubernetes does for a service of that name
+    monkeypatch.setenv("sidecar_sip__max_calls", "7")
+    assert load_settings().sip.max_calls == 7
+    monkeypatch.setenv("SIDECAR_SPI__PORT", "5070")
+    with pytest.raises(SettingsError, match=r"^SIDECAR_SPI__PORT: there is no section spi$"):
+        load_settings()
+    monkeypatch.delenv("SIDECAR_SPI__PORT")
+    monkeypatch.setenv("SIDECAR_SIP__PROT", "5070")
+    with pytest.raises(SettingsError, match=r"^sip\.prot: "):
+        load_settings()
+
+
 @pytest.mark.parametrize(
     ("network", "why"),
     [("10.0.0.1/8", "10.0.0.1/8 has host bits set"), ("local", "'local' does not appear"), (5, "'5' does not appear")],
@@ -171,6 +184,11 @@ def test_times_and_limits_reach_the_sip_core() -> None:
     ).sip
     assert (sip.timers().session_expires, sip.timers().min_se) == (600, 120)
     assert (sip.admission().requests_per_second, sip.admission().invites_per_second) == (5.0, 0.5)
+
+
+def test_intervals_of_retransmission_grow() -> None:
+    with pytest.raises(SettingsError, match=r"^sip: .*t1 is 2.0, and t2 1.0"):
+        load_settings(values={"sip": {"t1": 2, "t2": 1}})
 
 
 @pytest.mark.parametrize(("expires", "allowed"), [(0, True), (90, True), (89, False)])

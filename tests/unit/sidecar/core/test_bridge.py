@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rtp import PACKET_BYTES, Codec, Leg, MediaPlane, RtpPacket, address_key
-from sidecar.core.bridge import CATCH_UP_FRAMES, PHASES, Bridge
+from sidecar.core.bridge import CATCH_UP_FRAMES, JITTER_FRAMES, PHASES, Bridge
 from sidecar.core.digit_rows import ToneRows
 from sidecar.core.options import MixMode, StreamOptions
 from tests.support.rtp_sender import PLAIN, RtpSender, batch_of
@@ -190,8 +190,11 @@ def test_audio_that_still_gathers_is_not_played_yet() -> None:
 
 @pytest.mark.parametrize("mix", MixMode)
 def test_only_where_voices_are_paired_does_the_caller_wait_in_a_jitter_buffer(mix: MixMode) -> None:
-    rig = Rig(mix=mix)
-    assert (rig.bridge.jitter_buffer(rig.rows[0]) is not None) == (mix in (MixMode.MIXED, MixMode.STEREO))
+    rig, sender = Rig(mix=mix), RtpSender(Random(1), payload_type=0)
+    [address], [row] = rig.sent, rig.rows
+    for _ in range(JITTER_FRAMES + 3):
+        list(rig.bridge.receive(*batch_of([(each, address) for each in sender.act(PLAIN)]), now=0.0))
+    assert rig.bridge.dropped_frames(row) == (3 if mix in (MixMode.MIXED, MixMode.STEREO) else 0)
 
 
 def test_a_row_that_has_not_begun_is_heard_out_if_there_is_something_to_hear() -> None:
