@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtp.pcm import FRAME_MS, Pcm, frame_samples
 
@@ -43,13 +42,22 @@ class _Voice:
     plays: bool = False  # has been read since it began
     missed: int = 0  # reads in a row that found too little
     frames: int = 0  # since it began
-    earliest: NDArray[np.float64] = field(default_factory=lambda: np.full(BLOCKS, np.inf))
-    latest: NDArray[np.float64] = field(default_factory=lambda: np.full(BLOCKS, -np.inf))
+    earliest: list[float] = field(default_factory=list)  # of each block, the newest last
+    latest: list[float] = field(default_factory=list)
 
     @property
     def spread(self) -> float:
         """By how many seconds arrival has been uneven."""
-        return float(self.latest.max() - self.earliest.min()) if self.has_begun else 0.0
+        return max(self.latest) - min(self.earliest) if self.has_begun else 0.0
+
+    def note_arrival(self, since: float) -> None:
+        """Take note of when sample 0 would have come, if this frame had come in time."""
+        if self.frames % BLOCK_FRAMES == 0:
+            self.earliest = [*self.earliest[1 - BLOCKS :], since]
+            self.latest = [*self.latest[1 - BLOCKS :], since]
+        self.earliest[-1] = min(self.earliest[-1], since)
+        self.latest[-1] = max(self.latest[-1], since)
+        self.frames += 1
 
 
 class VoicePair:
@@ -78,21 +86,20 @@ class VoicePair:
         voice = self._voices[which]
         if not voice.has_begun:
             voice.has_begun, voice.begin, voice.frames = True, voice.written, 0
-            voice.earliest[:], voice.latest[:] = np.inf, -np.inf
+            voice.earliest, voice.latest = [], []
         at = voice.written % len(voice.samples)
         voice.samples[at : at + self._size] = frame
         voice.written += self._size
-        block, is_new = voice.frames // BLOCK_FRAMES % BLOCKS, voice.frames % BLOCK_FRAMES == 0
-        since = now - voice.written / self._rate
-        voice.earliest[block] = since if is_new else min(voice.earliest[block], since)
-        voice.latest[block] = since if is_new else max(voice.latest[block], since)
-        voice.frames += 1
+        voice.note_arrival(now - voice.written / self._rate)
 
     def read(self, *, now: float) -> Pcm:
         """Return a frame of each voice, int16[2, samples]; `now` is 20 ms later each time."""
         self._hold_back()
         until = now - self.delay
-        return np.stack([self._read(voice, until) for voice in self._voices])
+        frames: Pcm = np.empty((2, self._size), np.int16)
+        for channel, voice in enumerate(self._voices):
+            frames[channel] = self._read(voice, until)
+        return frames
 
     def clear(self, which: int) -> None:
         """The voice is over; another may begin."""
@@ -108,7 +115,7 @@ class VoicePair:
     def _read(self, voice: _Voice, until: float) -> Pcm:
         if not voice.has_begun:
             return np.zeros(self._size, np.int16)
-        target = round((until - voice.earliest.min()) * self._rate)
+        target = round((until - min(voice.earliest)) * self._rate)
         off = target - (voice.position + self._size)
         if not voice.plays:
             frame = self._start(voice, target)
@@ -143,11 +150,15 @@ class VoicePair:
 
     def _take(self, voice: _Voice, samples: int) -> Pcm:
         """Give the samples from the voice's position on; what is not there is silence."""
-        numbers = np.arange(voice.position, voice.position + samples)
+        first, capacity = voice.position, len(voice.samples)
         voice.position += samples
-        oldest = max(voice.begin, voice.written - len(voice.samples))
+        oldest = max(voice.begin, voice.written - capacity)
+        at = first % capacity
+        if oldest <= first and voice.position <= voice.written and at + samples <= capacity:
+            return voice.samples[at : at + samples]
+        numbers = np.arange(first, voice.position)
         there = (numbers >= oldest) & (numbers < voice.written)
-        taken: Pcm = np.where(there, voice.samples[numbers % len(voice.samples)], np.int16(0))
+        taken: Pcm = np.where(there, voice.samples[numbers % capacity], np.int16(0))
         return taken
 
     def _note_missed(self, voice: _Voice) -> None:

@@ -53,7 +53,6 @@ class Voices(NamedTuple):
 class _Leg:
     row: int
     track: Track
-    up: Resampler  # to the rate of the bot
     down: Resampler  # from the rate of the stream's row, at which the bot is played
     is_started: bool = False
     sends: bool = False
@@ -97,6 +96,8 @@ class AttachedStreams:
         """Voices wait for each other for `jitter_frames` of 20 ms at the most."""
         self.is_leg: NDArray[np.bool_] = np.zeros(plane.capacity, np.bool_)
         self._caller_of = np.arange(plane.capacity)  # the stream whose caller speaks in a row; -1: none
+        self._rate = np.zeros(plane.capacity, np.int64)  # Hz, of what the bot hears
+        self._resamplers: dict[tuple[int, int], Resampler] = {}
         self._plane = plane
         self._most_delay = jitter_frames * FRAME_MS / 1000
         self._streams: dict[int, _Stream] = {}
@@ -121,8 +122,9 @@ class AttachedStreams:
         """Let a leg carry a voice of the stream."""
         stream = self._streams[stream_row]
         wire_rate, played_rate = (self._plane.codec(each).sample_rate for each in (row, stream_row))
-        up = Resampler(wire_rate, stream.options.rate, rows=1)
-        stream.legs[track] = _Leg(row, track, up, Resampler(played_rate, wire_rate, rows=1))
+        stream.legs[track] = _Leg(row, track, Resampler(played_rate, wire_rate, rows=1))
+        self._rate[row] = stream.options.rate
+        self._up(wire_rate, stream.options.rate).reset(row)
         stream.had_both |= len(stream.legs) == 2
         self._of_leg[row], self.is_leg[row] = stream, True
         self._caller_of[row] = stream_row if track is Track.CALLER else -1
@@ -133,8 +135,8 @@ class AttachedStreams:
         played_rate = self._plane.codec(stream.row).sample_rate
         for leg in stream.legs.values():
             wire_rate = self._plane.codec(leg.row).sample_rate
-            if leg.up.rate_in != wire_rate:
-                leg.up = Resampler(wire_rate, stream.options.rate, rows=1)
+            if leg.down.rate_out != wire_rate:
+                self._up(wire_rate, stream.options.rate).reset(leg.row)
             if (leg.down.rate_in, leg.down.rate_out) != (played_rate, wire_rate):
                 leg.down = Resampler(played_rate, wire_rate, rows=1)
 
@@ -183,15 +185,24 @@ class AttachedStreams:
 
     def hear(self, frames: Frames, *, now: float) -> Iterator[Voices]:
         """Take what has come over legs: what is not to be paired is given at once."""
-        for row, pcm in zip(frames.rows.tolist(), frames.pcm, strict=True):
-            stream = self._of_leg[row]
-            for leg in stream.legs.values():
-                if leg.row == row and leg.track in stream.heard:
-                    frame = leg.up.process(_ROW, pcm[None])
+        rates = self._rate[frames.rows]
+        for rate in np.unique(rates).tolist():
+            rows, pcm = frames.rows[rates == rate], frames.pcm[rates == rate]
+            pcm = self._up(pcm.shape[1] * 1000 // FRAME_MS, rate).process(rows, pcm)
+            for at, row in enumerate(rows.tolist()):
+                stream = self._of_leg[row]
+                for leg in stream.legs.values():
+                    if leg.row != row or leg.track not in stream.heard:
+                        continue
                     if stream.pair is None:
-                        yield Voices(stream.row, [frame])
+                        yield Voices(stream.row, [pcm[at : at + 1]])
                     else:
-                        stream.pair.write(_channel(leg.track), frame[0], now=now)
+                        stream.pair.write(_channel(leg.track), pcm[at], now=now)
+
+    def _up(self, wire_rate: int, rate: int) -> Resampler:
+        if (wire_rate, rate) not in self._resamplers:
+            self._resamplers[wire_rate, rate] = Resampler(wire_rate, rate, rows=len(self.is_leg))
+        return self._resamplers[wire_rate, rate]
 
     def take_voices(self, rows: Rows, *, now: float) -> Iterator[Voices]:
         """Give what the bots of the streams in `rows` hear at this turn of the grid, unless it was given at once."""

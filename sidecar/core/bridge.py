@@ -7,7 +7,7 @@ on together. Up means towards the bot, down towards the caller.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -245,8 +245,8 @@ class Bridge:
         if self.speech.is_used:
             self.speech.process(self._attached.callers(frames) if self._attached else frames, now=now)
         if self._attached and (of_legs := self._attached.is_leg[frames.rows]).any():
-            for voices in self._attached.hear(Frames(frames.rows[of_legs], frames.pcm[of_legs]), now=now):
-                yield from self._from_legs(voices)
+            heard = self._attached.hear(Frames(frames.rows[of_legs], frames.pcm[of_legs]), now=now)
+            yield from self._from_legs(heard)
             frames = Frames(frames.rows[~of_legs], frames.pcm[~of_legs])
         for uplink, chosen in self._by_uplink(frames.rows):
             rows, pcm = frames.rows[chosen], frames.pcm[chosen]
@@ -255,8 +255,15 @@ class Bridge:
             elif uplink.callers is not None:
                 uplink.callers.write(rows, pcm)
 
-    def _from_legs(self, heard: Voices) -> Iterator[Messages]:
-        return self._messages(self._calls[heard.row].uplink, np.array([heard.row]), heard.voices)
+    def _from_legs(self, heard: Iterable[Voices]) -> Iterator[Messages]:
+        """Pass on what bots are to hear of attached streams; those of one format together."""
+        by_uplink: dict[int, list[Voices]] = {}
+        for voices in heard:
+            by_uplink.setdefault(int(self._uplink_number[voices.row]), []).append(voices)
+        for alike in by_uplink.values():
+            rows, channels = zip(*alike, strict=True)
+            together = [np.concatenate(channel) for channel in zip(*channels, strict=True)]
+            yield from self._messages(self._calls[rows[0]].uplink, np.array(rows), together)
 
     def _from_callee(self, frames: Frames) -> Iterator[Messages]:
         """Pair what is played with the caller's voice, or pass it on alone."""
@@ -353,8 +360,7 @@ class Bridge:
         self._plane.skip(deaf, 1)
         for frames in sent:
             count += self._plane.send(frames, packets[count:], lengths[count:], destinations[count:])
-        messages = [each for voices in self._attached.take_voices(rows, now=at) for each in self._from_legs(voices)]
-        return count, messages
+        return count, list(self._from_legs(self._attached.take_voices(rows, now=at)))
 
     def _play(self, rows: Rows, *, now: float) -> Iterator[Frames]:
         """Take the next frame to play of each row, silence where there is none."""
