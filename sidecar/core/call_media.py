@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from sidecar.core.cause import Cause, reason_headers
 from sidecar.core.leg_changes import LegChange, LegChanges
-from sidecar.core.link import ChangeLeg, MediaLeg, StartMedia, ToWorker
+from sidecar.core.link import ChangeLeg, StartMedia, ToWorker
+from sidecar.core.media_leg import MediaLeg
 from sidecar.core.media_negotiation import MediaNegotiation
 from sip import CallReceived, UserAgent, supports_100rel
 

@@ -22,7 +22,7 @@ from sidecar.core.url_template import expand_url
 
 _HEADER_PREFIX = "x_stream_"
 _LATER = frozenset(  # read and checked, but not obeyed yet
-    "dialect inject id track".split()
+    "dialect".split()
 )
 _CREDENTIALS = ("auth", "tls_cert_file", "tls_key_file", "extra_headers")
 
@@ -145,13 +145,18 @@ class StreamOptions:
     playback_max: int = _option(values.number(1, 3600, "s"), default=600)  # s
     events: frozenset[EventKind] = _option(values.some_of(EventKind), default=frozenset())
     call: str | None = _option(values.name, default=None)
-    id: str | None = _option(values.name, default=None)
-    track: Track = _option(values.one_of(Track), default=Track.CALLER)
+    id: str | None = _option(values.stream_id, default=None)
+    track: Track | None = _option(values.one_of(Track), default=None)  # None: the caller, of a call that ends here
 
     @property
     def playback_rate(self) -> int:
         """The rate of the bot's audio, in Hz."""
         return self.sample_rate or self.rate
+
+    @property
+    def plays(self) -> bool:
+        """Whether anybody hears the bot."""
+        return self.playback and self.inject is not Inject.NONE
 
 
 _PARSERS: Mapping[str, Callable[[str], Any]] = {each.name: each.metadata["parse"] for each in fields(StreamOptions)}
@@ -188,9 +193,8 @@ def resolve_options(
     the call has chosen the URL. Raise `OptionError` for a value that is not valid, for what a call may not set (403),
     and for a missing URL.
     """
+    check_locks(given, profiles)
     for name, text in given.items():
-        if any(name in profile.locked for profile in profiles):
-            raise OptionError(name, "locked by the profile", sip_status=403)
         if (
             name == "on_bot_lost"
             and fallback_url(text) is not None
@@ -221,6 +225,18 @@ def resolve_options(
     if "on_bot_lost" in given:
         options = _keep_from_fallback(options, merged, given, hosts or BotHosts())
     return options, warnings + _tls_warnings(options)
+
+
+def check_locks(given: Mapping[str, str], profiles: Sequence[Profile]) -> None:
+    """Raise `OptionError` if a call has given what a profile locks."""
+    for name in given:
+        if any(name in profile.locked for profile in profiles):
+            raise OptionError(name, "locked by the profile", sip_status=403)
+
+
+def parse_option(name: str, text: str) -> Any:
+    """Return the value of an option, None if there is no such option; raise `OptionError` if it is not valid."""
+    return _parsed(name, text, _PARSERS[name]) if name in _PARSERS else None
 
 
 def fallback_options(options: StreamOptions) -> StreamOptions:
