@@ -10,6 +10,7 @@ from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from random import SystemRandom
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -33,9 +34,13 @@ from sidecar.io.sip_connection import ConnectionLimits
 from sidecar.io.sip_driver import SipDriver
 from sidecar.io.sip_streams import SipStreams
 from sidecar.io.steering import Steering
-from sidecar.settings import RtpSettings, Settings, SipSettings
+from sidecar.outlets import running_outlets
+from sidecar.settings import ApiSettings, RtpSettings, Settings, SipSettings
 from sip import Address, SipUri, UserAgent
 from sip.grammar import format_host_port
+
+if TYPE_CHECKING:
+    from sidecar.api.service import Service
 
 log = structlog.get_logger("sidecar")
 
@@ -57,6 +62,8 @@ class Sidecar:
     attacher: Eavesdropper
     steering: Steering
     events: EventFeed
+    api_port: int  # 0: none
+    api: Service | None
 
     @property
     def idle(self) -> bool:
@@ -73,6 +80,7 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     loop = asyncio.get_running_loop()
     with ExitStack() as unused:
         sip_sockets = _bind_sip(settings.sip, unused)
+        api_socket = _bind_api(settings.api, unused)
         media_sockets = _media_sockets(settings.rtp)
         unused.pop_all()
     link = InProcessLink()
@@ -107,7 +115,10 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     attacher = _attacher(settings, servers, control, tickets, sip_port=_port(sip_sockets.udp))
     events.subscribe(attacher.hear)
     link.on_worker, link.on_control = worker.handle, on_message
-    async with asyncio.TaskGroup() as tasks:
+    outlets = running_outlets(
+        settings, api_socket, steering, events, attacher=attacher if settings.freeswitch else None
+    )
+    async with outlets as api, asyncio.TaskGroup() as tasks:
         tasks.create_task(worker.run())
         over_event_sockets = tasks.create_task(servers.run())
         transport, _ = await loop.create_datagram_endpoint(lambda: driver, sock=sip_sockets.udp)
@@ -127,6 +138,8 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
                 attacher,
                 steering,
                 events,
+                _port(api_socket),
+                api,
             )
         finally:
             control.hang_up_all(now=loop.time())
@@ -144,8 +157,9 @@ async def serve(settings: Settings) -> None:
     stopped = stop_signal()
     async with running_sidecar(settings) as sidecar:
         host, port = sidecar.sip_address
-        tls = {"tls_port": sidecar.tls_port} if sidecar.tls_port else {}
-        log.info("ready", sip=str(SipUri(host, port)), **tls, rtp_port=sidecar.rtp_port)
+        others = {"tls_port": sidecar.tls_port, "api_port": sidecar.api_port}
+        used = {name: port for name, port in others.items() if port}
+        log.info("ready", sip=str(SipUri(host, port)), **used, rtp_port=sidecar.rtp_port)
         await stopped.wait()
         log.info("stopping", calls=sidecar.control.calls)
 
@@ -172,6 +186,12 @@ def _bind_sip(settings: SipSettings, unused: ExitStack) -> _SipSockets:
         return _SipSockets(udp, tcp, None)
     tls = bound_socket(settings.host, settings.tls_port, socket.SOCK_STREAM)
     return _SipSockets(udp, tcp, unused.enter_context(tls))
+
+
+def _bind_api(settings: ApiSettings, unused: ExitStack) -> socket.socket | None:
+    if not settings.enabled:
+        return None
+    return unused.enter_context(bound_socket(settings.host, settings.port, socket.SOCK_STREAM))
 
 
 def _port(sock: socket.socket | None) -> int:

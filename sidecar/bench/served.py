@@ -34,7 +34,7 @@ async def served(*, max_calls: int) -> AsyncIterator[Served]:
     ours = [f"SIDECAR_{section}__{name}" for section in ("SIP", "RTP") for name in ("HOST", "PORT", "ADVERTISED")]
     environment = {name: value for name, value in os.environ.items() if name not in ours}
     environment |= {f"SIDECAR_{section}__{name}": value for section in ("SIP", "RTP") for name, value in _LOCAL.items()}
-    environment["SIDECAR_SIP__MAX_CALLS"] = str(max_calls)
+    environment |= {"SIDECAR_SIP__MAX_CALLS": str(max_calls), "SIDECAR_API__ENABLED": "false"}
     async with running(sys.executable, "-m", "sidecar", "serve", environment=environment) as process:
         assert process.stderr is not None
         address = await asyncio.wait_for(_address(process.stderr), _READY_SECONDS)

@@ -192,6 +192,14 @@ class CallControl:
         """Return how all streams are, the oldest first."""
         return [session.snapshot() for session in self._sessions.values()]
 
+    def page(self, *, after: str, most: int, call: str | None) -> list[StreamSnapshot]:
+        """Return how the streams are whose ids come after `after`, in that order, at most so many.
+
+        Those of `call` alone, if that is given. Who goes on after the last id sees each stream that stays once.
+        """
+        named = (stream for stream, session in self._sessions.items() if call is None or session.call_name == call)
+        return [self._sessions[stream].snapshot() for stream in sorted(each for each in named if each > after)[:most]]
+
     def stream(self, stream: str) -> StreamSnapshot:
         """Return how a stream is; raise `NoSuchStream` if there is none."""
         return self._session(stream).snapshot()

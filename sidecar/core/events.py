@@ -13,6 +13,12 @@ from sidecar.core.link import StreamStats, StreamTold
 from sidecar.core.playback_events import MarkAnswered, Progress
 from sidecar.core.speech_events import SpeechEvent
 
+EVENT_KINDS = tuple(
+    "connect disconnect dtmf error json mark play playback reconnected reconnecting start stats stop transfer "
+    "vad".split()
+)
+"""The names of all kinds."""
+
 
 @dataclass(frozen=True, slots=True)
 class StreamEvent:

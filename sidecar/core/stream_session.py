@@ -111,6 +111,11 @@ class StreamSession:
         self._stats_asked = 0  # how often, without an answer yet
 
     @property
+    def call_name(self) -> str:
+        """What events call its call by."""
+        return self._events.call
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing more will come of either side."""
         return self.legs.are_over and self._stream_over
