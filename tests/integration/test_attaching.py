@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from statistics import median
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rtp import Pcm
@@ -63,7 +64,7 @@ def wanted(url: str, **options: str) -> AttachRequest:
     return AttachRequest(UUID, {"url": url, **options})
 
 
-@pytest.mark.parametrize(("mix", "hears"), [("mono", {ANN_HZ}), ("mixed", {ANN_HZ, BOB_HZ})])
+@pytest.mark.parametrize(("mix", "hears"), [("mono", {ANN_HZ}), ("callee", {BOB_HZ}), ("mixed", {ANN_HZ, BOB_HZ})])
 async def test_the_bot_hears_the_voices_it_should(mix: str, hears: set[float]) -> None:
     async with scripted_freeswitch() as peer, Bot() as bot, beside(peer) as car:
         call = peer.begin(ann_and_bob())
@@ -79,17 +80,35 @@ async def test_the_bot_hears_the_voices_it_should(mix: str, hears: set[float]) -
     assert [party for party, heard in call.heard.items() if heard] == []
 
 
-@pytest.mark.parametrize(("inject", "parties"), [("caller", ["caller"]), ("callee", ["callee"]), ("none", [])])
-async def test_the_bot_is_heard_by_whom_it_should(inject: str, parties: list[str]) -> None:
+async def test_stereo_has_a_voice_on_each_side() -> None:
+    async with scripted_freeswitch() as peer, Bot() as bot, beside(peer) as car:
+        call = peer.begin(ann_and_bob())
+        await car.sidecar.attacher.attach(wanted(bot.url, mix="stereo", inject="none"))
+        await bot.received(100)
+        assert len(peer.legs) == 2
+        peer.end(call)
+        await bot.closed()
+        await peer.until_no_legs()
+        await car.until_no_calls()
+    left, right = np.ascontiguousarray(bot.call.heard.reshape(-1, 2).T)
+    assert level(left, ANN_HZ) == pytest.approx(LEVEL, abs=0.3)
+    assert level(right, BOB_HZ) == pytest.approx(LEVEL, abs=0.3)
+    assert max(level(left, BOB_HZ), level(right, ANN_HZ)) < ABSENT
+
+
+@pytest.mark.parametrize("mix", ["mixed", "mono", "stereo"])
+@pytest.mark.parametrize("inject", ["caller", "callee", "both", "none"])
+async def test_the_bot_is_heard_by_whom_it_should(mix: str, inject: str) -> None:
     says = make_tone(BOT_HZ, level_dbfs=LEVEL, seconds=5, rate=8000)
     async with scripted_freeswitch() as peer, ToneBot(says, rate=8000) as bot, beside(peer) as car:
         call = peer.begin(ann_and_bob())
-        await car.sidecar.attacher.attach(wanted(bot.url, mix="mixed", inject=inject))
+        await car.sidecar.attacher.attach(wanted(bot.url, mix=mix, inject=inject))
         await bot.received(100)
         peer.end(call)
         await bot.closed()
         await peer.until_no_legs()
         await car.until_no_calls()
+    parties = {"both": ["caller", "callee"], "none": []}.get(inject, [inject])
     assert [party for party, heard in call.heard.items() if heard] == parties
     for party in parties:
         (heard,) = call.heard[party]
