@@ -52,8 +52,8 @@ class Routes:
         at = int(np.searchsorted(self._keys, np.uint64(key)))
         if at < len(self) and self._keys[at] == key:
             return bool(self._rows[at] == row)
-        self._keys = np.insert(self._keys, at, np.uint64(key))
-        self._rows = np.insert(self._rows, at, row)
+        self._keys = np.concatenate([self._keys[:at], np.array([key], np.uint64), self._keys[at:]])
+        self._rows = np.concatenate([self._rows[:at], np.array([row]), self._rows[at:]])
         return True
 
     def remove_row(self, row: int, *, but: Collection[int] = ()) -> None:

@@ -8,7 +8,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from sidecar.core.websocket_frames import count_binary_frames, masked_binary_frames, unmasked_payload
+from sidecar.core.websocket_frames import binary_payloads, count_binary_frames, masked_binary_frames, unmasked_payload
 
 
 @pytest.mark.parametrize("size", [0, 4, 124, 128, 320, 640, 65532, 65536, 96000])
@@ -36,6 +36,18 @@ def test_the_same_payload_looks_different_under_each_mask() -> None:
 
 def test_no_payloads_give_no_frames() -> None:
     assert masked_binary_frames(np.empty((0, 320), np.uint8), np.empty(0, np.uint32)).shape == (0, 328)
+
+
+def test_what_has_the_length_of_a_frame_need_not_be_one() -> None:
+    said = [b"\x82\x7e\x01\x40" + bytes([number]) * 320 for number in range(3)]
+    lengths = np.full(3, 324)
+    (everything,) = binary_payloads(np.array([list(frame) for frame in said], np.uint8), lengths, 320)
+    assert [payload.tobytes() for payload in everything[1]] == [frame[4:] for frame in said]
+    said[1] = b"\x81" + said[1][1:]
+    (others,) = binary_payloads(np.array([list(frame) for frame in said], np.uint8), lengths, 320)
+    assert np.arange(3)[others[0]].tolist() == [payload[0] for payload in others[1]] == [0, 2]
+    text = np.array([list(said[1])], np.uint8)
+    assert list(binary_payloads(text, lengths[:1], 320)) == []
 
 
 def test_frames_of_a_server_are_told_from_all_else() -> None:
