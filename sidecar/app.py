@@ -133,6 +133,7 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     servers = FreeSwitchServers(_event_sockets(settings))
     events.subscribe(servers.events.tell)
     attacher = _attacher(settings, servers, control, tickets, sip_port=_port(sip_sockets.udp))
+    events.subscribe(attacher.hear)
     outlets = running_outlets(
         settings, api_socket, steering, events, attacher=attacher if settings.freeswitch else None
     )
@@ -326,7 +327,14 @@ def _attacher(
         )
         for name, client in servers.clients.items()
     }
-    return Eavesdropper(known, resolve=control.resolve, tickets=tickets, random=SystemRandom())
+    return Eavesdropper(
+        known,
+        resolve=control.resolve,
+        exists=control.has,
+        profiles=settings.profiles.keys(),
+        tickets=tickets,
+        random=SystemRandom(),
+    )
 
 
 def _call_control(settings: Settings, agent: UserAgent, tickets: Tickets) -> CallControl:
