@@ -42,6 +42,7 @@ from rtp.telephone_event import TelephoneEvent
 from rtp.tone_detector import ToneDetector
 from rtp.unknown_sources import UnknownSources
 from rtp.voice_detector import QUIETEST, START_FRAMES, VoiceDetector, Voices, voice_power
+from rtp.voice_pair import VoicePair
 
 __all__ = [
     "CLOCK_RATE",
@@ -106,6 +107,7 @@ __all__ = [
     "ToneDetector",
     "UnknownSources",
     "VoiceDetector",
+    "VoicePair",
     "Voices",
     "address_key",
     "address_of_key",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
 from random import SystemRandom
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -36,9 +37,13 @@ from sidecar.io.steering import Steering
 from sidecar.io.worker_inside import WorkerInside
 from sidecar.io.worker_process import OnLost, OnMessage, WorkerProcess
 from sidecar.io.worker_start import StartWorker
-from sidecar.settings import RtpSettings, Settings, SipSettings
+from sidecar.outlets import running_outlets
+from sidecar.settings import ApiSettings, RtpSettings, Settings, SipSettings
 from sip import Address, SipUri, UserAgent
 from sip.grammar import format_host_port
+
+if TYPE_CHECKING:
+    from sidecar.api.service import Service
 
 log = structlog.get_logger("sidecar")
 
@@ -64,6 +69,8 @@ class Sidecar:
     attacher: Eavesdropper
     steering: Steering
     events: EventFeed
+    api_port: int  # 0: none
+    api: Service | None
 
     @property
     def worker(self) -> MediaWorker:
@@ -88,6 +95,7 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     loop = asyncio.get_running_loop()
     with ExitStack() as unused:
         sip_sockets = _bind_sip(settings.sip, unused)
+        api_socket = _bind_api(settings.api, unused)
         media_ports = _bind_media(settings, unused)
         unused.pop_all()
     agent = _user_agent(settings.sip, sip_sockets)
@@ -125,7 +133,11 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     servers = FreeSwitchServers(_event_sockets(settings))
     events.subscribe(servers.events.tell)
     attacher = _attacher(settings, servers, control, tickets, sip_port=_port(sip_sockets.udp))
-    async with asyncio.TaskGroup() as tasks:
+    events.subscribe(attacher.hear)
+    outlets = running_outlets(
+        settings, api_socket, steering, events, attacher=attacher if settings.freeswitch else None
+    )
+    async with outlets as api, asyncio.TaskGroup() as tasks:
         for worker in workers:
             tasks.create_task(worker.run())
         over_event_sockets = tasks.create_task(servers.run())
@@ -147,6 +159,8 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
                 attacher,
                 steering,
                 events,
+                _port(api_socket),
+                api,
             )
         finally:
             control.hang_up_all(now=loop.time())
@@ -168,8 +182,9 @@ async def serve(settings: Settings) -> None:
     asked, insisted = stop_signals()
     async with running_sidecar(settings) as sidecar:
         host, port = sidecar.sip_address
-        tls = {"tls_port": sidecar.tls_port} if sidecar.tls_port else {}
-        log.info("ready", sip=str(SipUri(host, port)), **tls, rtp_port=sidecar.rtp_port)
+        others = {"tls_port": sidecar.tls_port, "api_port": sidecar.api_port}
+        used = {name: port for name, port in others.items() if port}
+        log.info("ready", sip=str(SipUri(host, port)), **used, rtp_port=sidecar.rtp_port)
         await asked.wait()
         sidecar.control.drain()
         log.info("draining", calls=sidecar.control.calls, for_at_most=settings.drain_timeout)
@@ -205,6 +220,12 @@ def _bind_sip(settings: SipSettings, unused: ExitStack) -> _SipSockets:
         return _SipSockets(udp, tcp, None)
     tls = bound_socket(settings.host, settings.tls_port, socket.SOCK_STREAM)
     return _SipSockets(udp, tcp, unused.enter_context(tls))
+
+
+def _bind_api(settings: ApiSettings, unused: ExitStack) -> socket.socket | None:
+    if not settings.enabled:
+        return None
+    return unused.enter_context(bound_socket(settings.host, settings.port, socket.SOCK_STREAM))
 
 
 def _port(sock: socket.socket | None) -> int:
@@ -306,7 +327,14 @@ def _attacher(
         )
         for name, client in servers.clients.items()
     }
-    return Eavesdropper(known, resolve=control.resolve, tickets=tickets, random=SystemRandom())
+    return Eavesdropper(
+        known,
+        resolve=control.resolve,
+        exists=control.has,
+        profiles=settings.profiles.keys(),
+        tickets=tickets,
+        random=SystemRandom(),
+    )
 
 
 def _call_control(settings: Settings, agent: UserAgent, tickets: Tickets) -> CallControl:

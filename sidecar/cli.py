@@ -317,6 +317,8 @@ def _taken_ports(settings: Settings) -> str:
     ]
     if sip.tls_certificate is not None:
         ports.append(("SIP over TLS", sip.host, sip.tls_port, SOCK_STREAM))
+    if settings.api.enabled:
+        ports.append(("REST", settings.api.host, settings.api.port, SOCK_STREAM))
     return ", ".join(
         f"{name} on {format_host_port(host, port)}: {why}"
         for name, host, port, kind in ports

@@ -14,7 +14,7 @@ from sidecar.core.listening import Heard, judge
 from sidecar.io.caller import CallPlan, CallResult, CallState, place_call
 from sidecar.io.echo_bot import EchoBot
 from sidecar.sample import load_melody
-from sidecar.settings import RtpSettings, Settings, SipSettings
+from sidecar.settings import ApiSettings, RtpSettings, Settings, SipSettings
 from sip import SipUri
 
 _TAIL = 0.5  # seconds at the end in which the caller only listens
@@ -60,7 +60,9 @@ async def run_demo(
 
 def _settings() -> Settings:
     """Return settings of our own: the demo does not depend on the environment, nor disturb a sidecar that runs."""
-    return Settings.model_construct(workers=0, sip=SipSettings(port=0), rtp=RtpSettings(port=0))
+    return Settings.model_construct(
+        workers=0, sip=SipSettings(port=0), rtp=RtpSettings(port=0), api=ApiSettings(enabled=False)
+    )
 
 
 def _melody(seconds: float) -> Pcm:

@@ -14,6 +14,7 @@ from sip.grammar import format_host_port
 NAMES = ("10_bot_bridge.xml", "20_bot_eavesdrop.xml", "30_bot_failover.xml", "uuid_audio_stream.lua")
 
 _SIP, _URL, _CODEC = "127.0.0.1:5070", "ws://127.0.0.1:8765/", "absolute_codec_string=PCMU"
+_API, _TOKEN = "http://127.0.0.1:8080", "local TOKEN_FILE = nil -- "
 
 
 def example(name: str, settings: Settings) -> str:
@@ -25,14 +26,18 @@ def example(name: str, settings: Settings) -> str:
 
 
 def _replacements(settings: Settings) -> dict[str, str]:
-    sip, codecs = settings.sip, settings.rtp.codecs
-    host = sip.host if sip.advertised == AUTO else sip.advertised
-    if ip_address(host).is_unspecified:
-        host = own_address(host)
+    sip, api, codecs = settings.sip, settings.api, settings.rtp.codecs
+    host = _reachable(sip.host) if sip.advertised == AUTO else sip.advertised
     url = settings.stream.profile().options.get("url", _URL)
     codec = "PCMU" if not codecs or Codec.PCMU in codecs else codecs[0].encoding
     return {
         _SIP: format_host_port(host, sip.port),
         _URL: _URL if "{" in url else escape(url, {'"': "&quot;"}),
         _CODEC: f"absolute_codec_string={codec}",
+        _API: f"http://{format_host_port(_reachable(api.host), api.port)}",
+        _TOKEN: "local TOKEN_FILE = " if api.tokens else _TOKEN,
     }
+
+
+def _reachable(host: str) -> str:
+    return own_address(host) if ip_address(host).is_unspecified else host

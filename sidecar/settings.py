@@ -31,11 +31,15 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings import SettingsError as SourceError
 
 from rtp import Codec, PortAllocator
+from sidecar.core.access import AccessList, AccessToken, Scope, check_token
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.codecs import codec_named
+from sidecar.core.events import EVENT_KINDS
 from sidecar.core.media_policy import MediaPolicy, SrtpPolicy
 from sidecar.core.options import OptionError, Profile, resolve_options
 from sidecar.core.silence_watch import MediaTimeouts
+from sidecar.core.webhook_signature import parse_webhook_secret
+from sidecar.core.webhook_url import parse_webhook_url
 from sidecar.io.network import AUTO
 from sidecar.io.sip_tls import TlsError, client_context, server_context
 from sidecar.secret import Secret
@@ -260,6 +264,76 @@ class BotSettings(_Section):
         return BotHosts(self.allow, self.strict)
 
 
+class ApiSettings(_Section):
+    """The REST interface."""
+
+    enabled: bool = True
+    host: SipAddress = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)  # 0: any free port
+    tokens: dict[str, Secret] = {}  # by name; they may do everything
+    read_tokens: dict[str, Secret] = {}  # they may see everything, and change nothing
+    open_metrics: bool = False  # GET /metrics needs no token
+    requests_per_second: float = Field(200, gt=0, allow_inf_nan=False)  # of all clients; more get 429
+
+    @field_validator("tokens", "read_tokens")
+    @classmethod
+    def _tokens_can_be_used(cls, tokens: dict[str, Secret]) -> dict[str, Secret]:
+        for name, token in tokens.items():
+            try:
+                check_token(token.get_secret_value())
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+        return tokens
+
+    @model_validator(mode="after")
+    def _is_not_open_to_others(self) -> Self:
+        if both := self.tokens.keys() & self.read_tokens.keys():
+            raise ValueError(f"tokens and read_tokens both have {min(both)}: a name is one of one token")
+        if self.enabled and not ip_address(self.host).is_loopback and not (self.tokens or self.read_tokens):
+            raise ValueError(f"host is {self.host}, which others reach: that needs a token (api.tokens)")
+        return self
+
+    def access(self) -> AccessList:
+        """Return who may do what."""
+        scopes = ((Scope.FULL, self.tokens), (Scope.READ, self.read_tokens))
+        return AccessList(
+            AccessToken(name, scope, token.get_secret_value())
+            for scope, tokens in scopes
+            for name, token in tokens.items()
+        )
+
+
+class WebhookSettings(_Section):
+    """Where events are posted to."""
+
+    url: str
+    secret: Secret  # whsec_ and base64: what the signature is made with
+    events: tuple[str, ...] = ()  # the kinds that are posted; empty: all
+
+    @field_validator("url")
+    @classmethod
+    def _url_can_be_used(cls, url: str) -> str:
+        parse_webhook_url(url)
+        return url
+
+    @field_validator("secret")
+    @classmethod
+    def _secret_is_one(cls, secret: Secret) -> Secret:
+        parse_webhook_secret(secret.get_secret_value())
+        return secret
+
+    @field_validator("events")
+    @classmethod
+    def _events_are_known(cls, events: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := set(events) - set(EVENT_KINDS):
+            raise ValueError(f"{min(unknown)!r} is not one of {', '.join(EVENT_KINDS)}")
+        return events
+
+    def key(self) -> bytes:
+        """Return what the signature is made with."""
+        return parse_webhook_secret(self.secret.get_secret_value())
+
+
 class FreeswitchSettings(_Section):
     """The event socket of a FreeSWITCH, and how that FreeSWITCH calls us."""
 
@@ -309,6 +383,16 @@ class Settings(BaseSettings):
     freeswitch: dict[str, FreeswitchSettings] = {}  # by name
     stream: ProfileSettings = ProfileSettings()  # the default profile
     profiles: dict[str, ProfileSettings] = {}
+    api: ApiSettings = ApiSettings()
+    webhooks: dict[str, WebhookSettings] = {}
+
+    @model_validator(mode="after")
+    def _webhooks_are_allowed(self) -> Self:
+        for name, webhook in self.webhooks.items():
+            host = parse_webhook_url(webhook.url).host
+            if not self.bot.hosts().allows_host(host):
+                raise ValueError(f"webhooks.{name}.url: {host} is not in bot.allow")
+        return self
 
     def rtp_ports(self) -> list[int]:
         """Return where RTP of all calls of each worker goes, and RTCP on the next; 0: any free pair of ports."""

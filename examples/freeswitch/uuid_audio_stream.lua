@@ -153,7 +153,7 @@ local function main()
   elseif command == "break" then
     ok = each(uuid, "POST", "/clear")
   elseif command == "graceful-shutdown" then -- nothing more is heard; the bot says what it has to say, and closes
-    ok = (not body or each(uuid, "POST", "/text", body)) and each(uuid, "POST", "/pause")
+    ok = each(uuid, "POST", "/pause") and (not body or each(uuid, "POST", "/text", body))
   else
     return USAGE
   end

@@ -42,6 +42,7 @@ async def served(*, max_calls: int, workers: int = 1) -> AsyncIterator[Served]:
         "SIDECAR_WORKERS": str(workers),
         "SIDECAR_MAX_LATE_MS": "0",
         "SIDECAR_DRAIN_TIMEOUT": "0",
+        "SIDECAR_API__ENABLED": "false",
     }
     async with running(sys.executable, "-m", "sidecar", "serve", environment=environment) as process:
         assert process.stderr is not None

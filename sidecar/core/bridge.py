@@ -7,7 +7,7 @@ on together. Up means towards the bot, down towards the caller.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -24,10 +24,11 @@ from rtp import (
     Rows,
     mix,
 )
+from sidecar.core.attached_streams import AttachedStreams, Voices, is_plain
 from sidecar.core.digit_rows import ToneRows
 from sidecar.core.downlinks import Downlinks
 from sidecar.core.message_cutter import as_bytes
-from sidecar.core.options import MixMode, StreamOptions
+from sidecar.core.options import MixMode, StreamOptions, Track
 from sidecar.core.speech_rows import SpeechRows
 from sidecar.core.uplink import Uplink, UplinkKey
 from sidecar.core.websocket_frames import masked_binary_frames
@@ -43,6 +44,8 @@ CATCH_UP_FRAMES = 5
 
 JITTER_FRAMES = 10
 """Frames of the caller that are held back at the most, to be paired with what the caller hears."""
+
+_TICK = FRAME_MS / 1000 / PHASES
 
 Bytes = NDArray[np.uint8]
 
@@ -79,11 +82,13 @@ class Bridge:
         self.playback = Downlinks(rows)
         self.speech = SpeechRows(rows)
         self._plane = plane
+        self._attached = AttachedStreams(plane, jitter_frames=jitter_frames)
         self._random_bytes = random_bytes
         self._jitter_frames = jitter_frames
         self._tones = tones
-        self._pacer = Pacer(FRAME_MS / 1000 / PHASES, catch_up_max=CATCH_UP_FRAMES * PHASES)
+        self._pacer = Pacer(_TICK, catch_up_max=CATCH_UP_FRAMES * PHASES)
         self._tick = 0
+        self._tick_at = 0.0  # seconds: when the next one is due, however late it is
         self._calls: dict[int, _Call] = {}
         self._uplinks: dict[UplinkKey, Uplink] = {}
         self._numbers = itertools.count()
@@ -100,31 +105,71 @@ class Bridge:
     def open(self, row: int, options: StreamOptions, *, playout_seconds: float) -> None:
         """Join `row` of the plane to a bot."""
         rate, wire_rate = options.playback_rate, self._plane.codec(row).sample_rate
-        uplink = self._join_uplink(row, UplinkKey(options.mix, wire_rate, options.rate, options.buffer_size))
+        if not is_plain(options):
+            self._attached.open(row, options)
+        uplink = self._join_uplink(row, self._uplink_key(row, options))
         self.playback.open(row, rate, wire_rate, preroll_ms=options.preroll, playout_seconds=playout_seconds)
         self.speech.open(row, options)
         self._messages_sent[row] = 0
         self._calls[row] = _Call(uplink)
 
+    def join(self, row: int, stream_row: int, track: Track, options: StreamOptions) -> None:
+        """Let `row` of the plane be another leg of a stream, which has `options`."""
+        if stream_row not in self._attached:
+            self._change_uplink(stream_row, options.rate)
+            self._attach(stream_row, options)
+        self._attached.join(row, stream_row, track)
+
+    def _attach(self, row: int, options: StreamOptions) -> None:
+        """Let a row that was worked on as any call is be one of an attached stream."""
+        self._attached.open(row, options)
+        if row in self._on_grid[row % PHASES]:
+            self._attached.start(row, sends=bool(self._sends[row]))
+
+    def leave(self, row: int) -> None:
+        """The leg in `row` is over, and the stream is not: its row stays with it if it is the stream's own."""
+        self._attached.leave(row)
+
     def change(self, row: int) -> None:
         """Take note that the codec of `row` may have changed: bot and caller go on hearing each other."""
-        call, wire_rate = self._calls[row], self._plane.codec(row).sample_rate
-        former = call.uplink.key
-        if former.wire_rate == wire_rate:
+        call, wire_rate = self._calls.get(row), self._plane.codec(row).sample_rate
+        if row in self._attached:
+            self._attached.change(row)
+            if call is not None:
+                self.playback.change(row, wire_rate)
             return
+        assert call is not None
+        if call.uplink.key.wire_rate == wire_rate:
+            return
+        self._change_uplink(row, wire_rate)
+        self.playback.change(row, wire_rate)
+
+    def _change_uplink(self, row: int, wire_rate: int) -> None:
+        """Let what comes for `row` be of another rate; a message that has begun is gone on with."""
+        call = self._calls[row]
         rest = call.uplink.take_rest(row)
         call.dropped_frames += call.uplink.dropped_frames(row)
         self._leave_uplink(call.uplink)
-        call.uplink = self._join_uplink(row, replace(former, wire_rate=wire_rate))
+        call.uplink = self._join_uplink(row, replace(call.uplink.key, wire_rate=wire_rate))
         call.uplink.begin_with(row, rest)
-        self.playback.change(row, wire_rate)
 
-    def reform(self, row: int, mix: MixMode, rate: int, buffer_ms: int) -> None:
-        """Let the messages of `row` be of another format, from the next on: `cut` what has begun before that."""
+    def reform(self, row: int, options: StreamOptions) -> None:
+        """Let the messages of `row` be of the format of these options, from the next on: `cut` before that."""
         call = self._calls[row]
+        if row in self._attached:
+            self._attached.reform(row, options)
+        elif not is_plain(options):
+            self._attach(row, options)
         call.dropped_frames += call.uplink.dropped_frames(row)
         self._leave_uplink(call.uplink)
-        call.uplink = self._join_uplink(row, UplinkKey(mix, call.uplink.key.wire_rate, rate, buffer_ms))
+        call.uplink = self._join_uplink(row, self._uplink_key(row, options))
+
+    def _uplink_key(self, row: int, options: StreamOptions) -> UplinkKey:
+        """Return the format of a row; those of attached streams come at the rate of their bots."""
+        rate, wire_rate = options.rate, self._plane.codec(row).sample_rate
+        if row in self._attached:
+            return UplinkKey(options.mix, rate, rate, options.buffer_size)
+        return UplinkKey(options.mix if options.track is None else MixMode.MONO, wire_rate, rate, options.buffer_size)
 
     def _join_uplink(self, row: int, key: UplinkKey) -> Uplink:
         if key not in self._uplinks:
@@ -143,16 +188,20 @@ class Bridge:
 
     def start(self, row: int, *, sends: bool = True) -> None:
         """Begin the grid of `row`: from now on, a frame every 20 ms, and, if it `sends`, a packet to the caller."""
+        self._sends[row] = sends
+        self.speech.start(row, listens=sends)
+        if row in self._attached:
+            row = self._attached.start(row, sends=sends)
         phase = row % PHASES
         if row not in self._on_grid[phase]:
             self._on_grid[phase] = np.append(self._on_grid[phase], row)
-        self._sends[row] = sends
-        self.speech.start(row, listens=sends)
 
     def close(self, row: int) -> Messages | None:
         """Part `row` from its bot; return the last, shorter message, if there is one."""
         rest = self.cut(row)
         call = self._calls.pop(row)
+        if row in self._attached:
+            self._attached.close(row)
         self.playback.close(row)
         self.speech.close(row)
         self._leave_uplink(call.uplink)
@@ -174,6 +223,10 @@ class Bridge:
     def dropped_frames(self, row: int) -> int:
         """Return how many frames of the caller in `row` were left out, to be in time with what it hears."""
         return self._calls[row].dropped_frames + self._calls[row].uplink.dropped_frames(row)
+
+    def missed_frames(self, row: int) -> int:
+        """Return how often one of two voices that come over two legs was not there in its turn."""
+        return self._attached.missed_frames(row)
 
     def drain(self, row: int, *, now: float) -> None:
         """Ask to be told, by `take_drained`, when all that is queued for `row` has been played."""
@@ -208,13 +261,27 @@ class Bridge:
         if self._tones is not None:
             self._tones.process(frames)
         if self.speech.is_used:
-            self.speech.process(frames, now=now)
+            self.speech.process(self._attached.callers(frames) if self._attached else frames, now=now)
+        if self._attached and (of_legs := self._attached.is_leg[frames.rows]).any():
+            heard = self._attached.hear(Frames(frames.rows[of_legs], frames.pcm[of_legs]), now=now)
+            yield from self._from_legs(heard)
+            frames = Frames(frames.rows[~of_legs], frames.pcm[~of_legs])
         for uplink, chosen in self._by_uplink(frames.rows):
             rows, pcm = frames.rows[chosen], frames.pcm[chosen]
             if uplink.mix is MixMode.MONO:
                 yield from self._messages(uplink, rows, [pcm])
             elif uplink.callers is not None:
                 uplink.callers.write(rows, pcm)
+
+    def _from_legs(self, heard: Iterable[Voices]) -> Iterator[Messages]:
+        """Pass on what bots are to hear of attached streams; those of one format together."""
+        by_uplink: dict[int, list[Voices]] = {}
+        for voices in heard:
+            by_uplink.setdefault(int(self._uplink_number[voices.row]), []).append(voices)
+        for alike in by_uplink.values():
+            rows, channels = zip(*alike, strict=True)
+            together = [np.concatenate(channel) for channel in zip(*channels, strict=True)]
+            yield from self._messages(self._calls[rows[0]].uplink, np.array(rows), together)
 
     def _from_callee(self, frames: Frames) -> Iterator[Messages]:
         """Pair what is played with the caller's voice, or pass it on alone."""
@@ -256,8 +323,12 @@ class Bridge:
         skip, run = self._pacer.due(now=now)
         for tick in range(self._tick, self._tick + min(skip, PHASES)):
             frames = len(range(tick, self._tick + skip, PHASES))
-            self._plane.skip(self._on_grid[tick % PHASES], frames)
+            rows = self._on_grid[tick % PHASES]
+            self._plane.skip(rows, frames)
+            if self._attached:
+                self._plane.skip(self._attached.others_of(rows), frames)
         self._tick += skip
+        self._tick_at = (self._pacer.next_timeout or now) - run * _TICK
         return run
 
     def start_clock(self) -> None:
@@ -272,9 +343,13 @@ class Bridge:
         self, packets: Bytes, lengths: NDArray[np.uint64], destinations: AddressKeys, *, now: float
     ) -> tuple[int, list[Messages]]:
         """Write this turn's RTP packets into the arrays given; return how many, and messages that they complete."""
-        rows = self._on_grid[self._tick % PHASES]
+        rows, at = self._on_grid[self._tick % PHASES], self._tick_at
         self._tick += 1
+        self._tick_at += _TICK
         count, messages = 0, list[Messages]()
+        if self._attached and (attached := self._attached.is_leg[rows]).any():
+            count, messages = self._attached_turn(rows[attached], packets, lengths, destinations, now=now, at=at)
+            rows = rows[~attached]
         for frames in self._play(rows, now=now) if len(rows) else ():
             sends = self._sends.take(frames.rows)
             sent = frames
@@ -284,6 +359,26 @@ class Bridge:
             count += self._plane.send(sent, packets[count:], lengths[count:], destinations[count:])
             messages += self._from_callee(frames)
         return count, messages
+
+    def _attached_turn(
+        self,
+        rows: Rows,
+        packets: Bytes,
+        lengths: NDArray[np.uint64],
+        destinations: AddressKeys,
+        *,
+        now: float,
+        at: float,
+    ) -> tuple[int, list[Messages]]:
+        """Do what `tick` does for streams that are attached; it was due `at`."""
+        count = 0
+        ready = self._attached.ready_to_play(rows)
+        played = list(self._play(ready, now=now)) if len(ready) else []
+        sent, deaf = self._attached.to_send(rows, played)
+        self._plane.skip(deaf, 1)
+        for frames in sent:
+            count += self._plane.send(frames, packets[count:], lengths[count:], destinations[count:])
+        return count, list(self._from_legs(self._attached.take_voices(rows, now=at)))
 
     def _play(self, rows: Rows, *, now: float) -> Iterator[Frames]:
         """Take the next frame to play of each row, silence where there is none."""

@@ -20,6 +20,7 @@ from sidecar.core.event_series import EventSeries
 from sidecar.core.events import StreamEvent, failure
 from sidecar.core.freeswitch.originate import TICKET_HEADER
 from sidecar.core.freeswitch.tickets import Tickets
+from sidecar.core.joining import Owner, check_join
 from sidecar.core.link import FromWorker, StatsTold, ToWorker, WorkerLoad, WorkerReady
 from sidecar.core.media_negotiation import MediaNegotiation
 from sidecar.core.media_policy import MediaPolicy
@@ -27,10 +28,12 @@ from sidecar.core.options import (
     OptionError,
     Profile,
     StreamOptions,
+    Track,
     check_bot_host,
     options_from_headers,
     resolve_options,
 )
+from sidecar.core.stream_leg import StreamLeg
 from sidecar.core.stream_session import Outbox, StreamSession
 from sidecar.core.stream_snapshot import StreamSnapshot
 from sidecar.core.workers import Readiness, Workers
@@ -96,6 +99,7 @@ class CallControl:
         self._tells_by_info = tells_by_info
         self.workers = Workers(late_ms=late_ms)
         self._sessions: dict[str, StreamSession] = {}
+        self._legs: dict[str, StreamSession] = {}  # by the names of legs that have joined one
         self._by_call: dict[CallRef, StreamSession] = {}
         self._outbox: Outbox = deque()
         self._draining = False
@@ -154,7 +158,7 @@ class CallControl:
             self.workers.loaded(worker, message, now=now)
             self._open_or_close()
             return
-        session = self._sessions.get(message.stream)
+        session = self._sessions.get(message.stream) or self._legs.get(message.stream)
         if session is not None:  # else it is no news any more
             session.receive_message(message, now=now)
             session.send_infos(now=now)
@@ -165,7 +169,7 @@ class CallControl:
         """A worker is no more: its calls end, the others hear nothing of it."""
         streams = self.workers.lost(worker)
         self._open_or_close()
-        for session in [self._sessions[stream] for stream in streams]:
+        for session in [self._sessions[stream] for stream in streams if stream in self._sessions]:
             session.worker_lost(why, now=now)
             self._forget_if_over(session, now=now)
         self._handle_sip_events(now=now)
@@ -195,6 +199,14 @@ class CallControl:
         """Return how all streams are, the oldest first."""
         return [session.snapshot() for session in self._sessions.values()]
 
+    def page(self, *, after: str, most: int, call: str | None) -> list[StreamSnapshot]:
+        """Return how the streams are whose ids come after `after`, in that order, at most so many.
+
+        Those of `call` alone, if that is given. Who goes on after the last id sees each stream that stays once.
+        """
+        named = (stream for stream, session in self._sessions.items() if call is None or session.call_name == call)
+        return [self._sessions[stream].snapshot() for stream in sorted(each for each in named if each > after)[:most]]
+
     def stream(self, stream: str) -> StreamSnapshot:
         """Return how a stream is; raise `NoSuchStream` if there is none."""
         return self._session(stream).snapshot()
@@ -214,6 +226,10 @@ class CallControl:
         Each time it is asked, it is answered once, be it when the stream is over.
         """
         self._session(stream).ask_stats()
+
+    def has(self, stream: str) -> bool:
+        """Whether there is such a stream."""
+        return stream in self._sessions
 
     def _session(self, stream: str) -> StreamSession:
         session = self._sessions.get(stream)
@@ -242,60 +258,93 @@ class CallControl:
                 session.send_infos(now=now)
 
     def _handle_call_event(self, session: StreamSession, event: Event, *, now: float) -> None:
+        leg = session.legs.of(event.call)
         match event:
             case OfferReceived(call, request):
                 try:
-                    session.media.receive_offer(request.body, now=now)
+                    leg.media.receive_offer(request.body, now=now)
                 except SipError as error:
                     headers = reason_headers(Cause.INCOMPATIBLE_DESTINATION, str(error))
                     self._agent.refuse_offer(call, error.sip_status, headers=headers, now=now)
             case OfferWithdrawn():
-                session.media.offer_withdrawn()
+                leg.media.offer_withdrawn()
             case OfferAnswered(_, answer):
-                session.offer_answered(answer, now=now)
+                session.offer_answered(leg, answer, now=now)
             case CallConfirmed(_, answer):
-                session.confirmed(answer, now=now)
+                session.confirmed(leg, answer, now=now)
             case DigitReceived(_, digit, duration_ms):
-                session.receive_digit(digit, duration_ms)
+                session.receive_digit(leg, digit, duration_ms)
             case InfoAnswered():
-                session.info_answered()
+                leg.infos.answered()
             case InfoReceived():
                 self.ignored_infos += 1
             case TransferProgress(_, status, is_final):
-                session.transfer_progressed(status, is_final=is_final, now=now)
+                session.transfer_progressed(leg, status, is_final=is_final, now=now)
             case _:
                 assert isinstance(event, CallEnded), "we place no calls, and neither offer nor ask by ourselves"
                 del self._by_call[event.call]
-                session.call_ended(event.cause)
+                session.call_ended(leg, event.cause)
                 self._forget_if_over(session, now=now)
 
     def _receive_call(self, event: CallReceived, *, now: float) -> None:
-        """Settle the options and the media of a call, and let the worker open its stream."""
-        options, warnings = self._options(event, now=now)
+        """Settle the options and the media of a call, and let a worker open its stream, or join one that is there."""
+        given = self._given(event, now=now)
+        joined = self._sessions.get(given.get("id", "").strip())
+        if joined is not None:
+            self._join(joined, event, given, now=now)
+            return
+        options, warnings = self.resolve(given, self._profile_of(event), facts_of(event.request))
+        stream = options.id or f"{self._random.getrandbits(64):016x}"
+        if stream in self._sessions:
+            raise OptionError("id", "there is such a stream already", sip_status=486)
         worker = self.workers.choose()
         assert worker is not None, "else the agent takes no calls"
+        leg = self._new_leg(stream, options.track or Track.CALLER, event, worker, now=now)
+        session = StreamSession(
+            stream,
+            leg,
+            options,
+            owner=Owner(event.source[0], self._profile_of(event)),
+            outbox=self._outbox,
+            bot_hosts=self._bot_hosts,
+            wall_clock=self._wall_clock,
+            now=now,
+        )
+        self.workers.place(stream, worker)
+        self._sessions[stream] = self._by_call[event.call] = session
+        session.start(warnings, now=now)
+
+    def _join(self, session: StreamSession, event: CallReceived, given: Mapping[str, str], *, now: float) -> None:
+        """Let a call be the other leg of a stream."""
+        profile = self._profile_of(event)
+        owner, profiles = Owner(event.source[0], profile), self._profiles_of(profile)
+        track, warnings = check_join(session.joinable, given, profiles, owner=owner, now=now)
+        worker = self.workers.choose(beside=session.stream)
+        if session.is_ending or worker is None:
+            raise OptionError("id", "the stream is ending", sip_status=486)
+        name = f"{session.stream} {track.value}"  # no stream has such an ID
+        leg = self._new_leg(name, track, event, worker, now=now)
+        self.workers.place(name, worker)
+        self._legs[name] = self._by_call[event.call] = session
+        session.join(leg, warnings)
+
+    def _new_leg(self, name: str, track: Track, event: CallReceived, worker: int, *, now: float) -> StreamLeg:
         port = self._take_port(now=now)
         try:
             negotiation = self._negotiate(event, port or self.workers.port(worker))
         except SipError:
             self._give_back(port, now=now)
             raise
-        stream = f"{self._random.getrandbits(64):016x}"
-        session = StreamSession(
-            stream,
+        return StreamLeg(
+            name,
+            track,
             event,
-            options,
             negotiation,
             agent=self._agent,
-            outbox=self._outbox,
-            bot_hosts=self._bot_hosts,
-            wall_clock=self._wall_clock,
+            say=self._outbox.append,
             port=port,
             tells_by_info=self._tells_by_info,
         )
-        self.workers.place(stream, worker)
-        self._sessions[stream] = self._by_call[event.call] = session
-        session.start(warnings, now=now)
 
     def _negotiate(self, event: CallReceived, port: int) -> MediaNegotiation:
         host = event.source[0]
@@ -319,27 +368,30 @@ class CallControl:
         if self._ports is not None and port is not None:
             self._ports.give_back(port, now=now)
 
+    def _profile_of(self, event: CallReceived) -> str:
+        """Return the profile that is called by its name; empty: the default one."""
+        user = SipUri.parse(event.request.uri).user or ""
+        return user if user in self._profiles else ""
+
+    def _profiles_of(self, name: str) -> list[Profile]:
+        named = [self._profiles[name]] if name in self._profiles else []
+        return [*named, self._default_profile]
+
     def resolve(
         self, given: Mapping[str, str], user: str = "", facts: CallFacts | None = None
     ) -> tuple[StreamOptions, list[str]]:
         """Return the options of a call to `user` and warnings; raise `OptionError` for what it may not ask for."""
-        profiles = [self._profiles[user]] if user in self._profiles else []
-        options, warnings = resolve_options(
-            given, [*profiles, self._default_profile], facts=facts, hosts=self._bot_hosts
-        )
+        options, warnings = resolve_options(given, self._profiles_of(user), facts=facts, hosts=self._bot_hosts)
         for name, url in (("url", options.url), ("on_bot_lost", options.on_bot_lost.url)):
             if url is not None:
                 check_bot_host(name, url, self._bot_hosts)
         return options, warnings
 
-    def _options(self, event: CallReceived, *, now: float) -> tuple[StreamOptions, list[str]]:
-        """Return what `resolve` does, for what is in the headers of a call, or what its ticket stands for."""
-        request = event.request
-        ticket = request.headers.get(TICKET_HEADER)
-        given = options_from_headers(request.headers) if ticket is None else self._redeem(ticket, now=now)
-        return self.resolve(given, SipUri.parse(request.uri).user or "", facts_of(request))
-
-    def _redeem(self, ticket: str, *, now: float) -> Mapping[str, str]:
+    def _given(self, event: CallReceived, *, now: float) -> Mapping[str, str]:
+        """Return the options that are in the headers of a call, or that its ticket stands for."""
+        ticket = event.request.headers.get(TICKET_HEADER)
+        if ticket is None:
+            return options_from_headers(event.request.headers)
         claim = self._tickets.redeem(ticket, now=now) if self._tickets is not None else None
         if claim is None:
             raise OptionError("ticket", "not one of ours, used before, or too old", sip_status=403)
@@ -359,5 +411,7 @@ class CallControl:
 
     def _forget_if_over(self, session: StreamSession, *, now: float) -> None:
         if session.is_over and self._sessions.pop(session.stream, None) is not None:
-            self.workers.forget(session.stream)
-            self._give_back(session.port, now=now)
+            for leg in session.legs:
+                self._legs.pop(leg.name, None)
+                self.workers.forget(leg.name)
+                self._give_back(leg.port, now=now)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from sidecar.core.cause import Cause, reason_headers
 from sidecar.core.leg_changes import LegChange, LegChanges
-from sidecar.core.link import ChangeLeg, MediaLeg, StartMedia, ToWorker
+from sidecar.core.link import ChangeLeg, StartMedia, ToWorker
+from sidecar.core.media_leg import MediaLeg
 from sidecar.core.media_negotiation import MediaNegotiation
 from sip import CallReceived, UserAgent, supports_100rel
 
@@ -22,10 +23,8 @@ class CallMedia:
         *,
         agent: UserAgent,
         say: Callable[[ToWorker], None],
-        on_hold: Callable[[bool], None],
     ) -> None:
-        """`on_hold` is told when the caller does not listen any more, and when it does again."""
-        self._on_hold = on_hold
+        self.on_hold: Callable[[bool], None] | None = None  # told when they do not listen any more, and when again
         self._is_held = negotiation.terms is not None and not negotiation.terms.sends
         self._stream = stream
         self._call = received.call
@@ -124,7 +123,8 @@ class CallMedia:
         self._start()
         if change.terms.sends == self._is_held:
             self._is_held = not change.terms.sends
-            self._on_hold(self._is_held)
+            if self.on_hold is not None:
+                self.on_hold(self._is_held)
 
     def _begin(self) -> None:
         self._is_due = True

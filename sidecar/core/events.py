@@ -14,6 +14,12 @@ from sidecar.core.playback_events import MarkAnswered, Progress
 from sidecar.core.speech_events import SpeechEvent
 from sidecar.core.stream_snapshot import StreamSnapshot
 
+EVENT_KINDS = tuple(
+    "connect disconnect dtmf error json mark play playback reconnected reconnecting start stats stop transfer "
+    "vad".split()
+)
+"""The names of all kinds."""
+
 
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
@@ -158,13 +164,33 @@ class ClipTaken(EventBody, frozen=True):
         return cls(msgspec.json.decode(text, type=dict[str, Any]))
 
 
-class DigitPressed(EventBody, frozen=True):
-    """The caller has pressed a key."""
+class JoinedLeg(EventBody, frozen=True, tag_field="status", tag="joined"):
+    """Another call carries a voice of the stream."""
+
+    kind = "leg"
+    track: str  # whose: caller, callee
+    call_id: str  # of SIP
+    from_: str = msgspec.field(name="from")
+    to: str
+    warnings: list[str]
+
+
+class LeftLeg(EventBody, frozen=True, tag_field="status", tag="left"):
+    """A call has ended, and the stream goes on without its voice."""
+
+    kind = "leg"
+    track: str
+    stats: StreamStats | None  # of its leg; None: those of the first are in `stop`
+
+
+class DigitPressed(EventBody, frozen=True, omit_defaults=True):
+    """The caller has pressed a key; or the callee."""
 
     kind = "dtmf"
     digit: str
     duration_ms: int
     source: str  # rfc4733, inband, info
+    track: str = "caller"
 
 
 class Transferring(EventBody, frozen=True):

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sidecar.core.link import MediaLeg
+from sidecar.core.media_leg import MediaLeg
 from sidecar.core.media_negotiation import Terms
 
 _MOST = 8  # that wait: a caller may withdraw one offer and make the next

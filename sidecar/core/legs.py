@@ -22,7 +22,8 @@ from rtp import (
 )
 from sidecar.core.digit_rows import EventRows, ToneRows
 from sidecar.core.leg_stats import leg_stats
-from sidecar.core.link import DigitHeard, FromWorker, MediaLeg, SrtpKeys, StreamStats
+from sidecar.core.link import DigitHeard, FromWorker, StreamStats
+from sidecar.core.media_leg import MediaLeg, SrtpKeys
 from sidecar.core.silence_watch import MediaTimeouts, SilenceWatch
 
 ONE_PORT_REMEDY = (
@@ -103,6 +104,14 @@ class Legs:
     def dial(self, row: int, digits: str, *, duration_ms: int) -> bool:
         """Send digits (RFC 4733); False if too many wait."""
         return self._plane.sending.dial(row, digits, duration_ms=duration_ms)
+
+    def leave(self, row: int, *, now: float) -> None:
+        """The leg is over, its row is kept: nothing comes from it or goes to it any more."""
+        self._plane.gate.close(row)
+        self._rtcp.change(row, None)
+        self._watch.start(row, receives=False, now=now)
+        if self._tones is not None:
+            self._tones.watch(row, False)
 
     def stats(self, row: int) -> StreamStats:
         """Return what has passed through the leg so far."""

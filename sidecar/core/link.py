@@ -11,35 +11,8 @@ from typing import Literal
 import msgspec
 
 from sidecar.core.clip import Clip
-from sidecar.core.options import MixMode, StreamOptions
-
-
-class SrtpKeys(msgspec.Struct, frozen=True):
-    """How RTP and RTCP are encrypted: for each direction a suite, and master key and salt in one (RFC 4568)."""
-
-    send_suite: str
-    send_key: bytes
-    receive_suite: str
-    receive_key: bytes
-
-    def __repr__(self) -> str:  # a key is not to be seen in a log
-        return f"SrtpKeys({self.send_suite}, {self.receive_suite})"
-
-
-class MediaLeg(msgspec.Struct, frozen=True):
-    """The telephone side of a stream, as SDP has settled it."""
-
-    codec: str  # the name of a `rtp.Codec`
-    payload_type: int  # of what we receive
-    send_payload_type: int
-    host: str  # where to send; what comes from there is heard
-    port: int
-    sources: list[str]  # hosts that may send from that same port too
-    ptime_ms: int = 20  # of what we send
-    telephone_event_payload_type: int | None = None  # of what we receive
-    send_telephone_event_payload_type: int | None = None  # None: they take no such events
-    rtcp_port: int = 0  # where RTCP goes; that of RTP if they share one (RFC 5761); 0: there is no such port
-    srtp: SrtpKeys | None = None
+from sidecar.core.media_leg import MediaLeg
+from sidecar.core.options import MixMode, StreamOptions, Track
 
 
 class OpenStream(msgspec.Struct, frozen=True, tag=True):
@@ -49,6 +22,22 @@ class OpenStream(msgspec.Struct, frozen=True, tag=True):
     leg: MediaLeg | None  # None: `ChangeLeg` says it later, before there is media
     options: StreamOptions
     port: int | None = None  # to be bound for this stream alone; None: that of the worker
+
+
+class JoinStream(msgspec.Struct, frozen=True, tag=True):
+    """Take a row for another leg of a stream; `LegJoined` or `StreamRefused` answers."""
+
+    stream: str  # the leg's own name, by which it is meant from now on; the first leg has that of its stream
+    of: str  # the stream
+    track: Track  # whose voice it carries
+    leg: MediaLeg | None
+    port: int | None = None
+
+
+class LeaveStream(msgspec.Struct, frozen=True, tag=True):
+    """This leg is over, the stream goes on; `LegLeft` answers, unless it is the first leg."""
+
+    stream: str
 
 
 class ChangeLeg(msgspec.Struct, frozen=True, tag=True):
@@ -137,7 +126,9 @@ class CloseStream(msgspec.Struct, frozen=True, tag=True):
 LiveChange = ChangeFormat | ChangeBot | PauseAudio | PlayClip | ControlPlayback | AskStats
 """What is asked of a stream between its beginning and its end, for somebody outside."""
 
-ToWorker = OpenStream | ChangeLeg | StartMedia | SendDigits | SendText | LiveChange | CloseStream
+ToWorker = (
+    OpenStream | JoinStream | LeaveStream | ChangeLeg | StartMedia | SendDigits | SendText | LiveChange | CloseStream
+)
 
 
 class WorkerReady(msgspec.Struct, frozen=True, tag=True):
@@ -160,6 +151,12 @@ class StreamRefused(msgspec.Struct, frozen=True, tag=True):
 
     stream: str
     reason: str
+
+
+class LegJoined(msgspec.Struct, frozen=True, tag=True):
+    """The leg has its row."""
+
+    stream: str
 
 
 class LegChanged(msgspec.Struct, frozen=True, tag=True):
@@ -324,6 +321,7 @@ class StreamStats(msgspec.Struct, frozen=True):
     packets_concealed: int = 0
     filled_ms: int = 0  # of noise, where the caller sent nothing
     frames_dropped: int = 0  # of a jitter buffer, or of a flood
+    frames_missed: int = 0  # of one of two voices, in its turn
     messages_sent: int = 0
     messages_dropped: int = 0
     messages_replayed: int = 0  # late, to a bot that had been lost
@@ -345,6 +343,13 @@ class StreamStats(msgspec.Struct, frozen=True):
     remote_mos: float | None = None  # how the caller heard us; None: the other side sent no report
 
 
+class LegLeft(msgspec.Struct, frozen=True, tag=True):
+    """The row of a leg is given back; the last that is said of it, and not of its stream."""
+
+    stream: str
+    stats: StreamStats
+
+
 class StatsTold(msgspec.Struct, frozen=True, tag=True):
     """What passed through a stream so far, as was asked."""
 
@@ -359,21 +364,11 @@ class StreamEnded(msgspec.Struct, frozen=True, tag=True):
     stats: StreamStats
 
 
+LegMessage = StreamRefused | LegJoined | LegLeft | LegChanged | LegRefused | DigitHeard | NothingHeard | MediaLost
+"""What a worker says of one leg of a stream."""
+
 StreamMessage = (
-    StreamRefused
-    | LegChanged
-    | LegRefused
-    | BotNews
-    | BotText
-    | TextUnsent
-    | StreamTold
-    | StatsTold
-    | BotRequest
-    | DigitHeard
-    | NothingHeard
-    | MediaLost
-    | PlaybackDrained
-    | StreamEnded
+    LegMessage | BotNews | BotText | TextUnsent | StreamTold | StatsTold | BotRequest | PlaybackDrained | StreamEnded
 )
 """What a worker says of one stream."""
 

@@ -9,7 +9,7 @@ from random import Random
 import msgspec
 
 from rtp import Codec
-from sidecar.core.link import MediaLeg, SrtpKeys
+from sidecar.core.media_leg import MediaLeg, SrtpKeys
 from sidecar.core.media_policy import MediaPolicy
 from sip import (
     Crypto,

@@ -91,6 +91,13 @@ def name(text: str) -> str:
     return text.strip()
 
 
+def stream_id(text: str) -> str:
+    """Take a name that can stand in a path of HTTP as well."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:@+-]*", text.strip()) or len(text.strip()) > _LONGEST_NAME:
+        raise ValueError(f"not 1 to {_LONGEST_NAME} letters, digits and .-_:@+, a letter or digit first")
+    return text.strip()
+
+
 def extra_headers(text: str) -> dict[str, str]:
     """Read a JSON object of header names and values."""
     try:

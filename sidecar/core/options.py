@@ -22,7 +22,7 @@ from sidecar.core.url_template import expand_url
 
 _HEADER_PREFIX = "x_stream_"
 _LATER = frozenset(  # read and checked, but not obeyed yet
-    "dialect inject id track".split()
+    "dialect".split()
 )
 CREDENTIALS = ("auth", "tls_cert_file", "tls_key_file", "extra_headers")
 
@@ -142,13 +142,18 @@ class StreamOptions:
     playback_max: int = _option(values.number(1, 3600, "s"), default=600)  # s
     events: frozenset[EventKind] = _option(values.some_of(EventKind), default=frozenset())
     call: str | None = _option(values.name, default=None)
-    id: str | None = _option(values.name, default=None)
-    track: Track = _option(values.one_of(Track), default=Track.CALLER)
+    id: str | None = _option(values.stream_id, default=None)
+    track: Track | None = _option(values.one_of(Track), default=None)  # None: the caller, of a call that ends here
 
     @property
     def playback_rate(self) -> int:
         """The rate of the bot's audio, in Hz."""
         return self.sample_rate or self.rate
+
+    @property
+    def plays(self) -> bool:
+        """Whether anybody hears the bot."""
+        return self.playback and self.inject is not Inject.NONE
 
 
 _PARSERS: Mapping[str, Callable[[str], Any]] = {each.name: each.metadata["parse"] for each in fields(StreamOptions)}
@@ -185,9 +190,8 @@ def resolve_options(
     the call has chosen the URL. Raise `OptionError` for a value that is not valid, for what a call may not set (403),
     and for a missing URL.
     """
+    check_locks(given, profiles)
     for name, text in given.items():
-        if any(name in profile.locked for profile in profiles):
-            raise OptionError(name, "locked by the profile", sip_status=403)
         if (
             name == "on_bot_lost"
             and fallback_url(text) is not None
@@ -217,8 +221,20 @@ def resolve_options(
     return options, warnings + _tls_warnings(options)
 
 
+def check_locks(given: Mapping[str, str], profiles: Sequence[Profile]) -> None:
+    """Raise `OptionError` if a call has given what a profile locks."""
+    for name in given:
+        if any(name in profile.locked for profile in profiles):
+            raise OptionError(name, "locked by the profile", sip_status=403)
+
+
 def parse_option(name: str, text: str) -> tuple[Any, list[str]]:
-    """Return the value of an option, and warnings; raise `OptionError` if it has none of that kind."""
+    """Return the value of an option, and warnings; None if there is no such option.
+
+    Raise `OptionError` if it has no value of that kind.
+    """
+    if name not in _PARSERS:
+        return None, []
     value = _parsed(name, text, _PARSERS[name])
     if name == "buffer_size" and int(text) % FRAME_MS:
         return value, [f"buffer_size: not a multiple of {FRAME_MS} ms, {FRAME_MS} is used"]

@@ -76,7 +76,7 @@ class Player:
         self._row = row
         self._bridge = bridge
         self._playback = bridge.playback
-        self._plays = options.playback
+        self._plays = options.plays
         self._told_groups = options.events
         self._tells = EventKind.PLAYBACK in options.events  # how playback goes
         if self._tells:

@@ -151,8 +151,8 @@ class StreamCommands:
         return len(self._waiting) < MOST_TEXTS and size <= MOST_TEXT_BYTES
 
     def _play(self, command: Play) -> None:
-        if not self.options.playback:
-            raise CommandError("the stream plays nothing: PLAYBACK is off")
+        if not self.options.plays:
+            raise CommandError("the stream plays nothing: PLAYBACK is off, or INJECT is none")
         try:
             clip = parse_stream_audio(command.data)
         except ClipError as error:

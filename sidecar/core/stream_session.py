@@ -1,4 +1,4 @@
-"""One call and its stream: what happens on either side, and what it makes the other side do."""
+"""One stream and its calls: what happens on either side, and what it makes the other side do."""
 
 from __future__ import annotations
 
@@ -10,16 +10,26 @@ from sidecar.core.bot_messages import message_to_bot
 from sidecar.core.bot_requests import BotRequests
 from sidecar.core.bot_side import BotSide, BotState
 from sidecar.core.bot_uri import public_url
-from sidecar.core.call_media import CallMedia
 from sidecar.core.call_news import CallAnswered, CallHeld, CallStarted, CallTransferring, CallUnheld
-from sidecar.core.cause import RETRY_AFTER, Cause, cause_of_close, reason_headers, refusal_status
-from sidecar.core.digits import check_digits
-from sidecar.core.errors import CommandError, ErrorCode, InvalidCommand, Overfull
+from sidecar.core.cause import Cause, cause_of_close, refusal_status
+from sidecar.core.errors import CommandError, ErrorCode
 from sidecar.core.event_body import EventBody
 from sidecar.core.event_series import EventSeries
-from sidecar.core.events import BotSaid, DigitPressed, Started, Stopped, StreamEvent, Transferring, body_told, failure
-from sidecar.core.info_queue import DTMF_RELAY, InfoQueue, digit_body
+from sidecar.core.events import (
+    BotSaid,
+    DigitPressed,
+    JoinedLeg,
+    LeftLeg,
+    Started,
+    Stopped,
+    StreamEvent,
+    Transferring,
+    body_told,
+    failure,
+)
+from sidecar.core.joining import JOIN_SECONDS, Joinable, Owner
 from sidecar.core.link import (
+    AnswerAsked,
     AskStats,
     BotClosed,
     BotConnected,
@@ -31,13 +41,17 @@ from sidecar.core.link import (
     BotText,
     CloseStream,
     DigitHeard,
+    DigitsAsked,
+    HangupAsked,
     LegChanged,
+    LegJoined,
+    LegLeft,
+    LegMessage,
     LegRefused,
     MediaLost,
     NothingHeard,
     OpenStream,
     PlaybackDrained,
-    SendDigits,
     SendText,
     StatsTold,
     StreamEnded,
@@ -47,48 +61,45 @@ from sidecar.core.link import (
     StreamTold,
     TextUnsent,
     ToWorker,
+    TransferAsked,
 )
-from sidecar.core.media_negotiation import MediaNegotiation
 from sidecar.core.options import AnswerMode, EventKind, StreamOptions
 from sidecar.core.stream_commands import StreamCommands
+from sidecar.core.stream_leg import StreamLeg
+from sidecar.core.stream_legs import StreamLegs
 from sidecar.core.stream_snapshot import StreamSnapshot
-from sip import CallReceived, EndCause, SipError, SipUri, UserAgent
+from sip import EndCause, SipError
 
 Outbox = deque[StreamEvent | StatsTold | ToWorker]
 
 
 class StreamSession:
-    """One call and its stream. It ends when both the SIP call and the worker's stream have."""
+    """One stream with one call, or two that carry a voice each. It ends when the calls and the worker's stream have."""
 
     def __init__(
         self,
         stream: str,
-        received: CallReceived,
+        first: StreamLeg,
         options: StreamOptions,
-        negotiation: MediaNegotiation,
         *,
-        agent: UserAgent,
+        owner: Owner,
         outbox: Outbox,
         bot_hosts: BotHosts,
         wall_clock: Callable[[], float],
-        port: int | None = None,
-        tells_by_info: bool = True,
+        now: float,
     ) -> None:
-        """`port` is that of its media, if it has one of its own; `wall_clock` counts seconds since 1970.
-
-        `tells_by_info`: a FreeSWITCH hears of the events in the call itself.
-        """
+        """`wall_clock` counts seconds since 1970."""
         self.stream = stream
-        self.port = port
-        self.call = received.call
-        self.started_at = wall_clock()
-        self._request = received.request
+        self.legs = StreamLegs(stream, first, options.answer, say=outbox.append)
+        first.media.on_hold = self._held
         self._options = options
-        self._agent = agent
+        self.started_at = wall_clock()
+        self._owner = owner
+        self._joinable_until = now + JOIN_SECONDS
         self._outbox = outbox
         self._events = EventSeries(
             stream,
-            options.call or received.request.call_id,
+            options.call or first.request.call_id,
             wall_clock=wall_clock,
             tell=self._tell,
             quiet_texts=options.suppress_log,
@@ -100,86 +111,68 @@ class StreamSession:
         self._requests = BotRequests(
             self, lambda kind, data: outbox.append(SendText(stream, message_to_bot(kind, data)))
         )
-        self._answered = False
-        self._confirmed = False  # by an ACK
-        self.media = CallMedia(stream, received, negotiation, agent=agent, say=outbox.append, on_hold=self._held)
-        self._call_over = self._stream_over = False
+        self._stream_over = False
         self._goodbye = (1000, "")  # to the bot: code and reason (RFC 6455, section 7.4.1)
         self._closing = False  # we have hung up, or they have, and the stream is to end
         self._stats_asked = 0  # how often, without an answer yet
-        self._infos = InfoQueue()
-        takes_info = "send_info" in (received.request.headers.get("X-FS-Support") or "")  # a FreeSWITCH
-        self._is_told_by_info = tells_by_info and takes_info
+
+    @property
+    def call_name(self) -> str:
+        """What events call its call by."""
+        return self._events.call
 
     @property
     def is_over(self) -> bool:
         """Whether nothing more will come of either side."""
-        return self._call_over and self._stream_over
+        return self.legs.are_over and self._stream_over
 
     @property
     def is_ending(self) -> bool:
         """Whether it is too late to ask anything of it."""
-        return self._closing or self._call_over
+        return self._closing or self.legs.are_over
+
+    @property
+    def joinable(self) -> Joinable:
+        """What decides whether another leg may join."""
+        return Joinable(self._owner, self._options, self._joinable_until, frozenset(self.legs.tracks))
 
     def start(self, warnings: list[str], *, now: float) -> None:
         """Let the worker open the stream; `warnings` are about its options."""
         self.emit(Started.of(self.snapshot(), warnings))
-        self._outbox.append(OpenStream(self.stream, self.media.leg, self._options, self.port))
-        if self._options.answer is AnswerMode.IMMEDIATE:
-            self.answer(now=now)
-        elif self._options.answer is AnswerMode.EARLY:
-            self.media.ring(now=now)
+        first = self.legs.first
+        self._outbox.append(OpenStream(self.stream, first.media.leg, self._options, first.port))
+        self.legs.start(now=now)
+
+    def join(self, leg: StreamLeg, warnings: list[str]) -> None:
+        """Let another call carry a voice of the stream."""
+        request = leg.request
+        self.emit(JoinedLeg(leg.track.value, request.call_id, str(request.from_.uri), str(request.to.uri), warnings))
+        self.legs.add(leg)
 
     def give_up(self, why: str, *, now: float) -> None:
-        """End the call because its bot cannot be had: 503 where it is not answered, so that a dialplan can go on."""
-        if self._answered:
-            self._hang_up(Cause.TEMPORARY_FAILURE, why, now=now)
-        else:
-            self._refuse(503, Cause.TEMPORARY_FAILURE, why, now=now)
+        """End the calls because their bot cannot be had: 503 before the answer, so that a dialplan can go on."""
+        self._end(503, Cause.TEMPORARY_FAILURE, why, now=now)
 
     def stop(self, why: str, *, now: float) -> None:
-        """End the call because the sidecar goes away, and tell the bot so."""
+        """End the calls because the sidecar goes away, and tell the bot so."""
         self._goodbye = 1001, why
         self.give_up(why, now=now)
 
     def end(self, cause: int, why: str, *, now: float) -> None:
-        """Hang up, or refuse the call if it is not answered yet."""
-        if self._answered:
-            self._hang_up(cause, why, now=now)
-        else:
-            self._refuse(refusal_status(cause), cause, why, now=now)
+        """Hang up, or refuse the calls if they are not answered yet."""
+        self._end(refusal_status(cause), cause, why, now=now)
 
     def answer(self, *, now: float) -> None:
-        """Answer the call, unless it is answered."""
-        if not self._answered:
-            self._answered = True
-            self.media.answer(now=now)
+        """Answer the calls, unless they are answered."""
+        self.legs.answer(now=now)
 
     def transfer(self, to: str, *, now: float) -> None:
-        """Ask the caller's side to call the SIP URI `to` instead (RFC 3515); events `transfer` say how that goes.
-
-        Raise `CommandError` if that is no such URI, or if the call is not up.
-        """
-        try:
-            target = SipUri.parse(to)
-        except SipError as error:
-            raise InvalidCommand(str(error), field="to") from None
-        if not self._confirmed:
-            raise CommandError("the call is not answered yet")
-        self._agent.transfer(self.call, str(target), now=now)
+        """See `StreamLeg.transfer`; events `transfer` say how that goes."""
+        self.legs.leading.transfer(to, now=now)
 
     def send_digits(self, digits: str, *, duration_ms: int, now: float) -> None:
-        """Let the caller hear digits, in RTP if it can, else by INFO; raise `CommandError` if that cannot be."""
-        check_digits(digits, duration_ms)
-        if not self._confirmed:
-            raise CommandError("the call is not answered yet")
-        leg = self.media.leg
-        if leg is not None and leg.send_telephone_event_payload_type is not None:
-            self._outbox.append(SendDigits(self.stream, digits, duration_ms))
-        elif self._infos.add(DTMF_RELAY, [digit_body(digit, duration_ms) for digit in digits]):
-            self.send_infos(now=now)
-        else:
-            raise Overfull("too many digits wait to be sent")
+        """See `StreamLeg.send_digits`."""
+        self.legs.leading.send_digits(digits, duration_ms=duration_ms, now=now)
 
     def emit(self, body: EventBody) -> None:
         """Tell the outside."""
@@ -192,8 +185,9 @@ class StreamSession:
 
     def _tell(self, event: StreamEvent) -> None:
         self._outbox.append(event)
-        if self._is_told_by_info and not self._closing:
-            self._infos.tell(event)
+        leg = self.legs.leading
+        if leg.is_told_by_info and not self._closing:
+            leg.infos.tell(event)
 
     def ask_stats(self) -> None:
         """Let it be said, as `StatsTold`, what has passed through the stream so far."""
@@ -209,76 +203,71 @@ class StreamSession:
 
     def snapshot(self) -> StreamSnapshot:
         """Return how it is now."""
-        options, leg = self.commands.options, self.media.leg
+        options, leg = self.commands.options, self.legs.leading
         return StreamSnapshot(
             id=self.stream,
             call=self._events.call,
-            call_id=self._request.call_id,
-            state="ending" if self.is_ending else "up" if self._confirmed else "starting",
+            call_id=leg.request.call_id,
+            state="ending" if self.is_ending else "up" if leg.is_confirmed else "starting",
             bot=self._bot.state.value,
             paused=self.commands.paused,
-            from_=str(self._request.from_.uri),
-            to=str(self._request.to.uri),
+            from_=str(leg.request.from_.uri),
+            to=str(leg.request.to.uri),
             url=public_url(options.url),
             mix=options.mix.value,
             rate=options.rate,
             sample_rate=options.playback_rate,
             buffer_size=options.buffer_size,
-            codec=None if leg is None else leg.codec,
+            codec=None if leg.media.leg is None else leg.media.leg.codec,
             started_at=self.started_at,
             events=self._events.length,
         )
 
     def send_infos(self, *, now: float) -> None:
         """Send what waits to be told by INFO, when it is time."""
-        if self._confirmed and not self._closing and (info := self._infos.take()) is not None:
-            self._agent.send_info(self.call, *info, now=now)
+        if not self._closing:
+            self.legs.send_infos(now=now)
 
-    # --- what the caller's side does
+    # --- what the callers' side does
 
-    def confirmed(self, body: bytes, *, now: float) -> None:
+    def confirmed(self, leg: StreamLeg, body: bytes, *, now: float) -> None:
         """The ACK came, with the answer if the offer was in our 200."""
-        self._confirmed = True
-        self.tell_bot(EventKind.CALL, CallAnswered())
-        if not self.media.is_settled:
-            self.offer_answered(body, now=now)
+        leg.is_confirmed = True
+        if leg is self.legs.first:
+            self.tell_bot(EventKind.CALL, CallAnswered())
+        if not leg.media.is_settled:
+            self.offer_answered(leg, body, now=now)
 
-    def offer_answered(self, answer: bytes, *, now: float) -> None:
+    def offer_answered(self, leg: StreamLeg, answer: bytes, *, now: float) -> None:
         """The answer to our offer came; without one that we can follow, there is no call."""
         try:
-            self.media.offer_answered(answer, now=now)
+            leg.media.offer_answered(answer, now=now)
         except SipError as error:
-            if self._answered:
-                self._hang_up(Cause.INCOMPATIBLE_DESTINATION, str(error), now=now)
-            else:
-                self._refuse(488, Cause.INCOMPATIBLE_DESTINATION, str(error), now=now)
+            self._end_leg(leg, 488, Cause.INCOMPATIBLE_DESTINATION, str(error), now=now)
 
-    def receive_digit(self, digit: str, duration_ms: int) -> None:
-        """A digit came in an INFO."""
-        self._digit_pressed(DigitPressed(digit, duration_ms, "info"))
-
-    def _digit_pressed(self, digit: DigitPressed) -> None:
-        self.emit(digit)
-        self.tell_bot(EventKind.DTMF, digit)
+    def receive_digit(self, leg: StreamLeg, digit: str, duration_ms: int, source: str = "info") -> None:
+        """A digit came."""
+        pressed = DigitPressed(digit, duration_ms, source, leg.track.value)
+        self.emit(pressed)
+        self.tell_bot(EventKind.DTMF, pressed)
 
     def _held(self, is_held: bool) -> None:
         self.tell_bot(EventKind.CALL, CallHeld() if is_held else CallUnheld())
 
-    def info_answered(self) -> None:
-        """Our last INFO was answered, or never will be."""
-        self._infos.answered()
-
-    def transfer_progressed(self, status: int, *, is_final: bool, now: float) -> None:
+    def transfer_progressed(self, leg: StreamLeg, status: int, *, is_final: bool, now: float) -> None:
         """The other side says how our REFER goes; whoever has been transferred does not need us any more."""
         self.emit(Transferring(status, is_final))
         self.tell_bot(EventKind.CALL, CallTransferring(status, is_final))
         self._requests.transfer_progressed(status, is_final=is_final)
         if is_final and 200 <= status < 300:
-            self._hang_up(Cause.NORMAL_CLEARING, "transferred", now=now)
+            self._end_leg(leg, 480, Cause.NORMAL_CLEARING, "transferred", now=now)
 
-    def call_ended(self, cause: EndCause) -> None:
-        """The call is over, whoever ended it: end the stream."""
-        self._call_over = True
+    def call_ended(self, leg: StreamLeg, cause: EndCause) -> None:
+        """A call is over, whoever ended it: so is the stream, unless another call is left."""
+        leg.is_over = True
+        if self.legs.live and not self._closing:
+            self._leave(leg)
+            return
         self.commands.bot_gone()
         self._bot.call_ended(cause.name.lower(), code=self._goodbye[0])
         self._close_stream()
@@ -286,8 +275,8 @@ class StreamSession:
     # --- what the worker says
 
     def receive_message(self, message: StreamMessage, *, now: float) -> None:
-        """Take a message of the worker; once the call is over, there is news of the stream's end alone."""
-        if self._call_over and not isinstance(message, StreamEnded | StreamRefused):
+        """Take a message of the worker; once the calls are over, there is news of the stream's end alone."""
+        if self.legs.are_over and not isinstance(message, StreamEnded | StreamRefused | LegLeft):
             return
         match message:
             case BotConnected():
@@ -303,7 +292,7 @@ class StreamSession:
             case BotClosed(_, code, reason):
                 self._bot.receive_message(message)
                 self.commands.bot_gone()
-                if not self._answered:
+                if not self.legs.is_answered:
                     self.give_up(f"the bot closed before the call was answered: {code} {reason}", now=now)
             case PlaybackDrained():
                 self._drained(now=now)
@@ -315,28 +304,41 @@ class StreamSession:
                 self.emit(body_told(message))
             case StatsTold(_, stats):
                 self._tell_stats(stats)
-            case DigitHeard(_, digit, duration_ms, source):
-                self._digit_pressed(DigitPressed(digit, duration_ms, source))
-            case NothingHeard(_, expected, actual, why):
-                error = f"nothing is heard from {expected}, while RTP comes from {actual}: {why}"
-                self.emit(failure(ErrorCode.TIMEOUT, error))
-            case MediaLost(_, seconds, ever):
-                self._media_lost(seconds, ever=ever, now=now)
-            case LegChanged():
-                self.media.leg_changed(now=now)
-            case LegRefused(_, reason):
-                if not self.media.leg_refused(reason, now=now):
-                    self.give_up(reason, now=now)
-            case StreamRefused(_, reason):
+            case StreamEnded(_, stats):
+                self._stream_over = True
+                self._stop(stats)
+            case StreamRefused(name, reason) if name == self.stream:
                 self._stream_over = True
                 self.emit(failure(ErrorCode.IO, reason))
                 self._stop(None)
                 self.give_up(reason, now=now)
-            case StreamEnded(_, stats):
-                self._stream_over = True
-                self._stop(stats)
-            case _:
+            case AnswerAsked() | HangupAsked() | TransferAsked() | DigitsAsked():
                 self._asked(message, now=now)
+            case _:
+                self._receive_of_leg(message, now=now)
+
+    def _receive_of_leg(self, message: LegMessage, *, now: float) -> None:
+        leg = self.legs.named(message.stream)
+        match message:
+            case LegJoined():
+                self.legs.joined(leg, now=now)
+            case LegLeft(_, stats):
+                self.emit(LeftLeg(leg.track.value, stats))
+            case LegChanged():
+                leg.media.leg_changed(now=now)
+            case LegRefused(_, reason):
+                if not leg.media.leg_refused(reason, now=now):
+                    self._end_leg(leg, 503, Cause.TEMPORARY_FAILURE, reason, now=now)
+            case DigitHeard(_, digit, duration_ms, source):
+                self.receive_digit(leg, digit, duration_ms, source)
+            case NothingHeard(_, expected, actual, why):
+                error = f"nothing is heard from {expected}, while RTP comes from {actual}: {why}"
+                self.emit(failure(ErrorCode.TIMEOUT, error))
+            case MediaLost(_, seconds, ever):
+                self._media_lost(leg, seconds, ever=ever, now=now)
+            case StreamRefused(_, reason):
+                self.emit(failure(ErrorCode.IO, f"the {leg.track.value}'s leg: {reason}"))
+                leg.end(503, Cause.TEMPORARY_FAILURE, reason, now=now)
 
     def _bot_there(self, message: BotConnected | BotResumed) -> None:
         self._bot.receive_message(message)
@@ -346,7 +348,7 @@ class StreamSession:
     def worker_lost(self, why: str, *, now: float) -> None:
         """The worker is gone, and the stream with it."""
         self._stream_over = True
-        if not self._call_over:
+        if not self.legs.are_over:
             self._bot.receive_message(BotFailed(self.stream, ErrorCode.IO, why))
         self._stop(None)
         self.give_up(why, now=now)
@@ -360,22 +362,22 @@ class StreamSession:
         was_connected = self._bot.was_connected
         self._bot.receive_message(failed)
         self.commands.bot_gone()
-        if self._answered and self._bot.may_be_missed:
+        if self.legs.is_answered and self._bot.may_be_missed:
             return
-        if failed.forbidden and not self._answered:
-            self._refuse(403, Cause.CALL_REJECTED, failed.error, now=now)
+        if failed.forbidden and not self.legs.is_answered:
+            self._end(403, Cause.CALL_REJECTED, failed.error, now=now)
         else:
             self.give_up(f"bot {'lost' if was_connected else 'unreachable'}: {failed.error}", now=now)
 
-    def _media_lost(self, seconds: float, *, ever: bool, now: float) -> None:
+    def _media_lost(self, leg: StreamLeg, seconds: float, *, ever: bool, now: float) -> None:
         what = f"no RTP for {seconds:.0f} s" if ever else f"no RTP came at all, in {seconds:.0f} s"
         self.emit(failure(ErrorCode.TIMEOUT, what))
-        self._hang_up(Cause.RECOVERY_ON_TIMER_EXPIRE, what, now=now)
+        self._end_leg(leg, 480, Cause.RECOVERY_ON_TIMER_EXPIRE, what, now=now)
 
     def _drained(self, *, now: float) -> None:
-        """End the call if that is what the bot wanted, or if it has closed and the call is not to outlive it."""
+        """End the calls if that is what the bot wanted, or if it has closed and they are not to outlive it."""
         if not self._requests.drained(now=now) and self._bot.state is BotState.GONE and not self._bot.may_be_missed:
-            self._hang_up(*cause_of_close(*self._bot.end), now=now)
+            self.end(*cause_of_close(*self._bot.end), now=now)
 
     def _asked(self, request: BotRequest, *, now: float) -> None:
         if (error := self._requests.obey(request, now=now)) is not None:
@@ -383,14 +385,24 @@ class StreamSession:
 
     # --- the end
 
-    def _refuse(self, status: int, cause: int, why: str, *, now: float) -> None:
-        headers = [*reason_headers(cause, why), *(RETRY_AFTER if status == 503 else ())]
-        self._agent.respond(self.call, status, headers=headers, now=now)
+    def _end_leg(self, leg: StreamLeg, status: int, cause: int, why: str, *, now: float) -> None:
+        """End one call, and the stream if there is no other."""
+        leg.end(status, cause, why, now=now)
+        if self.legs.live:
+            self._leave(leg)
+        else:
+            self._close_stream()
+
+    def _end(self, status: int, cause: int, why: str, *, now: float) -> None:
+        """Hang up; refuse with `status` what is not answered yet."""
+        self.legs.end(status, cause, why, now=now)
         self._close_stream()
 
-    def _hang_up(self, cause: int, why: str, *, now: float) -> None:
-        self._agent.hang_up(self.call, headers=reason_headers(cause, why), now=now)
-        self._close_stream()
+    def _leave(self, leg: StreamLeg) -> None:
+        """Let the stream go on without a leg; of one that has joined the worker will tell."""
+        if leg is self.legs.first and not leg.has_left:
+            self.emit(LeftLeg(leg.track.value, None))
+        self.legs.leave(leg)
 
     def _close_stream(self) -> None:
         if not self._closing and not self._stream_over:

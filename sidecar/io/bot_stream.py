@@ -44,6 +44,7 @@ class BotStream:
     life: BotLife
     replay: Replay  # of what the caller says while there is no bot
     port: int | None = None  # of its RTP, if it has one of its own
+    has_left: bool = False  # its first leg is over, another is not
     settled: asyncio.Event = field(default_factory=asyncio.Event)  # the handshake is done, or has failed
     player: Player = field(init=False)
     connecting: asyncio.Task[None] | None = None
@@ -74,6 +75,7 @@ class BotStream:
         return msgspec.structs.replace(
             leg,
             frames_dropped=leg.frames_dropped + bridge.dropped_frames(self.row),
+            frames_missed=bridge.missed_frames(self.row),
             messages_sent=bridge.messages_sent(self.row) - self.messages_paused,
             messages_dropped=self.messages_dropped,
             messages_replayed=self.replay.replayed,

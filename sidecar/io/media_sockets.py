@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from rtp import Report, UnknownSources, address_key, address_of_key
-from sidecar.core.link import MediaLeg
+from sidecar.core.media_leg import MediaLeg
 from sidecar.io.datagrams import DatagramBatch, Datagrams, datagrams_on, sent_one
 from sidecar.io.network import bound_socket
 from sidecar.io.readiness import Readiness

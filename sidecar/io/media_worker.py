@@ -35,9 +35,8 @@ from sidecar.core.link import (
     ChangeLeg,
     CloseStream,
     FromWorker,
-    LegChanged,
-    LegRefused,
-    MediaLeg,
+    JoinStream,
+    LeaveStream,
     OpenStream,
     PlaybackDrained,
     SendDigits,
@@ -60,6 +59,7 @@ from sidecar.io.bot_stream import BotStream
 from sidecar.io.clip_decoder import ClipDecoder
 from sidecar.io.clips import Clips
 from sidecar.io.datagrams import BATCH
+from sidecar.io.joined_legs import JoinedLeg, JoinedLegs, address_taken
 from sidecar.io.live_changes import LiveChanges
 from sidecar.io.media_sockets import MediaSockets
 from sidecar.io.readiness import open_readiness
@@ -108,6 +108,7 @@ class MediaWorker:
         tones = ToneRows(settings.capacity) if settings.inband_digits else None
         self._legs = Legs(self._plane, random=random, timeouts=settings.timeouts, tones=tones)
         self._bridge = Bridge(self._plane, random_bytes=os.urandom, jitter_frames=settings.jitter_frames, tones=tones)
+        self._joined = JoinedLegs(self._legs, self._bridge, sockets, to_control)
         self._streams: dict[str, BotStream] = {}
         self._by_row: list[BotStream | None] = [None] * settings.capacity
         self._inputs = BotInputs()
@@ -177,12 +178,16 @@ class MediaWorker:
         if isinstance(message, OpenStream):
             self._open(message)
             return
-        stream = self._streams.get(message.stream)
-        if stream is None:
+        if isinstance(message, JoinStream):
+            self._joined.join(message, self._streams.get(message.of))
             return
+        leg = self._streams.get(message.stream) or self._joined.get(message.stream)
+        if leg is None:
+            return
+        stream, now = leg.stream if isinstance(leg, JoinedLeg) else leg, self._loop.time()
         if isinstance(message, StartMedia):
-            self._legs.start(stream.row, receives=message.receives, now=self._loop.time())
-            self._bridge.start(stream.row, sends=message.sends)
+            self._legs.start(leg.row, receives=message.receives, now=now)
+            self._bridge.start(leg.row, sends=message.sends)
         elif isinstance(message, SendText):
             if message.keep and not stream.connected:
                 self._to_control(TextUnsent(stream.name, message.text))
@@ -190,15 +195,19 @@ class MediaWorker:
             stream.player.texts.append(message.text)
             self._after_input(stream)
         elif isinstance(message, SendDigits):
-            if not self._legs.dial(stream.row, message.digits, duration_ms=message.duration_ms):
+            if not self._legs.dial(leg.row, message.digits, duration_ms=message.duration_ms):
                 stream.player.fail("dtmf: too many digits wait to be sent")
                 self._after_input(stream)
         elif isinstance(message, ChangeLeg):
-            self._change_leg(stream, message.leg)
+            self._joined.change(leg, message.leg, now=now)
         elif isinstance(message, CloseStream):
             self._close(stream, message.code, message.reason)
-        else:
+        elif not isinstance(message, LeaveStream):
             self._live.handle(stream, message)
+        elif isinstance(leg, JoinedLeg):
+            self._joined.leave(leg, now=now)
+        else:
+            self._joined.leave_first(leg, now=now)
 
     def _open(self, message: OpenStream) -> None:
         leg, options = message.leg, message.options
@@ -215,8 +224,7 @@ class MediaWorker:
         row = self._legs.open(message.stream, leg, port=message.port, unknown=unknown)
         if row is None:
             self._sockets.close_leg(message.port)
-            why = f"no room, or {leg.host}:{leg.port} is in another call" if leg else "no room"
-            self._to_control(StreamRefused(message.stream, why))
+            self._to_control(StreamRefused(message.stream, address_taken(leg)))
             return
         self._bridge.open(row, options, playout_seconds=options.playback_max)
         stream.row, stream.port = row, message.port
@@ -228,15 +236,6 @@ class MediaWorker:
             self._ticker = self._loop.call_soon(self._on_tick)
         self._care.connect(stream)
         self._live.opened(stream)
-
-    def _change_leg(self, stream: BotStream, leg: MediaLeg) -> None:
-        done = self._legs.change(stream.row, leg, now=self._loop.time())
-        if done:
-            self._sockets.change_leg(stream.port, leg)
-        self._bridge.change(stream.row)
-        self._to_control(
-            LegChanged(stream.name) if done else LegRefused(stream.name, f"{leg.host}:{leg.port} is in another call")
-        )
 
     def _new_care(self, tasks: asyncio.TaskGroup) -> BotCare:
         return BotCare(
@@ -263,13 +262,15 @@ class MediaWorker:
 
     def _close_row(self, stream: BotStream) -> StreamStats:
         """Close the row, and return what passed through it."""
+        self._joined.close(stream, now=self._loop.time())
         leg = self._legs.close(stream.row, now=self._loop.time(), wall_clock=time.time())
         stats = stream.stats(leg, self._bridge)
         last = self._bridge.close(stream.row)
         if last is not None:
             self._send(last)
         self._send_reports()
-        self._sockets.close_leg(stream.port)
+        if not stream.has_left:
+            self._sockets.close_leg(stream.port)
         return stats
 
     # --- up: from the caller to the bot

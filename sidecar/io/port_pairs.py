@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rtp import LearnedAddress, Report, UnknownSources, address_key
 from sidecar.core.legs import port_key
-from sidecar.core.link import MediaLeg
+from sidecar.core.media_leg import MediaLeg
 from sidecar.io.datagrams import BATCH, PlainBatch, sent_one
 from sidecar.io.media_sockets import OnDatagrams, OnReport, ReportSocket
 from sidecar.io.network import bound_socket

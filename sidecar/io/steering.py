@@ -10,6 +10,7 @@ from sidecar.core.call_control import CallControl
 from sidecar.core.commands import Command
 from sidecar.core.link import StatsTold, StreamStats
 from sidecar.core.stream_snapshot import StreamSnapshot
+from sidecar.core.workers import Readiness
 
 
 class Steering:
@@ -25,6 +26,14 @@ class Steering:
     def streams(self) -> list[StreamSnapshot]:
         """Return how all streams are, the oldest first."""
         return self._control.streams()
+
+    def page(self, *, after: str, most: int, call: str | None) -> list[StreamSnapshot]:
+        """Return how some streams are: see `CallControl.page`."""
+        return self._control.page(after=after, most=most, call=call)
+
+    def readiness(self) -> Readiness:
+        """Tell whether a new call would be taken, and why not."""
+        return self._control.readiness()
 
     def stream(self, stream: str) -> StreamSnapshot:
         """Return how a stream is."""

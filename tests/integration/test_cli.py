@@ -173,10 +173,28 @@ async def test_serve_says_that_the_rtp_port_is_taken() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind((LOOPBACK, 0))
         port = taken.getsockname()[1]
-        result = await run("serve", environment={"SIDECAR_SIP__PORT": "0", "SIDECAR_RTP__PORT": str(port)})
+        result = await run(
+            "serve", environment={"SIDECAR_SIP__PORT": "0", "SIDECAR_RTP__PORT": str(port), "SIDECAR_API__PORT": "0"}
+        )
     assert result.code == 1, result
     assert f"cannot listen: RTP on {LOOPBACK}:{port}: Address already in use" in result.errors
     assert "SIP" not in result.errors
+
+
+async def test_serve_says_that_the_rest_port_is_taken() -> None:
+    with socket.socket() as taken:
+        taken.bind((LOOPBACK, 0))
+        taken.listen()
+        ports = {"SIDECAR_SIP__PORT": "0", "SIDECAR_RTP__PORT": "0", "SIDECAR_API__PORT": str(taken.getsockname()[1])}
+        result = await run("serve", environment=ports)
+    assert result.code == 1, result
+    assert f"cannot listen: REST on {LOOPBACK}:{ports['SIDECAR_API__PORT']}: Address already in use" in result.errors
+
+
+async def test_serve_is_not_open_to_others_without_a_token() -> None:
+    result = await run("serve", environment={"SIDECAR_API__HOST": "0.0.0.0"})
+    assert result.code == 2, result
+    assert "api: host is 0.0.0.0, which others reach: that needs a token (api.tokens)" in result.errors
 
 
 async def test_serve_refuses_a_name_for_an_address() -> None:
@@ -189,7 +207,7 @@ async def test_serve_refuses_a_name_for_an_address() -> None:
 async def test_serve_and_echo_and_call_work_together(tmp_path: Path) -> None:
     sip_port, bot_port = free_port(), free_port()
     bot = await start("echo", "--port", str(bot_port))
-    environment = {"SIDECAR_SIP__PORT": str(sip_port), "SIDECAR_RTP__PORT": "0"}
+    environment = {"SIDECAR_SIP__PORT": str(sip_port), "SIDECAR_RTP__PORT": "0", "SIDECAR_API__PORT": "0"}
     server = await start("serve", environment=environment)
     assert bot.stdout is not None
     assert server.stderr is not None

@@ -75,7 +75,9 @@ async def test_a_close_together_with_the_handshake_is_no_connection(
 
 async def test_a_sidecar_that_stops_says_goodbye_and_what_has_passed(tmp_path: Path) -> None:
     async with EchoBot() as bot:
-        settings = load_settings(values={"sip": {"port": 0}, "rtp": {"port": 0}, "stream": {"url": bot.url}})
+        settings = load_settings(
+            values={"sip": {"port": 0}, "rtp": {"port": 0}, "api": {"enabled": False}, "stream": {"url": bot.url}}
+        )
         with capture_logs() as logs:
             async with running_sidecar(settings) as sidecar:
                 address = "{}:{}".format(*sidecar.sip_address)

@@ -45,7 +45,7 @@ async def test_the_cause_of_a_bye_tells_whether_the_bot_was_done(code: int, caus
 async def test_a_stop_does_not_wait_for_calls_that_have_ended(tmp_path: Path) -> None:
     loop = asyncio.get_running_loop()
     async with ClosingBot(1000, reason="done") as bot:
-        values = {"sip": {"port": 0}, "rtp": {"port": 0}, "stream": {"url": bot.url}}
+        values = {"sip": {"port": 0}, "rtp": {"port": 0}, "api": {"enabled": False}, "stream": {"url": bot.url}}
         async with running_sidecar(load_settings(values=values)) as sidecar:
             host, port = sidecar.sip_address
             outcome = await sipp.run("bye_from_server", f"{host}:{port}", tmp_path, packets=PACKETS)

@@ -85,6 +85,7 @@ async def place_calls(load: Load, directory: Path) -> bool:
     settings = {
         "SIDECAR_SIP__PORT": str(sip_port),
         "SIDECAR_RTP__PORT": str(free_port()),
+        "SIDECAR_API__ENABLED": "false",
         "SIDECAR_STREAM__URL": f"ws://{LOOPBACK}:{bot_port}/",
         "SIDECAR_STREAM__ANSWER": load.answer,
     }

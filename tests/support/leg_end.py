@@ -10,7 +10,8 @@ import numpy as np
 from rtp import FRAME_MS, PACKET_BYTES, Frames, MediaPlane, Pcm, Report, address_key
 from sidecar.core.digit_rows import ToneRows
 from sidecar.core.legs import Legs, port_key
-from sidecar.core.link import FromWorker, MediaLeg, SrtpKeys
+from sidecar.core.link import FromWorker
+from sidecar.core.media_leg import MediaLeg, SrtpKeys
 from sidecar.core.silence_watch import MediaTimeouts
 from tests.support.rtp_sender import batch_of
 from tests.support.simulation import Link, Simulation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import SystemRandom
@@ -80,7 +80,12 @@ class MediaCaller:
 
 @asynccontextmanager
 async def media_caller(
-    target: Address, *, telephone_event: bool = True, rtcp_mux: bool = False, said_port: int | None = None
+    target: Address,
+    *,
+    telephone_event: bool = True,
+    rtcp_mux: bool = False,
+    said_port: int | None = None,
+    headers: Sequence[tuple[str, str]] = (),
 ) -> AsyncIterator[MediaCaller]:
     """Place a call, and hang up at the end of the block; `said_port` is what SDP says
     of our RTP port, if not the truth. Raise `CallRefused` with the status."""
@@ -107,7 +112,12 @@ async def media_caller(
     transport, driver = await loop.create_datagram_endpoint(lambda: AgentDriver(agent, on_event), sock=sip)
     try:
         call = agent.invite(
-            SipUri(*target), destination=target, from_uri=SipUri(LOOPBACK), body=bytes(offer), now=loop.time()
+            SipUri(*target),
+            destination=target,
+            from_uri=SipUri(LOOPBACK),
+            body=bytes(offer),
+            headers=headers,
+            now=loop.time(),
         )
         driver.drain()
         body = await asyncio.wait_for(answered, 5.0)

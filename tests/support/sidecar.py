@@ -68,6 +68,7 @@ async def sidecar_under_test(*, portable: bool = False, **settings: Any) -> Asyn
         **settings,
         "sip": {"port": 0, "tls_port": 0, **QUICK_TIMERS, **settings.get("sip", {})},
         "rtp": {"port": 0, "portable": portable, **settings.get("rtp", {})},
+        "api": {"enabled": "api" in settings, "port": 0, **settings.get("api", {})},
     }
     async with running_sidecar(load_settings(values=values)) as sidecar:
         own = asyncio.all_tasks() - tasks

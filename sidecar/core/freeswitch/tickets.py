@@ -17,7 +17,6 @@ class Claim:
     """What a ticket stands for: the options of the leg, in place of those in its headers."""
 
     options: Mapping[str, str] = field(repr=False)
-    leg: str  # the UUID that FreeSWITCH gives the leg
 
 
 class Tickets:

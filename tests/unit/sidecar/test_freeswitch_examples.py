@@ -42,6 +42,14 @@ def test_a_dialplan_is_well_formed_whatever_the_url(name: str) -> None:
     assert "127.0.0.1" not in said
 
 
+def test_the_script_finds_the_rest_interface_and_its_token() -> None:
+    api = {"host": "192.0.2.7", "port": 8090, "tokens": {"freeswitch": "x" * 32}}
+    text = example("uuid_audio_stream.lua", load_settings(values={"api": api}))
+    assert 'local SIDECAR = "http://192.0.2.7:8090"' in text
+    assert 'local TOKEN_FILE = "/etc/freeswitch/sidecar.token"' in text
+    assert "x" * 32 not in text
+
+
 def test_a_url_that_names_the_call_is_left_to_the_profile() -> None:
     settings = load_settings(values={"stream": {"url": "wss://bot/{call_id}"}})
     assert "ws://127.0.0.1:8765/" in example("10_bot_bridge.xml", settings)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rtp import Codec
+from sidecar.core.access import Scope
 from sidecar.core.media_policy import SrtpPolicy
 from sidecar.settings import SettingsError, load_settings
 from tests.support.certificates import write_certificate
@@ -16,6 +17,58 @@ from tests.support.certificates import write_certificate
 def test_ports_may_be_any_free_ones() -> None:
     settings = load_settings(values={"sip": {"port": 0}, "rtp": {"port": 0}})
     assert (settings.sip.port, settings.rtp.port) == (0, 0)
+
+
+FULL = "0123456789abcdef"
+PUBLISHED = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+@pytest.mark.parametrize(
+    ("api", "why"),
+    [
+        ({"host": "0.0.0.0"}, r"^api: host is 0\.0\.0\.0, which others reach: that needs a token"),
+        ({"host": "::", "tokens": {}}, "needs a token"),
+        ({"tokens": {"ops": "short"}}, r"^api\.tokens: ops: .*16 characters"),
+        ({"read_tokens": {"ops": "with spaces between"}}, "RFC 6750"),
+        ({"tokens": {"ops": "env:NO_SUCH_VARIABLE"}}, "NO_SUCH_VARIABLE"),
+        ({"tokens": {"ops": FULL}, "read_tokens": {"ops": FULL + "0"}}, "both have ops"),
+        ({"requests_per_second": 0}, r"^api\.requests_per_second: "),
+    ],
+)
+def test_a_rest_interface_that_is_not_safe_is_refused(api: dict[str, Any], why: str) -> None:
+    with pytest.raises(SettingsError, match=why) as error:
+        load_settings(values={"api": api})
+    assert FULL not in str(error.value)
+
+
+def test_a_token_lets_others_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIDECAR_API__TOKENS__OPS", FULL)
+    monkeypatch.setenv("SIDECAR_API__HOST", "0.0.0.0")
+    settings = load_settings()
+    token = settings.api.access().find(b"Bearer " + FULL.encode())
+    assert token is not None
+    assert (token.name, token.scope) == ("ops", Scope.FULL)
+    assert FULL not in repr(settings)
+    assert load_settings(values={"api": {"enabled": False, "host": "0.0.0.0", "tokens": {"a": FULL}}})
+
+
+@pytest.mark.parametrize(
+    ("hook", "why"),
+    [
+        ({"url": "ftp://hooks.example.com/"}, r"^webhooks\.crm\.url: not an http"),
+        ({"url": "https://user:password@hooks.example.com/"}, "neither user nor fragment"),
+        ({"secret": "secret"}, r"^webhooks\.crm\.secret: .*whsec_"),
+        ({"events": ["start", "strat"]}, r"^webhooks\.crm\.events: 'strat' is not one of connect, "),
+        ({"url": "https://other.example.org/"}, r"^webhooks\.crm\.url: other\.example\.org is not in bot\.allow"),
+    ],
+)
+def test_a_webhook_that_cannot_be_used_is_refused(hook: dict[str, Any], why: str) -> None:
+    good = {"url": "https://hooks.example.com/a?b=c", "secret": PUBLISHED, "events": ["start", "stop"]}
+    bot = {"allow": ["*.example.com"]}
+    assert len(load_settings(values={"bot": bot, "webhooks": {"crm": good}}).webhooks["crm"].key()) == 24
+    with pytest.raises(SettingsError, match=why) as error:
+        load_settings(values={"bot": bot, "webhooks": {"crm": {**good, **hook}}})
+    assert "password@" not in str(error.value)
 
 
 def test_addresses_stay_text() -> None:

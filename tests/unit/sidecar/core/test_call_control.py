@@ -663,3 +663,15 @@ def test_a_fallback_that_is_not_allowed_is_a_403() -> None:
     rig.call({"X-STREAM_URL": "ws://a.good.example", "X-STREAM_ON_BOT_LOST": "fallback:ws://elsewhere.example/"})
     assert refusal(rig).status == 403
     assert "on_bot_lost: elsewhere.example is not an allowed bot host" in (refusal(rig).headers.get("Warning") or "")
+
+
+def test_streams_are_shown_by_the_page_and_by_the_call() -> None:
+    rig = CallRig()
+    for _ in range(3):
+        connected_call(rig)
+    names = sorted(each.id for each in rig.control.streams())
+    first = rig.control.page(after="", most=2, call=None)
+    assert [each.id for each in first] == names[:2]
+    assert [each.id for each in rig.control.page(after=names[1], most=2, call=None)] == names[2:]
+    assert rig.control.page(after="", most=9, call=first[1].call) == [first[1]]
+    assert rig.control.page(after=names[2], most=2, call=None) == []

@@ -9,6 +9,7 @@ import pytest
 
 from sidecar.core.event_body import EventBody
 from sidecar.core.events import (
+    EVENT_KINDS,
     BotSaid,
     ClipTaken,
     CloseMessage,
@@ -83,3 +84,11 @@ def test_counts_are_the_body(body: Stopped | Measured) -> None:
 )
 def test_what_a_worker_tells_arrives_as_it_was(body: EventBody) -> None:
     assert body_told(told("s", body)) == body
+
+
+def test_each_kind_of_event_is_known() -> None:
+    def kinds(body: type[EventBody]) -> set[str]:
+        return {getattr(body, "kind", "")}.union(*map(kinds, body.__subclasses__()))
+
+    assert kinds(EventBody) - {""} <= set(EVENT_KINDS)
+    assert list(EVENT_KINDS) == sorted(EVENT_KINDS)

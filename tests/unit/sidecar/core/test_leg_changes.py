@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sidecar.core.leg_changes import LegChange, LegChanges
-from sidecar.core.link import MediaLeg
+from sidecar.core.media_leg import MediaLeg
 from sidecar.core.media_negotiation import Terms
 from sip import Origin
 

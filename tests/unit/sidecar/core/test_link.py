@@ -20,7 +20,6 @@ from sidecar.core.link import (
     DigitsAsked,
     FromWorker,
     HangupAsked,
-    MediaLeg,
     OpenStream,
     PauseAudio,
     PlaybackDrained,
@@ -37,6 +36,7 @@ from sidecar.core.link import (
     TransferAsked,
     WorkerReady,
 )
+from sidecar.core.media_leg import MediaLeg
 from sidecar.core.options import AnswerMode, MixMode, StreamOptions
 
 LEG = MediaLeg("PCMA", 8, 8, "192.0.2.1", 4000, ["192.0.2.2"])

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from rtp import Codec
-from sidecar.core.link import MediaLeg
+from sidecar.core.media_leg import MediaLeg
 from sidecar.core.media_negotiation import MediaNegotiation
 from sidecar.core.media_policy import MediaPolicy, SrtpPolicy
 from sip import Codec as SdpCodec

@@ -86,7 +86,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         events=frozenset(),
         call=None,
         id=None,
-        track=Track.CALLER,
+        track=None,  # the caller
     )
     assert options.playback_rate == 8000
 

@@ -22,7 +22,6 @@ from sidecar.core.link import (
     HangupAsked,
     LegChanged,
     LegRefused,
-    MediaLeg,
     MediaLost,
     NothingHeard,
     OpenStream,
@@ -36,6 +35,7 @@ from sidecar.core.link import (
     StreamTold,
     TransferAsked,
 )
+from sidecar.core.media_leg import MediaLeg
 from sip import Request, Response, SessionDescription
 from tests.support.raw_caller import RawCaller, goodbye, statuses
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from rtp import Report, RtpPacket, SenderReport, compound
 from sidecar.core.legs import port_key
-from sidecar.core.link import MediaLeg, SrtpKeys
+from sidecar.core.media_leg import MediaLeg, SrtpKeys
 from sidecar.io.port_pairs import PortPairs
 from sidecar.io.readiness import open_readiness
 from tests.support.media_caller import bound_pair, new_socket

@@ -9,7 +9,7 @@ from sidecar.core.link import OpenStream
 from sip import CallEnded, Response
 from tests.support.call_rig import CallRig
 
-CLAIM = Claim({"url": "ws://bot"}, "1-2")
+CLAIM = Claim({"url": "ws://bot"})
 
 
 def issued(tickets: Tickets, *, now: float = 0.0) -> str:

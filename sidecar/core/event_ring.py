@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 MOST_EVENTS = 10_000
 MOST_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class FeedEvent:
+class RingEvent:
     """An event as it is sent."""
 
     number: int  # from 1, over all streams
@@ -21,7 +19,7 @@ class FeedEvent:
     data: bytes  # JSON
 
 
-class EventFeed:
+class EventRing:
     """Keeps the newest events, by number and by size; the oldest goes first.
 
     `epoch` is another in each life of the process, so that an id of an earlier life is not taken for one of this.
@@ -30,8 +28,9 @@ class EventFeed:
     def __init__(self, *, epoch: str, most: int = MOST_EVENTS, most_bytes: int = MOST_BYTES) -> None:
         self._epoch = epoch
         self._most, self._most_bytes = most, most_bytes
-        self._events: deque[FeedEvent] = deque()
+        self._events: dict[int, RingEvent] = {}  # by number, without gaps
         self._bytes = 0
+        self.published: dict[str, int] = {}  # by kind
         self.newest = 0  # the number of the last event that was published
 
     @property
@@ -39,19 +38,20 @@ class EventFeed:
         """How many events are not kept any more: the number of the newest of them."""
         return self.newest - len(self._events)
 
-    def publish(self, kind: str, stream: str, data: bytes) -> FeedEvent:
+    def publish(self, kind: str, stream: str, data: bytes) -> RingEvent:
         """Number an event, and keep it."""
         self.newest += 1
-        event = FeedEvent(self.newest, kind, stream, data)
-        self._events.append(event)
+        self.published[kind] = self.published.get(kind, 0) + 1
+        event = RingEvent(self.newest, kind, stream, data)
+        self._events[event.number] = event
         self._bytes += len(data)
         while len(self._events) > self._most or self._bytes > self._most_bytes:
-            self._bytes -= len(self._events.popleft().data)
+            self._bytes -= len(self._events.pop(self.forgotten + 1).data)
         return event
 
-    def after(self, number: int) -> Iterator[FeedEvent]:
+    def after(self, number: int) -> Iterator[RingEvent]:
         """Return the events that are kept of those after `number`, the oldest first."""
-        return islice(self._events, max(0, number - self.forgotten), None)
+        return (self._events[each] for each in range(max(number, self.forgotten) + 1, self.newest + 1))
 
     def id_of(self, number: int) -> str:
         """Return the id of an event."""

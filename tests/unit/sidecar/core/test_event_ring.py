@@ -3,15 +3,15 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.event_feed import EventFeed
+from sidecar.core.event_ring import EventRing
 
 
-def feed(**bounds: int) -> EventFeed:
-    return EventFeed(epoch="abc", **bounds)
+def ring(**bounds: int) -> EventRing:
+    return EventRing(epoch="abc", **bounds)
 
 
 def test_an_event_has_a_number_and_an_id() -> None:
-    events = feed()
+    events = ring()
     first = events.publish("connect", "s1", b"{}")
     second = events.publish("stop", "s2", b"[]")
     assert (first.number, second.number, events.newest) == (1, 2, 2)
@@ -23,7 +23,7 @@ def test_an_event_has_a_number_and_an_id() -> None:
 
 
 def test_an_id_of_another_life_or_of_none_has_no_number() -> None:
-    events = feed()
+    events = ring()
     events.publish("connect", "s1", b"{}")
     assert events.number_of("abc-0") == 0
     for id in ("abd-1", "abc-2", "abc-", "abc-x", "abc-²", "1", "", "abc--1", "abc-" + "9" * 5000):
@@ -32,7 +32,7 @@ def test_an_id_of_another_life_or_of_none_has_no_number() -> None:
 
 @given(st.lists(st.integers(0, 40)), st.integers(1, 5), st.integers(1, 60), st.integers(-1, 60))
 def test_the_newest_are_kept_within_both_bounds(sizes: list[int], most: int, most_bytes: int, after: int) -> None:
-    events = feed(most=most, most_bytes=most_bytes)
+    events = ring(most=most, most_bytes=most_bytes)
     everything = [events.publish("json", "s", bytes(size)) for size in sizes]
     kept = list(events.after(0))
     assert kept == everything[events.forgotten :]

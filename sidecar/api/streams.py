@@ -1,0 +1,129 @@
+"""Streams: seen, steered, attached and ended."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Body, Path, Query, Response
+
+from sidecar.api.bodies import (
+    AttachBody,
+    DigitsBody,
+    HangupBody,
+    LastTextBody,
+    PlayBody,
+    TextBody,
+    TransferBody,
+)
+from sidecar.api.problems import Problem, ProblemKind
+from sidecar.core.attaching import Attacher, AttachRequest
+from sidecar.core.commands import ClearPlayback, Command, Dial, End, Hangup, Pause, Play, Resume, Say, Transfer
+from sidecar.core.link import StreamStats
+from sidecar.core.stream_snapshot import StreamSnapshot
+from sidecar.io.steering import Steering
+
+MOST_OF_A_PAGE = 200
+_STATS_SECONDS = 1.0
+
+StreamId = Annotated[str, Path(max_length=64, pattern="^[0-9a-zA-Z_.-]+$", examples=["6b1f0c3d9a2e4f57"])]
+
+
+class StreamPage(msgspec.Struct, frozen=True):
+    """Some streams, in the order of their ids."""
+
+    streams: list[StreamSnapshot]
+    next: str | None  # the `cursor` of the next page; None: this is the last one
+
+
+class StreamDetail(msgspec.Struct, frozen=True):
+    """One stream, and what has passed through it."""
+
+    stream: StreamSnapshot
+    stats: StreamStats | None  # None: its media worker did not say so in time
+
+
+class Attached(msgspec.Struct, frozen=True):
+    """A stream has been attached."""
+
+    stream: str
+
+
+def json_response(value: Any, status: int = 200, **headers: str) -> Response:
+    """Answer with a value as JSON."""
+    return Response(msgspec.json.encode(value), status, headers, "application/json")
+
+
+def stream_routes(steering: Steering, attacher: Attacher | None) -> APIRouter:
+    """Return the routes under /v1/streams."""
+    router = APIRouter(prefix="/v1/streams", tags=["streams"])
+
+    def obey(stream: str, command: Command) -> Response:
+        steering.obey(stream, command)
+        return Response(status_code=202)
+
+    @router.get("", summary="List the streams")
+    async def streams(
+        limit: Annotated[int, Query(ge=1, le=MOST_OF_A_PAGE)] = 50,
+        cursor: Annotated[str | None, Query(max_length=64, description="what `next` of the page before has")] = None,
+        call: Annotated[str | None, Query(max_length=128, description="those of this call alone")] = None,
+    ) -> Response:
+        found = steering.page(after=cursor or "", most=limit + 1, call=call)
+        page = found[:limit]
+        return json_response(StreamPage(page, page[-1].id if len(found) > limit else None))
+
+    @router.post("", summary="Attach a stream to a live FreeSWITCH call", status_code=201)
+    async def attach(body: AttachBody) -> Response:
+        if attacher is None:
+            raise Problem(ProblemKind.NOT_CONFIGURED, "no FreeSWITCH is configured")
+        stream = await attacher.attach(AttachRequest(body.call, body.options(), body.profile, body.freeswitch))
+        return json_response(Attached(stream), 201, Location=f"/v1/streams/{stream}")
+
+    @router.get("/{stream}", summary="See one stream")
+    async def see(stream: StreamId) -> Response:
+        snapshot = steering.stream(stream)
+        try:
+            async with asyncio.timeout(_STATS_SECONDS):
+                stats = await steering.stats(stream)
+        except (TimeoutError, ValueError):  # it is over, all but its name
+            stats = None
+        return json_response(StreamDetail(snapshot, stats))
+
+    @router.delete("/{stream}", summary="End the stream, and its call with it", status_code=202)
+    async def end(stream: StreamId, body: Annotated[LastTextBody | None, Body()] = None) -> Response:
+        return obey(stream, End(body.text if body else None))
+
+    @router.post("/{stream}/pause", summary="Send the bot no audio", status_code=202)
+    async def pause(stream: StreamId) -> Response:
+        return obey(stream, Pause())
+
+    @router.post("/{stream}/resume", summary="Send the bot audio again", status_code=202)
+    async def resume(stream: StreamId) -> Response:
+        return obey(stream, Resume())
+
+    @router.post("/{stream}/text", summary="Send the bot a text message", status_code=202)
+    async def say(stream: StreamId, body: TextBody) -> Response:
+        return obey(stream, Say(body.text))
+
+    @router.post("/{stream}/play", summary="Play a clip to the caller", status_code=202)
+    async def play(stream: StreamId, body: PlayBody) -> Response:
+        return obey(stream, Play(body.model_dump(exclude_none=True)))
+
+    @router.post("/{stream}/clear", summary="Play nothing of what is queued", status_code=202)
+    async def clear(stream: StreamId) -> Response:
+        return obey(stream, ClearPlayback())
+
+    @router.post("/{stream}/dtmf", summary="Let the caller hear digits", status_code=202)
+    async def dial(stream: StreamId, body: DigitsBody) -> Response:
+        return obey(stream, Dial(body.digits, body.duration_ms))
+
+    @router.post("/{stream}/transfer", summary="Let the caller call somebody else", status_code=202)
+    async def transfer(stream: StreamId, body: TransferBody) -> Response:
+        return obey(stream, Transfer(body.to))
+
+    @router.post("/{stream}/hangup", summary="End the call, for a reason", status_code=202)
+    async def hangup(stream: StreamId, body: Annotated[HangupBody | None, Body()] = None) -> Response:
+        return obey(stream, Hangup(body.cause if body else None))
+
+    return router
