@@ -118,6 +118,18 @@ class AttachedStreams:
         self._streams[row] = _Stream(row, options, pair)
         self.join(row, row, options.track or Track.CALLER)
 
+    def reform(self, row: int, options: StreamOptions) -> None:
+        """Let the bot of a stream hear another format."""
+        stream = self._streams[row]
+        if options.mix not in (MixMode.MIXED, MixMode.STEREO):
+            stream.pair = None
+        elif stream.pair is None or options.rate != stream.options.rate:
+            stream.pair = VoicePair(options.rate, most_delay=self._most_delay)
+        stream.options = options
+        for leg in stream.legs.values():
+            self._rate[leg.row] = options.rate
+            self._up(leg.down.rate_out, options.rate).reset(leg.row)
+
     def join(self, row: int, stream_row: int, track: Track) -> None:
         """Let a leg carry a voice of the stream."""
         stream = self._streams[stream_row]

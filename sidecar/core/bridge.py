@@ -105,26 +105,26 @@ class Bridge:
     def open(self, row: int, options: StreamOptions, *, playout_seconds: float) -> None:
         """Join `row` of the plane to a bot."""
         rate, wire_rate = options.playback_rate, self._plane.codec(row).sample_rate
-        plain = is_plain(options)
-        mix_up = options.mix if options.track is None or not plain else MixMode.MONO
-        uplink = self._join_uplink(
-            row, UplinkKey(mix_up, wire_rate if plain else options.rate, options.rate, options.buffer_size)
-        )
+        if not is_plain(options):
+            self._attached.open(row, options)
+        uplink = self._join_uplink(row, self._uplink_key(row, options))
         self.playback.open(row, rate, wire_rate, preroll_ms=options.preroll, playout_seconds=playout_seconds)
         self.speech.open(row, options)
         self._messages_sent[row] = 0
         self._calls[row] = _Call(uplink)
-        if not plain:
-            self._attached.open(row, options)
 
     def join(self, row: int, stream_row: int, track: Track, options: StreamOptions) -> None:
         """Let `row` of the plane be another leg of a stream, which has `options`."""
         if stream_row not in self._attached:
             self._change_uplink(stream_row, options.rate)
-            self._attached.open(stream_row, options)
-            if stream_row in self._on_grid[stream_row % PHASES]:
-                self._attached.start(stream_row, sends=bool(self._sends[stream_row]))
+            self._attach(stream_row, options)
         self._attached.join(row, stream_row, track)
+
+    def _attach(self, row: int, options: StreamOptions) -> None:
+        """Let a row that was worked on as any call is be one of an attached stream."""
+        self._attached.open(row, options)
+        if row in self._on_grid[row % PHASES]:
+            self._attached.start(row, sends=bool(self._sends[row]))
 
     def leave(self, row: int) -> None:
         """The leg in `row` is over, and the stream is not: its row stays with it if it is the stream's own."""
@@ -153,12 +153,23 @@ class Bridge:
         call.uplink = self._join_uplink(row, replace(call.uplink.key, wire_rate=wire_rate))
         call.uplink.begin_with(row, rest)
 
-    def reform(self, row: int, mix: MixMode, rate: int, buffer_ms: int) -> None:
-        """Let the messages of `row` be of another format, from the next on: `cut` what has begun before that."""
+    def reform(self, row: int, options: StreamOptions) -> None:
+        """Let the messages of `row` be of the format of these options, from the next on: `cut` before that."""
         call = self._calls[row]
+        if row in self._attached:
+            self._attached.reform(row, options)
+        elif not is_plain(options):
+            self._attach(row, options)
         call.dropped_frames += call.uplink.dropped_frames(row)
         self._leave_uplink(call.uplink)
-        call.uplink = self._join_uplink(row, UplinkKey(mix, call.uplink.key.wire_rate, rate, buffer_ms))
+        call.uplink = self._join_uplink(row, self._uplink_key(row, options))
+
+    def _uplink_key(self, row: int, options: StreamOptions) -> UplinkKey:
+        """Return the format of a row; those of attached streams come at the rate of their bots."""
+        rate, wire_rate = options.rate, self._plane.codec(row).sample_rate
+        if row in self._attached:
+            return UplinkKey(options.mix, rate, rate, options.buffer_size)
+        return UplinkKey(options.mix if options.track is None else MixMode.MONO, wire_rate, rate, options.buffer_size)
 
     def _join_uplink(self, row: int, key: UplinkKey) -> Uplink:
         if key not in self._uplinks:

@@ -15,7 +15,7 @@ from sidecar.core.speech_events import SpeechEvent
 from sidecar.core.stream_snapshot import StreamSnapshot
 
 EVENT_KINDS = tuple(
-    "connect disconnect dtmf error json mark play playback reconnected reconnecting start stats stop transfer "
+    "connect disconnect dtmf error json leg mark play playback reconnected reconnecting start stats stop transfer "
     "vad".split()
 )
 """The names of all kinds."""

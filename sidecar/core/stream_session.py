@@ -233,7 +233,8 @@ class StreamSession:
     def confirmed(self, leg: StreamLeg, body: bytes, *, now: float) -> None:
         """The ACK came, with the answer if the offer was in our 200."""
         leg.is_confirmed = True
-        self.tell_bot(EventKind.CALL, CallAnswered())
+        if leg is self.legs.first:
+            self.tell_bot(EventKind.CALL, CallAnswered())
         if not leg.media.is_settled:
             self.offer_answered(leg, body, now=now)
 

@@ -61,7 +61,7 @@ class LiveChanges:
             case ChangeFormat(_, mix, rate, buffer_size):
                 self._cut(stream)
                 self._care.reform(stream, mix, rate, buffer_size)
-                self._bridge.reform(stream.row, mix, rate, buffer_size)
+                self._bridge.reform(stream.row, stream.options)
                 stream.player.tell_bot(EventKind.CALL, FormatChanged(mix.value, rate, buffer_size))
             case ChangeBot(_, options):
                 self._care.redirect(stream, options)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from rtp import PACKET_BYTES, Codec, Leg, MediaPlane, RtpPacket, address_key
-from sidecar.core.bridge import CATCH_UP_FRAMES, JITTER_FRAMES, PHASES, Bridge
+from sidecar.core.bridge import CATCH_UP_FRAMES, JITTER_FRAMES, PHASES, Bridge, Messages
 from sidecar.core.digit_rows import ToneRows
-from sidecar.core.options import MixMode, StreamOptions
+from sidecar.core.options import MixMode, StreamOptions, Track
 from tests.support.rtp_sender import PLAIN, RtpSender, batch_of
 from tests.support.websocket_messages import messages_by_row
 
@@ -41,6 +41,12 @@ class Rig:
         """Let a driver wake up when it is told to, the first time at 0."""
         while (at := self.bridge.next_tick() or 0.0) < until - TICK / 2:
             self.wake_up(at)
+
+    def tick(self) -> list[Messages]:
+        """Let the next turn of the grid come; return what bots get."""
+        now = self.bridge.next_tick() or 0.0
+        assert self.bridge.ticks_due(now=now) == 1
+        return self.bridge.tick(self._packets, self._lengths, self._destinations, now=now)[1]
 
     def wake_up(self, now: float) -> int:
         due = self.bridge.ticks_due(now=now)
@@ -294,13 +300,36 @@ def test_messages_are_of_another_format_from_the_next_on() -> None:
         assert said() == []
     assert [len(message) for message in messages_by_row([rest])[row]] == [320]
     assert rig.bridge.cut(row) is None
-    rig.bridge.reform(row, MixMode.MONO, 16000, 20)
+    rig.bridge.reform(row, StreamOptions("ws://bot", mix=MixMode.MONO, rate=16000, buffer_size=20))
     assert said() == [640]
-    rig.bridge.reform(row, MixMode.STEREO, 8000, 20)
+    rig.bridge.reform(row, StreamOptions("ws://bot", mix=MixMode.STEREO, rate=8000, buffer_size=20))
     assert said() == []
     for _ in range(12):  # nothing is read of the jitter buffer: the grid has not begun
         assert said() == []
     assert rig.bridge.dropped_frames(row) == 3
-    rig.bridge.reform(row, MixMode.MONO, 8000, 20)
+    rig.bridge.reform(row, StreamOptions("ws://bot", mix=MixMode.MONO, rate=8000, buffer_size=20))
     assert said() == [320]
     assert rig.bridge.dropped_frames(row) == 3
+
+
+def test_a_leg_of_a_live_call_is_heard_in_another_format() -> None:
+    rig, sender = Rig(track=Track.CALLER), RtpSender(Random(1), payload_type=0)
+    [address], [row] = rig.sent, rig.rows
+    rig.bridge.start(row)
+
+    def heard(mix: MixMode, rate: int) -> set[int]:
+        """Return the sizes of the messages of half a second in a format."""
+        rig.bridge.reform(row, StreamOptions("ws://bot", mix=mix, rate=rate, track=Track.CALLER))
+        messages = list[Messages]()
+        for _ in range(25):
+            batch = batch_of([(sender.act(PLAIN)[0], address)])
+            messages += rig.bridge.receive(*batch, now=rig.bridge.next_tick() or 0.0)
+            for _ in range(PHASES):
+                messages += rig.tick()
+        return {len(message) for message in messages_by_row(messages)[row]}
+
+    assert heard(MixMode.MONO, 8000) == {320}
+    assert heard(MixMode.STEREO, 8000) == {640}
+    assert heard(MixMode.STEREO, 16000) == {1280}
+    assert heard(MixMode.MIXED, 16000) == {640}
+    assert heard(MixMode.MONO, 8000) == {320}
