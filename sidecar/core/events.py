@@ -14,7 +14,7 @@ from sidecar.core.playback_events import MarkAnswered, Progress
 from sidecar.core.speech_events import SpeechEvent
 
 EVENT_KINDS = tuple(
-    "connect disconnect dtmf error json mark play playback reconnected reconnecting start stats stop transfer "
+    "connect disconnect dtmf error json leg mark play playback reconnected reconnecting start stats stop transfer "
     "vad".split()
 )
 """The names of all kinds."""
