@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 from sidecar.core.backoff import Backoff
 from sidecar.core.bot_connection import Closed, Failed
 from sidecar.core.bot_loss import LossAction
-from sidecar.core.options import StreamOptions, fallback_options
+from sidecar.core.options import MixMode, StreamOptions, fallback_options
 from sidecar.core.reconnect import is_loss, may_reconnect
 
 
@@ -21,9 +22,21 @@ class BotLife:
         self.options = options  # of the bot that is called now
         self.was_reached = False  # whether any bot was
         self.retry_at: float | None = None  # when to connect next
+        self.is_over = False  # there will be no bot any more
         self._random = random
         self._is_reached = False  # this bot was
         self._fallback_tried = False
+        self._backoff = self._new_backoff()
+
+    def reform(self, mix: MixMode, rate: int, buffer_size: int) -> None:
+        """Let whatever bot there is hear another format."""
+        options = self.options
+        self.options = replace(options, mix=mix, rate=rate, buffer_size=buffer_size, sample_rate=options.playback_rate)
+
+    def redirect(self, options: StreamOptions) -> None:
+        """Another bot is called, at once: one that is worth trying again, though nobody has reached it before."""
+        self.options, self.retry_at = options, None
+        self._is_reached, self._fallback_tried = True, False
         self._backoff = self._new_backoff()
 
     def connected(self, *, now: float) -> None:
@@ -41,7 +54,8 @@ class BotLife:
             self._fallback_tried, self._is_reached = True, False
             self._backoff = self._new_backoff()
             self.retry_at = now
-        return self.retry_at is not None
+        self.is_over = self.retry_at is None
+        return not self.is_over
 
     def is_due(self, *, now: float) -> bool:
         """Whether to connect now; true once for each attempt."""

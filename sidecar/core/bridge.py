@@ -153,6 +153,13 @@ class Bridge:
         call.uplink = self._join_uplink(row, replace(call.uplink.key, wire_rate=wire_rate))
         call.uplink.begin_with(row, rest)
 
+    def reform(self, row: int, mix: MixMode, rate: int, buffer_ms: int) -> None:
+        """Let the messages of `row` be of another format, from the next on: `cut` what has begun before that."""
+        call = self._calls[row]
+        call.dropped_frames += call.uplink.dropped_frames(row)
+        self._leave_uplink(call.uplink)
+        call.uplink = self._join_uplink(row, UplinkKey(mix, call.uplink.key.wire_rate, rate, buffer_ms))
+
     def _join_uplink(self, row: int, key: UplinkKey) -> Uplink:
         if key not in self._uplinks:
             number = next(self._numbers)

@@ -12,7 +12,6 @@ from random import Random
 
 from rtp import PortAllocator
 from sidecar.core.bot_hosts import BotHosts
-from sidecar.core.bot_uri import parse_bot_uri
 from sidecar.core.call_facts import CallFacts, facts_of
 from sidecar.core.cause import RETRY_AFTER, Cause, reason_headers, warning_headers
 from sidecar.core.commands import Command
@@ -25,7 +24,15 @@ from sidecar.core.joining import Owner, check_join
 from sidecar.core.link import FromWorker, StatsTold, ToWorker, WorkerLoad, WorkerReady
 from sidecar.core.media_negotiation import MediaNegotiation
 from sidecar.core.media_policy import MediaPolicy
-from sidecar.core.options import OptionError, Profile, StreamOptions, Track, options_from_headers, resolve_options
+from sidecar.core.options import (
+    OptionError,
+    Profile,
+    StreamOptions,
+    Track,
+    check_bot_host,
+    options_from_headers,
+    resolve_options,
+)
 from sidecar.core.stream_leg import StreamLeg
 from sidecar.core.stream_session import Outbox, StreamSession
 from sidecar.core.stream_snapshot import StreamSnapshot
@@ -204,13 +211,14 @@ class CallControl:
         """Return how a stream is; raise `NoSuchStream` if there is none."""
         return self._session(stream).snapshot()
 
-    def obey(self, stream: str, command: Command, *, now: float) -> None:
-        """Do what is asked of a stream; raise `CommandError` if that cannot be."""
+    def obey(self, stream: str, command: Command, *, now: float) -> list[str]:
+        """Do what is asked of a stream, and return warnings; raise `CommandError` if that cannot be."""
         session = self._session(stream)
         if session.is_ending:
             raise CommandError("the stream is ending")
-        session.commands.obey(command, now=now)
+        warnings = session.commands.obey(command, now=now)
         self._handle_sip_events(now=now)
+        return warnings
 
     def ask_stats(self, stream: str) -> None:
         """Let `next_event` give, as `StatsTold`, what has passed through a stream; raise `CommandError` if it cannot.
@@ -298,6 +306,7 @@ class CallControl:
             options,
             owner=Owner(event.source[0], self._profile_of(event)),
             outbox=self._outbox,
+            bot_hosts=self._bot_hosts,
             wall_clock=self._wall_clock,
             now=now,
         )
@@ -374,9 +383,8 @@ class CallControl:
         """Return the options of a call to `user` and warnings; raise `OptionError` for what it may not ask for."""
         options, warnings = resolve_options(given, self._profiles_of(user), facts=facts, hosts=self._bot_hosts)
         for name, url in (("url", options.url), ("on_bot_lost", options.on_bot_lost.url)):
-            host = None if url is None else parse_bot_uri(url).host
-            if host is not None and not self._bot_hosts.allows_host(host):
-                raise OptionError(name, f"{host} is not an allowed bot host", sip_status=403)
+            if url is not None:
+                check_bot_host(name, url, self._bot_hosts)
         return options, warnings
 
     def _given(self, event: CallReceived, *, now: float) -> Mapping[str, str]:

@@ -67,4 +67,26 @@ class End(msgspec.Struct, frozen=True, tag=True):
     text: str | None = None
 
 
-Command = Pause | Resume | Say | Play | ClearPlayback | PausePlayback | ResumePlayback | Dial | Transfer | Hangup | End
+class Change(msgspec.Struct, frozen=True, tag=True):
+    """Let some options be others from now on: MIX, RATE, BUFFER_SIZE and URL, by name, each as text.
+
+    With another URL, the stream leaves its bot and calls the other.
+    """
+
+    options: dict[str, str]
+
+
+Command = (
+    Change
+    | Pause
+    | Resume
+    | Say
+    | Play
+    | ClearPlayback
+    | PausePlayback
+    | ResumePlayback
+    | Dial
+    | Transfer
+    | Hangup
+    | End
+)

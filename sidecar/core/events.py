@@ -12,6 +12,7 @@ from sidecar.core.event_body import EventBody
 from sidecar.core.link import StreamStats, StreamTold
 from sidecar.core.playback_events import MarkAnswered, Progress
 from sidecar.core.speech_events import SpeechEvent
+from sidecar.core.stream_snapshot import StreamSnapshot
 
 EVENT_KINDS = tuple(
     "connect disconnect dtmf error json leg mark play playback reconnected reconnecting start stats stop transfer "
@@ -65,6 +66,11 @@ class Started(EventBody, frozen=True):
     mix: str
     rate: int  # Hz
     warnings: list[str]
+
+    @classmethod
+    def of(cls, seen: StreamSnapshot, warnings: list[str]) -> Self:
+        """Say what is seen of a stream that begins; `warnings` are about its options."""
+        return cls(seen.call_id, seen.from_, seen.to, seen.mix, seen.rate, warnings)
 
 
 class Stopped(EventBody, frozen=True):

@@ -39,7 +39,7 @@ def check_join(
     Who has the ID alone is not let in: X- headers may be those of a stranger whom FreeSWITCH has put through.
     """
     check_locks(given, profiles)
-    parsed = {name: parse_option(name, text) for name, text in given.items()}
+    parsed = {name: parse_option(name, text)[0] for name, text in given.items()}
     is_open = stream.options.id is not None and stream.owner == owner
     if not is_open or parsed.get("call") != stream.options.call:
         raise OptionError("id", "is that of another call's stream", sip_status=403)

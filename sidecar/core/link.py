@@ -12,7 +12,7 @@ import msgspec
 
 from sidecar.core.clip import Clip
 from sidecar.core.media_leg import MediaLeg
-from sidecar.core.options import StreamOptions, Track
+from sidecar.core.options import MixMode, StreamOptions, Track
 
 
 class OpenStream(msgspec.Struct, frozen=True, tag=True):
@@ -71,6 +71,22 @@ class SendText(msgspec.Struct, frozen=True, tag=True):
     keep: bool = False
 
 
+class ChangeFormat(msgspec.Struct, frozen=True, tag=True):
+    """What the bot hears is in another format from now on."""
+
+    stream: str
+    mix: MixMode
+    rate: int  # Hz
+    buffer_size: int  # ms
+
+
+class ChangeBot(msgspec.Struct, frozen=True, tag=True):
+    """Leave the bot, and call another: that of these options."""
+
+    stream: str
+    options: StreamOptions
+
+
 class PauseAudio(msgspec.Struct, frozen=True, tag=True):
     """Send the bot no audio, or send it audio again."""
 
@@ -107,19 +123,11 @@ class CloseStream(msgspec.Struct, frozen=True, tag=True):
     reason: str = ""
 
 
+LiveChange = ChangeFormat | ChangeBot | PauseAudio | PlayClip | ControlPlayback | AskStats
+"""What is asked of a stream between its beginning and its end, for somebody outside."""
+
 ToWorker = (
-    OpenStream
-    | JoinStream
-    | LeaveStream
-    | ChangeLeg
-    | StartMedia
-    | SendDigits
-    | SendText
-    | PauseAudio
-    | PlayClip
-    | ControlPlayback
-    | AskStats
-    | CloseStream
+    OpenStream | JoinStream | LeaveStream | ChangeLeg | StartMedia | SendDigits | SendText | LiveChange | CloseStream
 )
 
 

@@ -24,7 +24,7 @@ _HEADER_PREFIX = "x_stream_"
 _LATER = frozenset(  # read and checked, but not obeyed yet
     "dialect".split()
 )
-_CREDENTIALS = ("auth", "tls_cert_file", "tls_key_file", "extra_headers")
+CREDENTIALS = ("auth", "tls_cert_file", "tls_key_file", "extra_headers")
 
 
 class MixMode(Enum):
@@ -86,9 +86,6 @@ class EventKind(Enum):
     PLAYBACK = "playback"
     STATS = "stats"
     CALL = "call"
-
-
-_EVENTS_LATER = frozenset({EventKind.DTMF, EventKind.STATS})
 
 
 class Track(Enum):
@@ -212,13 +209,10 @@ def resolve_options(
         if name not in _PARSERS:
             warnings.append(f"{name}: no such option, ignored")
             continue
-        parsed[name] = _parsed(name, text, _PARSERS[name])
+        parsed[name], more = parse_option(name, text)
+        warnings += more
         if name in _LATER:
             warnings.append(f"{name}: not supported yet, ignored")
-        elif name == "events" and (later := _EVENTS_LATER & parsed[name]):
-            warnings.append(f"events: {', '.join(sorted(each.value for each in later))}: not supported yet, ignored")
-        elif name == "buffer_size" and int(text) % FRAME_MS:
-            warnings.append(f"buffer_size: not a multiple of {FRAME_MS} ms, {FRAME_MS} is used")
     if "url" not in parsed:
         raise OptionError("url", "missing")
     options = StreamOptions(**parsed)
@@ -234,9 +228,24 @@ def check_locks(given: Mapping[str, str], profiles: Sequence[Profile]) -> None:
             raise OptionError(name, "locked by the profile", sip_status=403)
 
 
-def parse_option(name: str, text: str) -> Any:
-    """Return the value of an option, None if there is no such option; raise `OptionError` if it is not valid."""
-    return _parsed(name, text, _PARSERS[name]) if name in _PARSERS else None
+def parse_option(name: str, text: str) -> tuple[Any, list[str]]:
+    """Return the value of an option, and warnings; None if there is no such option.
+
+    Raise `OptionError` if it has no value of that kind.
+    """
+    if name not in _PARSERS:
+        return None, []
+    value = _parsed(name, text, _PARSERS[name])
+    if name == "buffer_size" and int(text) % FRAME_MS:
+        return value, [f"buffer_size: not a multiple of {FRAME_MS} ms, {FRAME_MS} is used"]
+    return value, []
+
+
+def check_bot_host(name: str, url: str, hosts: BotHosts) -> None:
+    """Raise `OptionError` (403) if the bot of a URL may not be called."""
+    host = parse_bot_uri(url).host
+    if not hosts.allows_host(host):
+        raise OptionError(name, f"{host} is not an allowed bot host", sip_status=403)
 
 
 def fallback_options(options: StreamOptions) -> StreamOptions:
@@ -276,7 +285,7 @@ def _withhold_credentials(merged: dict[str, str], given: Mapping[str, str], host
     """Take the profiles' credentials away from a bot that is the caller's choice; return warnings."""
     if _is_trusted(given["url"], given, hosts):
         return []
-    withheld = [name for name in _CREDENTIALS if merged.pop(name, None) is not None and name not in given]
+    withheld = [name for name in CREDENTIALS if merged.pop(name, None) is not None and name not in given]
     return [f"{name}: kept back, since the call has chosen the URL" for name in withheld]
 
 
@@ -287,7 +296,7 @@ def _keep_from_fallback(
     loss = options.on_bot_lost
     if loss.url is None or _is_trusted(loss.url, given, hosts):
         return options
-    withheld = tuple(name for name in _CREDENTIALS if name in merged and name not in given)
+    withheld = tuple(name for name in CREDENTIALS if name in merged and name not in given)
     return replace(options, on_bot_lost=replace(loss, withheld=withheld))
 
 

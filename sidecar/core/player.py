@@ -173,8 +173,12 @@ class Player:
             self._emit(event)
             self.texts.append(message_to_bot(event.kind, event.value()))
         elif self._tells:
-            self._emit(event)
-            self.tell_bot(EventKind.PLAYBACK, event)
+            self.announce(EventKind.PLAYBACK, event)
+
+    def announce(self, group: EventKind, event: EventBody) -> None:
+        """Tell control of an event, and the bot, if EVENTS has the group that it belongs to."""
+        self._emit(event)
+        self.tell_bot(group, event)
 
     def tell_bot(self, group: EventKind, body: EventBody) -> None:
         """Tell the bot of an event, if EVENTS has the group that it belongs to."""
@@ -183,8 +187,7 @@ class Player:
 
     def hear(self, event: SpeechEvent, *, now: float) -> None:
         """Take what the caller's voice has brought."""
-        self._emit(event)
-        self.tell_bot(EventKind.VAD, event)
+        self.announce(EventKind.VAD, event)
         if isinstance(event, BargedIn) and event.action == "clear":
             self._tell_cleared(self._clear(now=now), reason="barge_in")
 

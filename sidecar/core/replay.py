@@ -53,6 +53,13 @@ class Replay:
         self.dropped += lost
         self._make_room()
 
+    def reform(self, message_ms: int) -> None:
+        """Messages are of another format from now on: what is kept of the former is dropped, and counts as missed."""
+        self.dropped += len(self._messages)
+        self._messages.clear()
+        self._missed = -(-self._missed * self.message_ms // message_ms)
+        self.message_ms = message_ms
+
     def put(self, message: bytes) -> None:
         """Keep a message; the oldest go where there is no room."""
         self._messages.append(message)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.bot_requests import AskedCall
 from sidecar.core.bot_side import BotSide, BotState
 from sidecar.core.cause import Cause, parse_cause
 from sidecar.core.clip import ClipError, parse_stream_audio, without_audio
 from sidecar.core.commands import (
+    Change,
     ClearPlayback,
     Command,
     Dial,
@@ -22,11 +24,12 @@ from sidecar.core.commands import (
     Say,
     Transfer,
 )
-from sidecar.core.errors import CommandError, ErrorCode, InvalidCommand, Overfull
+from sidecar.core.errors import CommandError, ErrorCode, ForbiddenCommand, InvalidCommand, Overfull
 from sidecar.core.event_body import EventBody
 from sidecar.core.events import failure
-from sidecar.core.link import ControlPlayback, PauseAudio, PlayClip, SendText, ToWorker
-from sidecar.core.options import StreamOptions
+from sidecar.core.link import ChangeBot, ChangeFormat, ControlPlayback, PauseAudio, PlayClip, SendText, ToWorker
+from sidecar.core.option_change import changed_options
+from sidecar.core.options import OptionError, StreamOptions
 
 MOST_TEXTS = 100
 """That wait for a bot that is away."""
@@ -49,10 +52,12 @@ class StreamCommands:
         bot: BotSide,
         emit: Callable[[EventBody], None],
         say: Callable[[ToWorker], None],
+        bot_hosts: BotHosts,
     ) -> None:
         self.paused = False
         self._stream = stream
-        self._options = options
+        self.options = options
+        self._hosts = bot_hosts
         self._call = call
         self._bot = bot
         self._emit = emit
@@ -60,9 +65,11 @@ class StreamCommands:
         self._waiting = deque[str]()
         self._unsent = 0  # of these, that the worker gave back, and that come first
 
-    def obey(self, command: Command, *, now: float) -> None:
-        """Do what is asked."""
+    def obey(self, command: Command, *, now: float) -> list[str]:
+        """Do what is asked; return warnings."""
         match command:
+            case Change(options):
+                return self._change(options)
             case Pause() | Resume():
                 self.paused = isinstance(command, Pause)
                 self._say(PauseAudio(self._stream, self.paused))
@@ -86,6 +93,23 @@ class StreamCommands:
                 if command.text is not None and self._bot.state is BotState.CONNECTED:
                     self._send(command.text)
                 self._call.end(Cause.NORMAL_CLEARING, _WHY, now=now)
+        return []
+
+    def _change(self, given: Mapping[str, str]) -> list[str]:
+        try:
+            options, warnings = changed_options(self.options, given, hosts=self._hosts)
+        except OptionError as error:
+            kind = ForbiddenCommand if error.sip_status == 403 else InvalidCommand
+            raise kind(error.reason, field=error.name) from None
+        if "url" in given and self._bot.state is BotState.GONE:
+            raise CommandError("the bot is gone")
+        former, self.options = self.options, options
+        mix, rate, buffer_size = options.mix, options.rate, options.buffer_size
+        if (mix, rate, buffer_size) != (former.mix, former.rate, former.buffer_size):
+            self._say(ChangeFormat(self._stream, mix, rate, buffer_size))
+        if "url" in given:
+            self._say(ChangeBot(self._stream, options))
+        return warnings
 
     # --- texts
 
@@ -127,7 +151,7 @@ class StreamCommands:
         return len(self._waiting) < MOST_TEXTS and size <= MOST_TEXT_BYTES
 
     def _play(self, command: Play) -> None:
-        if not self._options.plays:
+        if not self.options.plays:
             raise CommandError("the stream plays nothing: PLAYBACK is off, or INJECT is none")
         try:
             clip = parse_stream_audio(command.data)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rtp import DIGITS, LONGEST_MS, SHORTEST_MS
 from sidecar.core.call_media import CallMedia
 from sidecar.core.cause import RETRY_AFTER, reason_headers
+from sidecar.core.digits import check_digits
 from sidecar.core.errors import CommandError, InvalidCommand, Overfull
 from sidecar.core.info_queue import DTMF_RELAY, InfoQueue, digit_body
 from sidecar.core.link import SendDigits, ToWorker
@@ -85,11 +85,7 @@ class StreamLeg:
 
     def send_digits(self, digits: str, *, duration_ms: int, now: float) -> None:
         """Let digits be heard, in RTP if it can be, else by INFO; raise `CommandError` if that cannot be."""
-        if unknown := set(digits) - set(DIGITS):
-            raise InvalidCommand(f"{min(unknown)!r} is not a digit; digits are {DIGITS}", field="digits")
-        if not SHORTEST_MS <= duration_ms <= LONGEST_MS:
-            error = f"duration_ms is {duration_ms}; a digit lasts {SHORTEST_MS} to {LONGEST_MS} ms"
-            raise InvalidCommand(error, field="duration_ms")
+        check_digits(digits, duration_ms)
         if not self.is_confirmed:
             raise CommandError("the call is not answered yet")
         leg = self.media.leg

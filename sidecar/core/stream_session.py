@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.bot_messages import message_to_bot
 from sidecar.core.bot_requests import BotRequests
 from sidecar.core.bot_side import BotSide, BotState
 from sidecar.core.bot_uri import public_url
+from sidecar.core.call_news import CallAnswered, CallHeld, CallStarted, CallTransferring, CallUnheld
 from sidecar.core.cause import Cause, cause_of_close, refusal_status
 from sidecar.core.errors import CommandError, ErrorCode
 from sidecar.core.event_body import EventBody
@@ -61,7 +63,7 @@ from sidecar.core.link import (
     ToWorker,
     TransferAsked,
 )
-from sidecar.core.options import AnswerMode, StreamOptions
+from sidecar.core.options import AnswerMode, EventKind, StreamOptions
 from sidecar.core.stream_commands import StreamCommands
 from sidecar.core.stream_leg import StreamLeg
 from sidecar.core.stream_legs import StreamLegs
@@ -82,12 +84,14 @@ class StreamSession:
         *,
         owner: Owner,
         outbox: Outbox,
+        bot_hosts: BotHosts,
         wall_clock: Callable[[], float],
         now: float,
     ) -> None:
         """`wall_clock` counts seconds since 1970."""
         self.stream = stream
         self.legs = StreamLegs(stream, first, options.answer, say=outbox.append)
+        first.media.on_hold = self._held
         self._options = options
         self.started_at = wall_clock()
         self._owner = owner
@@ -101,7 +105,9 @@ class StreamSession:
             quiet_texts=options.suppress_log,
         )
         self._bot = BotSide(options, self.emit)
-        self.commands = StreamCommands(stream, options, call=self, bot=self._bot, emit=self.emit, say=outbox.append)
+        self.commands = StreamCommands(
+            stream, options, call=self, bot=self._bot, emit=self.emit, say=outbox.append, bot_hosts=bot_hosts
+        )
         self._requests = BotRequests(
             self, lambda kind, data: outbox.append(SendText(stream, message_to_bot(kind, data)))
         )
@@ -132,19 +138,9 @@ class StreamSession:
 
     def start(self, warnings: list[str], *, now: float) -> None:
         """Let the worker open the stream; `warnings` are about its options."""
-        options, first = self._options, self.legs.first
-        request = first.request
-        self.emit(
-            Started(
-                request.call_id,
-                str(request.from_.uri),
-                str(request.to.uri),
-                options.mix.value,
-                options.rate,
-                warnings,
-            )
-        )
-        self._outbox.append(OpenStream(self.stream, first.media.leg, options, first.port))
+        self.emit(Started.of(self.snapshot(), warnings))
+        first = self.legs.first
+        self._outbox.append(OpenStream(self.stream, first.media.leg, self._options, first.port))
         self.legs.start(now=now)
 
     def join(self, leg: StreamLeg, warnings: list[str]) -> None:
@@ -182,6 +178,11 @@ class StreamSession:
         """Tell the outside."""
         self._events.emit(body)
 
+    def tell_bot(self, group: EventKind, body: EventBody) -> None:
+        """Tell the bot of what has happened, if it is there and EVENTS has the group that this belongs to."""
+        if group in self._options.events and self._bot.state is BotState.CONNECTED:
+            self._outbox.append(SendText(self.stream, message_to_bot(body.kind, body.value())))
+
     def _tell(self, event: StreamEvent) -> None:
         self._outbox.append(event)
         leg = self.legs.leading
@@ -202,7 +203,7 @@ class StreamSession:
 
     def snapshot(self) -> StreamSnapshot:
         """Return how it is now."""
-        options, leg = self._options, self.legs.leading
+        options, leg = self.commands.options, self.legs.leading
         return StreamSnapshot(
             id=self.stream,
             call=self._events.call,
@@ -232,6 +233,7 @@ class StreamSession:
     def confirmed(self, leg: StreamLeg, body: bytes, *, now: float) -> None:
         """The ACK came, with the answer if the offer was in our 200."""
         leg.is_confirmed = True
+        self.tell_bot(EventKind.CALL, CallAnswered())
         if not leg.media.is_settled:
             self.offer_answered(leg, body, now=now)
 
@@ -244,11 +246,17 @@ class StreamSession:
 
     def receive_digit(self, leg: StreamLeg, digit: str, duration_ms: int, source: str = "info") -> None:
         """A digit came."""
-        self.emit(DigitPressed(digit, duration_ms, source, leg.track.value))
+        pressed = DigitPressed(digit, duration_ms, source, leg.track.value)
+        self.emit(pressed)
+        self.tell_bot(EventKind.DTMF, pressed)
+
+    def _held(self, is_held: bool) -> None:
+        self.tell_bot(EventKind.CALL, CallHeld() if is_held else CallUnheld())
 
     def transfer_progressed(self, leg: StreamLeg, status: int, *, is_final: bool, now: float) -> None:
         """The other side says how our REFER goes; whoever has been transferred does not need us any more."""
         self.emit(Transferring(status, is_final))
+        self.tell_bot(EventKind.CALL, CallTransferring(status, is_final))
         self._requests.transfer_progressed(status, is_final=is_final)
         if is_final and 200 <= status < 300:
             self._end_leg(leg, 480, Cause.NORMAL_CLEARING, "transferred", now=now)
@@ -271,15 +279,13 @@ class StreamSession:
             return
         match message:
             case BotConnected():
-                self._bot.receive_message(message)
-                self.commands.send_waiting()
+                self._bot_there(message)
                 if self._options.answer is AnswerMode.CONNECTED:
                     self.answer(now=now)
             case BotLost() | BotStalled():
                 self._bot.receive_message(message)
             case BotResumed():
-                self._bot.receive_message(message)
-                self.commands.send_waiting()
+                self._bot_there(message)
             case BotFailed():
                 self._bot_failed(message, now=now)
             case BotClosed(_, code, reason):
@@ -332,6 +338,11 @@ class StreamSession:
             case StreamRefused(_, reason):
                 self.emit(failure(ErrorCode.IO, f"the {leg.track.value}'s leg: {reason}"))
                 leg.end(503, Cause.TEMPORARY_FAILURE, reason, now=now)
+
+    def _bot_there(self, message: BotConnected | BotResumed) -> None:
+        self._bot.receive_message(message)
+        self.tell_bot(EventKind.CALL, CallStarted.of(self.snapshot()))
+        self.commands.send_waiting()
 
     def worker_lost(self, why: str, *, now: float) -> None:
         """The worker is gone, and the stream with it."""

@@ -7,12 +7,13 @@ another: the one that keeps what the caller says.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
 
 import msgspec
 import numpy as np
+from websockets.frames import CloseCode
 
 from sidecar.core.bot_connection import BotConnection, Closed, Failed
 from sidecar.core.bot_hosts import BotHosts
@@ -35,6 +36,7 @@ GOODBYE_SECONDS = 2.0
 """How long a bot has to answer our close frame."""
 
 _MASKED_HEADER_BYTES = 8
+_REDIRECTED = "another bot is called"
 
 
 class BotCare:
@@ -67,7 +69,7 @@ class BotCare:
         self._say = say
         self._tls = TlsContexts()
         self._ailing: dict[BotStream, None] = {}  # in order: without a bot, or with one that has not caught up
-        self._goodbyes: set[BotStream] = set()
+        self._goodbyes: set[BotLane] = set()
 
     @property
     def idle(self) -> bool:
@@ -96,7 +98,7 @@ class BotCare:
 
     def _line(self, options: StreamOptions) -> tuple[BotConnection, BotLane]:
         connection = BotConnection(options.url, headers=options.extra_headers, deflate=not options.message_deflate)
-        outbox = Outbox(int(_bytes_per_ms(options) * 1000 * self._uplink_seconds))
+        outbox = Outbox(self._outbox_bytes(options))
         plain = options.message_deflate  # the name is mod_audio_stream's: true disables it
         if connection.secure:
             return connection, (TlsLane if plain else DeflatingTlsLane)(connection, outbox)
@@ -169,7 +171,7 @@ class BotCare:
         return True
 
     def _begin_to_keep(self, stream: BotStream, end: Closed | Failed) -> None:
-        """Keep what the bot will have missed: what is yet to be sent, and what comes."""
+        """Keep what the bot has missed: what was yet to be sent, and what comes."""
         is_silent = (
             isinstance(end, Failed) and end.code is ErrorCode.PING_TIMEOUT
         )  # who is not may still read our close
@@ -178,6 +180,9 @@ class BotCare:
         unsent = stream.lane.outbox.take_audio()
         if stream.connection.deflates:  # the next connection may not have agreed to that
             lost, unsent = lost + len(unsent), []
+        self._keep(stream, lost, unsent)
+
+    def _keep(self, stream: BotStream, lost: int = 0, unsent: Sequence[bytes] = ()) -> None:
         stream.replay.begin(lost=lost, unsent=unsent)
         self._lead_audio(stream, _Keeping(stream.replay))
         self._ailing[stream] = None
@@ -199,6 +204,35 @@ class BotCare:
         if not stream.replay.is_active:
             del self._ailing[stream]
             self._lead_audio(stream, stream.lane)
+
+    # --- it is to have another bot, or to say it in another way
+
+    def redirect(self, stream: BotStream, options: StreamOptions) -> None:
+        """Leave the bot, if there is one, and call another; what the caller says meanwhile is kept for it."""
+        if stream.life.is_over:
+            return
+        has_bot = stream.connected
+        stream.stop_watching()
+        stream.life.redirect(options)
+        line = self._line(options)
+        if has_bot:
+            self._say(BotLost(stream.name, CloseCode.NORMAL_CLOSURE, _REDIRECTED))
+            self._say_goodbye(stream.lane, CloseCode.NORMAL_CLOSURE, _REDIRECTED)
+            self._keep(stream)
+        elif stream not in self._ailing:
+            self._keep(stream, unsent=stream.lane.outbox.take_audio())
+        stream.replace_line(*line, options, leaves=has_bot)
+        self.connect(stream)
+
+    def reform(self, stream: BotStream, mix: MixMode, rate: int, buffer_size: int) -> None:
+        """Let its bot hear another format; of the former, what is kept for later is of no use."""
+        stream.life.reform(mix, rate, buffer_size)
+        stream.options = stream.life.options
+        stream.replay.reform(buffer_size)
+        stream.lane.outbox.capacity_bytes = self._outbox_bytes(stream.options)
+
+    def _outbox_bytes(self, options: StreamOptions) -> int:
+        return int(_bytes_per_ms(options) * 1000 * self._uplink_seconds)
 
     # --- where its audio goes
 
@@ -225,24 +259,36 @@ class BotCare:
         if stream.connection.is_over or not stream.connection.is_open:
             stream.lane.close()
             return
-        self._goodbyes.add(stream)
-        stream.lane.say_goodbye(code, reason)
-        self._loop.call_later(GOODBYE_SECONDS, self._end_goodbye, stream)
+        self._say_goodbye(stream.lane, code, reason)
 
     def input_taken(self, stream: BotStream) -> None:
         """What came has been looked at: if that was the last, close the socket."""
         if stream.connection.is_over:
             stream.lane.close()
-            self._goodbyes.discard(stream)
 
     def stop(self) -> None:
         """Wait for no goodbye any more."""
-        for stream in list(self._goodbyes):
-            stream.lane.close()
+        for lane in list(self._goodbyes):
+            self._end_goodbye(lane)
 
-    def _end_goodbye(self, stream: BotStream) -> None:
-        self._goodbyes.discard(stream)
-        stream.lane.close()
+    def _say_goodbye(self, lane: BotLane, code: int, reason: str) -> None:
+        """Let nothing more be heard of a bot but its answer to our goodbye."""
+        lane.row = NO_ROW
+        lane.on_input = partial(self._hear_goodbye, lane)
+        self._goodbyes.add(lane)
+        self._loop.call_later(GOODBYE_SECONDS, self._end_goodbye, lane)
+        lane.say_goodbye(code, reason)
+
+    def _hear_goodbye(self, lane: BotLane) -> None:
+        lane.connection.take_events()
+        lane.connection.take_audio()
+        lane.flush()
+        if lane.connection.is_over:
+            self._end_goodbye(lane)
+
+    def _end_goodbye(self, lane: BotLane) -> None:
+        self._goodbyes.discard(lane)
+        lane.close()
 
 
 class _Keeping:

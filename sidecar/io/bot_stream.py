@@ -96,12 +96,15 @@ class BotStream:
         if self.beat is not None:
             self.beat.cancel()
 
-    def replace_line(self, connection: BotConnection, lane: BotLane, options: StreamOptions) -> None:
-        """Have another connection to another bot, or to the same."""
+    def replace_line(
+        self, connection: BotConnection, lane: BotLane, options: StreamOptions, *, leaves: bool = False
+    ) -> None:
+        """Have another connection to another bot, or to the same; `leaves`: the former is yet to say goodbye."""
         if self.connecting is not None:
             self.connecting.cancel()
-        self.lane.on_input = lambda: None
-        self.lane.close()
+        if not leaves:
+            self.lane.on_input = lambda: None
+            self.lane.close()
         self.dropped_before += self.lane.outbox.dropped
         self.connection, self.lane, self.options = connection, lane, options
         self.settled = asyncio.Event()

@@ -30,22 +30,18 @@ from sidecar.core.digit_rows import ToneRows
 from sidecar.core.grid_lateness import GridLateness
 from sidecar.core.legs import Legs
 from sidecar.core.link import (
-    AskStats,
     BotClosed,
     BotFailed,
     ChangeLeg,
     CloseStream,
-    ControlPlayback,
     FromWorker,
     JoinStream,
+    LeaveStream,
     OpenStream,
-    PauseAudio,
     PlaybackDrained,
-    PlayClip,
     SendDigits,
     SendText,
     StartMedia,
-    StatsTold,
     StreamEnded,
     StreamRefused,
     StreamStats,
@@ -64,6 +60,7 @@ from sidecar.io.clip_decoder import ClipDecoder
 from sidecar.io.clips import Clips
 from sidecar.io.datagrams import BATCH
 from sidecar.io.joined_legs import JoinedLeg, JoinedLegs, address_taken
+from sidecar.io.live_changes import LiveChanges
 from sidecar.io.media_sockets import MediaSockets
 from sidecar.io.readiness import open_readiness
 
@@ -131,6 +128,9 @@ class MediaWorker:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._care = self._new_care(tasks)
+                self._live = LiveChanges(
+                    self._bridge, self._legs, self._care, self._send, self._to_control, self._after_input
+                )
                 self._to_control(WorkerReady(self._datagrams.port))
                 await self._tell_load()
                 for stream in list(self._streams.values()):
@@ -194,16 +194,6 @@ class MediaWorker:
                 return
             stream.player.texts.append(message.text)
             self._after_input(stream)
-        elif isinstance(message, PlayClip):
-            stream.player.play_clip(message.clip, message.body, now=self._loop.time())
-            self._after_input(stream)
-        elif isinstance(message, ControlPlayback):
-            stream.player.control(message.action, now=self._loop.time())
-            self._after_input(stream)
-        elif isinstance(message, PauseAudio):
-            self._pause_audio(stream, message.paused)
-        elif isinstance(message, AskStats):
-            self._to_control(StatsTold(stream.name, stream.stats(self._legs.stats(stream.row), self._bridge)))
         elif isinstance(message, SendDigits):
             if not self._legs.dial(leg.row, message.digits, duration_ms=message.duration_ms):
                 stream.player.fail("dtmf: too many digits wait to be sent")
@@ -212,6 +202,8 @@ class MediaWorker:
             self._joined.change(leg, message.leg, now=now)
         elif isinstance(message, CloseStream):
             self._close(stream, message.code, message.reason)
+        elif not isinstance(message, LeaveStream):
+            self._live.handle(stream, message)
         elif isinstance(leg, JoinedLeg):
             self._joined.leave(leg, now=now)
         else:
@@ -243,6 +235,7 @@ class MediaWorker:
             self._backlog.begin(now=self._loop.time())
             self._ticker = self._loop.call_soon(self._on_tick)
         self._care.connect(stream)
+        self._live.opened(stream)
 
     def _new_care(self, tasks: asyncio.TaskGroup) -> BotCare:
         return BotCare(
@@ -279,12 +272,6 @@ class MediaWorker:
         if not stream.has_left:
             self._sockets.close_leg(stream.port)
         return stats
-
-    def _pause_audio(self, stream: BotStream, paused: bool) -> None:
-        """Send the bot what was said before a pause, and nothing that was said in it."""
-        if (rest := self._bridge.cut(stream.row)) is not None:
-            self._send(rest)
-        self._care.pause(stream, paused)
 
     # --- up: from the caller to the bot
 

@@ -39,10 +39,11 @@ class Steering:
         """Return how a stream is."""
         return self._control.stream(stream)
 
-    def obey(self, stream: str, command: Command) -> None:
-        """Do what is asked of a stream."""
-        self._control.obey(stream, command, now=self._loop.time())
+    def obey(self, stream: str, command: Command) -> list[str]:
+        """Do what is asked of a stream; return warnings."""
+        warnings = self._control.obey(stream, command, now=self._loop.time())
         self._drain()
+        return warnings
 
     async def stats(self, stream: str) -> StreamStats:
         """Return what has passed through a stream so far."""

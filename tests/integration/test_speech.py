@@ -114,7 +114,7 @@ async def converse(bot: Bot, signal: Pcm, *, codec: Codec = Codec.PCMU, **stream
 
 async def test_a_bot_is_told_when_the_caller_speaks() -> None:
     bot = AnsweringBot()
-    outcome = await converse(bot, speech(1.0, 0.98, 1.2, 0.72, 0.8), events="vad")
+    outcome = await converse(bot, speech(1.0, 0.98, 1.2, 0.72, 2.0), events="vad")
     told = bot.told("vad")
     assert outcome.bodies("vad") == told
     assert [each["event"] for each in told] == ["speech_start", "speech_stop"] * 2

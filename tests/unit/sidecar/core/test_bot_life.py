@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sidecar.core.bot_connection import Closed, Failed
 from sidecar.core.bot_life import BotLife
 from sidecar.core.errors import ErrorCode
-from sidecar.core.options import Profile, resolve_options
+from sidecar.core.options import MixMode, Profile, StreamOptions, resolve_options
 
 CUT = Failed(ErrorCode.IO, "connection lost")
 REFUSED = Failed(ErrorCode.CONNECT_FAILED, "Connection refused")
@@ -130,3 +130,21 @@ def test_whatever_happens_there_is_no_storm_and_an_end(ends: list[Failed | Close
         assert one.retry_at - now >= 0.125 or one.options.url != url
         assert one.retry_at >= last
         now = last = one.retry_at
+
+
+def test_a_bot_that_is_called_in_place_of_another_is_tried_though_nobody_has_reached_it() -> None:
+    one = reached()
+    one.redirect(StreamOptions(SECOND))
+    assert one.options.url == SECOND
+    made = attempts(one, REFUSED, now=100.0)
+    assert len(made) >= 8
+    assert one.is_over
+
+
+def test_whatever_bot_there_is_hears_another_format() -> None:
+    one = reached(on_bot_lost=f"fallback:{SECOND}", no_reconnect="true", rate="16k")
+    assert one.ended(CUT, now=1.0)
+    one.reform(MixMode.STEREO, 8000, 40)
+    options = one.options
+    assert (options.url, options.mix, options.rate, options.buffer_size) == (SECOND, MixMode.STEREO, 8000, 40)
+    assert options.playback_rate == 16000

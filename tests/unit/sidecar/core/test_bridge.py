@@ -278,3 +278,29 @@ def test_messages_are_counted_for_each_call_anew() -> None:
     rig.bridge.close(row)
     rig.plane.close(row)
     assert rig.bridge.messages_sent(rig.open()) == 0
+
+
+def test_messages_are_of_another_format_from_the_next_on() -> None:
+    rig, sender = Rig(buffer_size=40), RtpSender(Random(1), payload_type=0)
+    [address], [row] = rig.sent, rig.rows
+
+    def said() -> list[int]:
+        batch = batch_of([(sender.act(PLAIN)[0], address)])
+        messages = messages_by_row(list(rig.bridge.receive(*batch, now=0.0)))
+        return [len(message) for message in messages.get(row, [])]
+
+    assert said() == []  # the first of a source waits for the second
+    while (rest := rig.bridge.cut(row)) is None:
+        assert said() == []
+    assert [len(message) for message in messages_by_row([rest])[row]] == [320]
+    assert rig.bridge.cut(row) is None
+    rig.bridge.reform(row, MixMode.MONO, 16000, 20)
+    assert said() == [640]
+    rig.bridge.reform(row, MixMode.STEREO, 8000, 20)
+    assert said() == []
+    for _ in range(12):  # nothing is read of the jitter buffer: the grid has not begun
+        assert said() == []
+    assert rig.bridge.dropped_frames(row) == 3
+    rig.bridge.reform(row, MixMode.MONO, 8000, 20)
+    assert said() == [320]
+    assert rig.bridge.dropped_frames(row) == 3

@@ -464,11 +464,9 @@ def test_an_empty_header_is_no_option() -> None:
     assert options_from_headers([("X-STREAM_RATE", ""), ("X-STREAM_MIX", "mono")]) == {"mix": "mono"}
 
 
-def test_events_that_are_not_told_yet_are_named() -> None:
-    assert resolve_options({"url": URL, "events": "playback"}, [])[1] == []
-    assert resolve_options({"url": URL, "events": "vad,playback,dtmf,stats"}, [])[1] == [
-        "events: dtmf, stats: not supported yet, ignored"
-    ]
+def test_all_events_are_told() -> None:
+    options, warnings = resolve_options({"url": URL, "events": "all"}, [])
+    assert (options.events, warnings) == (frozenset(EventKind), [])
 
 
 @pytest.mark.parametrize(

@@ -128,3 +128,15 @@ def test_what_comes_out_is_in_order_and_what_does_not_is_counted(steps: list[str
     assert heard == sorted(set(heard))
     assert len(heard) == replay.replayed
     assert len(heard) + replay.dropped == put
+
+
+def test_what_is_kept_in_a_former_format_is_missed() -> None:
+    replay = new_replay()
+    replay.begin(lost=1)
+    for number in range(4):
+        replay.put(message(number))
+    replay.reform(40)
+    assert replay.dropped == 1 + 4
+    replay.put(message(9))
+    assert replay.resume(now=0.0) == Resumption(gap_ms=160, replayed_ms=40)
+    assert numbers(replay.take(now=0.0)) == [9]

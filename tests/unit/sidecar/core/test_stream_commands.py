@@ -9,6 +9,7 @@ import pytest
 
 from sidecar.core.clip import Clip, ClipKind
 from sidecar.core.commands import (
+    Change,
     ClearPlayback,
     Command,
     Dial,
@@ -30,6 +31,8 @@ from sidecar.core.link import (
     BotFailed,
     BotLost,
     BotResumed,
+    ChangeBot,
+    ChangeFormat,
     CloseStream,
     ControlPlayback,
     LegChanged,
@@ -43,6 +46,7 @@ from sidecar.core.link import (
     TextUnsent,
     ToWorker,
 )
+from sidecar.core.options import MixMode
 from sidecar.core.stream_commands import MOST_TEXT_BYTES, MOST_TEXTS
 from sip import Request
 from tests.support.raw_caller import WALL_CLOCK, RawCaller, goodbye, statuses
@@ -68,7 +72,18 @@ def refused(caller: RawCaller, command: Command) -> tuple[int, str | None]:
 
 @pytest.mark.parametrize(
     "command",
-    [Pause(), Resume(), Say("x"), Play(CLIP), ClearPlayback(), PausePlayback(), ResumePlayback(), Dial("1"), End()],
+    [
+        Change({}),
+        Pause(),
+        Resume(),
+        Say("x"),
+        Play(CLIP),
+        ClearPlayback(),
+        PausePlayback(),
+        ResumePlayback(),
+        Dial("1"),
+        End(),
+    ],
 )
 def test_commands_survive_a_wire(command: Command) -> None:
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(command), type=Command) == command
@@ -146,6 +161,46 @@ def test_what_the_state_does_not_allow_is_refused() -> None:
     with pytest.raises(CommandError) as raised:
         caller.control.obey("none", Pause(), now=0.0)
     assert raised.value.http_status == 404
+
+
+# --- changes
+
+
+def test_a_change_of_format_goes_to_the_worker_and_is_seen() -> None:
+    caller = connected()
+    change = Change({"mix": "stereo", "rate": "16k", "buffer_size": "100"})
+    assert ask(caller, change) == [ChangeFormat(caller.stream, MixMode.STEREO, 16000, 100)]
+    seen = caller.control.stream(caller.stream)
+    assert (seen.mix, seen.rate, seen.buffer_size, seen.sample_rate) == ("stereo", 16000, 100, 8000)
+    assert ask(caller, change) == []
+    assert ask(caller, Change({})) == []
+    hang_up(caller)
+
+
+def test_another_bot_is_called_by_the_options_that_hold_then() -> None:
+    caller = connected(extra_headers='{"X-Key": "1"}')
+    warnings = caller.control.obey(
+        caller.stream, Change({"url": "ws://user:pw@other.example/?q", "rate": "16k"}), now=caller.now
+    )
+    assert warnings == ["extra_headers: kept back, since the bot is another"]
+    caller.drain()
+    format_change, bot_change = caller.told[-2:]
+    assert format_change == ChangeFormat(caller.stream, MixMode.MONO, 16000, 20)
+    assert isinstance(bot_change, ChangeBot)
+    assert (bot_change.options.url, bot_change.options.rate) == ("ws://user:pw@other.example/?q", 16000)
+    assert caller.control.stream(caller.stream).url == "ws://other.example:80/"
+    hang_up(caller)
+
+
+def test_what_cannot_be_changed_is_refused_whole() -> None:
+    caller = connected(on_bot_close="keep")
+    assert refused(caller, Change({"mix": "stereo", "rate": "7k"})) == (422, "rate")
+    assert refused(caller, Change({"auth": "bearer x"})) == (422, "auth")
+    assert refused(caller, Change({"url": "ws://169.254.169.254/"})) == (403, "url")
+    assert caller.control.stream(caller.stream).mix == "mono"
+    caller.worker_says(BotClosed(caller.stream, 1000, ""))
+    assert refused(caller, Change({"url": "ws://other.example/"})) == (409, None)
+    hang_up(caller)
 
 
 # --- texts

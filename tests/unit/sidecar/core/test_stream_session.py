@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from sidecar.core.link import (
     BotConnected,
     BotFailed,
     BotLost,
+    BotResumed,
     BotText,
     ChangeLeg,
     CloseStream,
@@ -550,3 +552,58 @@ def test_what_cannot_be_done_and_what_the_worker_tells_are_events() -> None:
     assert '"ok":false' in caller.told[-1].text  # type: ignore[union-attr]
     caller.worker_says(StreamTold(caller.stream, "mark", '{"name":"m","event":"playout"}'))
     assert (caller.events[-1].kind, caller.events[-1].body.value()) == ("mark", {"name": "m", "event": "playout"})
+
+
+# --- what the bot is told unasked
+
+
+def told_unasked(caller: RawCaller) -> list[tuple[str, dict[str, Any]]]:
+    """Return the messages to the bot so far."""
+    texts = [json.loads(message.text) for message in caller.told if isinstance(message, SendText)]
+    return [(text["type"], text["data"]) for text in texts]
+
+
+def test_a_bot_is_told_of_its_call_if_it_wants_that() -> None:
+    caller = connected(events="call", call="a-uuid")
+    kind, start = told_unasked(caller)[0]
+    assert (kind, start["event"], start["call"], start["mix"], start["rate"]) == (
+        "call",
+        "start",
+        "a-uuid",
+        "mono",
+        8000,
+    )
+    assert start["stream"] == caller.stream
+    assert set(start) == {"event", "stream", "call", "call_id", "from", "to", "mix", "rate", "buffer_size"}
+    assert told_unasked(caller)[1:] == [("call", {"event": "answered"})]
+    for number, direction in enumerate(("sendonly", "inactive", "sendrecv"), start=2):
+        caller.send("INVITE", body=sdp(direction=direction, version=number))
+        caller.send("ACK", cseq=caller.cseq)
+    assert told_unasked(caller)[2:] == [("call", {"event": "hold"}), ("call", {"event": "unhold"})]
+    caller.control.obey(caller.stream, Transfer("sip:1000@192.0.2.10"), now=caller.now)
+    (refer,) = caller.drain()
+    assert isinstance(refer, Request)
+    caller.respond(refer, 603)
+    assert told_unasked(caller)[4:] == [("call", {"event": "transfer", "status": 603, "final": True})]
+    caller.worker_says(BotLost(caller.stream, 1006, "connection lost", 1))
+    caller.worker_says(BotResumed(caller.stream, 0, 0))
+    assert told_unasked(caller)[5:] == [("call", start)]
+    hang_up(caller)
+
+
+def test_a_bot_is_told_of_digits_if_it_wants_that_and_is_there() -> None:
+    caller = connected(events="dtmf")
+    caller.worker_says(DigitHeard(caller.stream, "5", 90, "rfc4733"))
+    caller.worker_says(BotLost(caller.stream, 1006, "connection lost", 1))
+    caller.worker_says(DigitHeard(caller.stream, "6", 90, "rfc4733"))
+    assert told_unasked(caller) == [("dtmf", {"digit": "5", "duration_ms": 90, "source": "rfc4733"})]
+    hang_up(caller)
+
+
+def test_a_bot_that_wants_nothing_is_told_nothing() -> None:
+    caller = connected()
+    caller.worker_says(DigitHeard(caller.stream, "5", 90, "rfc4733"))
+    caller.send("INVITE", body=sdp(direction="sendonly", version=2))
+    caller.send("ACK", cseq=caller.cseq)
+    assert told_unasked(caller) == []
+    hang_up(caller)
