@@ -32,7 +32,9 @@ def is_plain(options: StreamOptions) -> bool:
     """Whether a stream with its first leg is worked on as any call is: the bot hears that leg, and is played to it."""
     if options.track is None:
         return True
-    its_own = options.mix is MixMode.MONO or (options.mix is MixMode.CALLEE and options.track is Track.CALLEE)
+    its_own = options.mix in (MixMode.MONO, MixMode.MIXED) or (
+        options.mix is MixMode.CALLEE and options.track is Track.CALLEE
+    )
     return its_own and not _awaits_another(options, {options.track})
 
 

@@ -336,9 +336,9 @@ class StreamSession:
                 self.emit(failure(ErrorCode.TIMEOUT, error))
             case MediaLost(_, seconds, ever):
                 self._media_lost(leg, seconds, ever=ever, now=now)
-            case StreamRefused(_, reason):
-                self.emit(failure(ErrorCode.IO, f"the {leg.track.value}'s leg: {reason}"))
-                leg.end(503, Cause.TEMPORARY_FAILURE, reason, now=now)
+            case _:
+                self.emit(failure(ErrorCode.IO, f"the {leg.track.value}'s leg: {message.reason}"))
+                leg.end(503, Cause.TEMPORARY_FAILURE, message.reason, now=now)
 
     def _bot_there(self, message: BotConnected | BotResumed) -> None:
         self._bot.receive_message(message)

@@ -163,6 +163,14 @@ def test_of_a_mixture_no_second_leg_is_awaited() -> None:
     assert np.count_nonzero(np.concatenate(call.sent[call.row]) == BOT) == 800
 
 
+def test_a_mixture_that_comes_over_one_leg_is_not_held_back() -> None:
+    call = AttachedCall(mix=MixMode.MIXED, **TWO)
+    call.bridge.start(call.row)
+    call.speak(call.row, level(CALLER))
+    assert (call.heard_by_bot() == CALLER).all()
+    assert call.heard_by_bot().shape == (1, 160)
+
+
 def test_a_leg_that_goes_leaves_silence_and_nobody_else_hears_the_bot() -> None:
     call, callee = with_both(MixMode.STEREO)
     call.talk({call.row: level(CALLER), callee: level(CALLEE)}, 20)

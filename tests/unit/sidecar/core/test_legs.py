@@ -69,6 +69,20 @@ def test_legs_with_ports_of_their_own_may_say_the_same_address() -> None:
     assert legs.change(rows[0], leg_to(0), now=0.0)
 
 
+@pytest.mark.parametrize("tones", [False, True])
+def test_a_leg_that_has_left_keeps_its_row_and_gives_up_its_address(tones: bool) -> None:
+    end = alone(timeouts=MediaTimeouts(first=1.0, later=1.0), tones=tones)
+    end.legs.leave(end.row, now=0.0)
+    wait(end, 30.0)
+    assert end.legs.next_event() is None, "its silence means nothing"
+    assert end.legs.reports_to_send() == []
+    another = end.legs.open("another", leg_to(1))
+    assert another is not None
+    assert another != end.row
+    end.legs.close(end.row, now=30.0, wall_clock=30.0)
+    assert end.plane.calls == 1
+
+
 # --- reports
 
 
