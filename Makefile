@@ -1,7 +1,7 @@
 # What is slow has a target of its own; `make ci` is what every change must pass.
 BIN := .venv/bin
 
-.PHONY: ci format lint types imports test coverage fuzz simulate bench fuzz-guided itu load load-profile misbehave
+.PHONY: ci format lint types imports test coverage fuzz simulate bench fuzz-guided itu load load-profile misbehave bad-bots soak soak-short
 
 ci: lint types imports test coverage
 
@@ -52,6 +52,18 @@ load: .venv/installed-dev  # 200 calls a second for a minute; on a machine that 
 
 misbehave: .venv/installed-dev  # 10,000 calls whose bots misbehave at random; about ten minutes
 	MISBEHAVING_CALLS=10000 LONGEST_TEST_SECONDS=1800 $(BIN)/python -m pytest -q -s tests/integration/test_bots_at_random.py -k batched
+
+bad-bots: .venv/installed-dev  # what a bot that misbehaves costs the others, and in memory; three minutes, alone
+	for kind in quiet stalled flooding reconnecting; do \
+	  $(BIN)/python -m tests.load.bad_bots $$kind --good 99 --bad 1 || exit 1; \
+	  $(BIN)/python -m tests.load.bad_bots $$kind --good 10 --bad 20 || exit 1; \
+	done
+
+soak: .venv/installed-dev  # 300 calls for 20 minutes; fails if memory grows
+	$(BIN)/python -m tests.load.soak --calls 300 --seconds 1200
+
+soak-short: .venv/installed-dev
+	$(BIN)/python -m tests.load.soak --calls 50 --seconds 60
 
 load-profile: .venv/installed-dev  # where the time of a call goes; needs the right to look into processes
 	$(BIN)/python -m pip install --quiet --editable '.[profile]'

@@ -12,6 +12,7 @@ import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import itertools
 from collections.abc import Iterator
 from random import Random
 from unittest import mock
@@ -29,6 +30,7 @@ from sidecar.core.speech_events import BargedIn
 from sidecar.core.speech_rows import SpeechRows
 
 _FRAME = RATE // 50
+_TURNS = 15
 _BOT_TEXT = (
     "I can help you with that. Your order was sent on Monday, and it should be with you by the end of this week."
 )
@@ -135,12 +137,18 @@ def wanting() -> Iterator[tuple[str, StreamOptions]]:
 
 
 def cost() -> None:
-    sizes = (1, 10, 100, 500)
+    """Take turns, so that whatever else this machine does meets all alike."""
+    sizes, names = (1, 10, 100, 500), [name for name, _ in wanting()]
+    best = dict.fromkeys(itertools.product(names, sizes), float("inf"))
+    for size in sizes:
+        calls = {name: Calls(size, options) for name, options in wanting()}
+        for name in names * _TURNS:
+            spent = microseconds(calls[name].step, rows=size, frames=400, runs=1)
+            best[name, size] = min(best[name, size], spent)
     print(f"| wanted | {' | '.join(f'{size} calls' for size in sizes)} |")
     print(f"|---|{'---|' * len(sizes)}")
-    for name, options in wanting():
-        costs = [microseconds(Calls(size, options).step, rows=size, frames=2000) for size in sizes]
-        print(f"| {name} | {' | '.join(f'{each:.1f}' for each in costs)} |")
+    for name in names:
+        print(f"| {name} | {' | '.join(f'{best[name, size]:.1f}' for size in sizes)} |")
 
 
 if __name__ == "__main__":

@@ -10,9 +10,13 @@ from rtp.packet import HEADER_BYTES
 
 @dataclass(slots=True)
 class LearnedAddress:
-    """Believes the first packet that is what was agreed on; from then on nobody else is heard."""
+    """Believes the first packet that is what was agreed on; from then on nobody else is heard.
+
+    What is encrypted can do better: it is heard, and believed once it has proved to be genuine, see `learn`.
+    """
 
     payload_types: Collection[int]
+    needs_proof: bool = False
     address: tuple[str, int] | None = None  # None: not learned yet
 
     def accepts(self, data: bytes | memoryview, source: tuple[str, int]) -> bool:
@@ -20,6 +24,10 @@ class LearnedAddress:
         if self.address is not None:
             return source == self.address
         valid = len(data) >= HEADER_BYTES and data[0] >> 6 == 2 and data[1] & 0x7F in self.payload_types
-        if valid:
+        if valid and not self.needs_proof:
             self.address = source
         return valid
+
+    def learn(self, source: tuple[str, int]) -> None:
+        """A packet from there was genuine."""
+        self.address = source

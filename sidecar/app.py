@@ -17,8 +17,12 @@ from rtp import FRAME_MS
 from sidecar.core.call_control import CallControl
 from sidecar.core.codecs import ALL_CODECS
 from sidecar.core.events import StreamEvent
+from sidecar.core.freeswitch.tickets import Tickets
 from sidecar.core.link import FromWorker, StatsTold, ToWorker
+from sidecar.io.eavesdropper import Eavesdropper, FreeSwitch
 from sidecar.io.event_feed import EventFeed, log_event
+from sidecar.io.event_socket_client import EventSocketClient
+from sidecar.io.freeswitch_servers import FreeSwitchServers
 from sidecar.io.link import InProcessLink
 from sidecar.io.media_sockets import MediaSockets, open_one_port
 from sidecar.io.media_worker import MediaWorker, WorkerSettings
@@ -31,6 +35,7 @@ from sidecar.io.sip_streams import SipStreams
 from sidecar.io.steering import Steering
 from sidecar.settings import RtpSettings, Settings, SipSettings
 from sip import Address, SipUri, UserAgent
+from sip.grammar import format_host_port
 
 log = structlog.get_logger("sidecar")
 
@@ -49,6 +54,7 @@ class Sidecar:
     control: CallControl
     worker: MediaWorker
     streams: SipStreams
+    attacher: Eavesdropper
     steering: Steering
     events: EventFeed
 
@@ -74,7 +80,8 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         _worker_settings(settings), sockets=media_sockets, random=SystemRandom(), to_control=link.to_control
     )
     agent = _user_agent(settings.sip, sip_sockets)
-    control = _call_control(settings, agent)
+    tickets = Tickets(SystemRandom())
+    control = _call_control(settings, agent, tickets)
     events = EventFeed()
     events.subscribe(log_event)
 
@@ -95,9 +102,13 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         driver.drain()
         ready.set()
 
+    servers = FreeSwitchServers(_event_sockets(settings))
+    events.subscribe(servers.events.tell)
+    attacher = _attacher(settings, servers, control, tickets, sip_port=_port(sip_sockets.udp))
     link.on_worker, link.on_control = worker.handle, on_message
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(worker.run())
+        over_event_sockets = tasks.create_task(servers.run())
         transport, _ = await loop.create_datagram_endpoint(lambda: driver, sock=sip_sockets.udp)
         driver.streams.listen(sip_sockets.tcp)
         if sip_sockets.tls is not None:
@@ -112,6 +123,7 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
                 control,
                 worker,
                 driver.streams,
+                attacher,
                 steering,
                 events,
             )
@@ -121,6 +133,8 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
             worker.stop()
             with suppress(TimeoutError):  # a BYE may be lost, and its answer too
                 await asyncio.wait_for(_until_over(agent, control), _GOODBYE_SECONDS)
+            await servers.tell_the_rest()
+            over_event_sockets.cancel()
             transport.close()
 
 
@@ -208,7 +222,31 @@ def _worker_settings(settings: Settings) -> WorkerSettings:
     )
 
 
-def _call_control(settings: Settings, agent: UserAgent) -> CallControl:
+def _event_sockets(settings: Settings) -> dict[str, EventSocketClient]:
+    return {
+        name: EventSocketClient(
+            each.host, each.port, each.password.get_secret_value(), name=name, random=SystemRandom()
+        )
+        for name, each in settings.freeswitch.items()
+    }
+
+
+def _attacher(
+    settings: Settings, servers: FreeSwitchServers, control: CallControl, tickets: Tickets, *, sip_port: int
+) -> Eavesdropper:
+    reached_at = OwnAddresses(settings.sip.host, settings.sip.advertised)
+    known = {
+        name: FreeSwitch(
+            client,
+            dial=settings.freeswitch[name].dial,
+            sidecar=lambda peer: format_host_port(reached_at(peer), sip_port),
+        )
+        for name, client in servers.clients.items()
+    }
+    return Eavesdropper(known, resolve=control.resolve, tickets=tickets, random=SystemRandom())
+
+
+def _call_control(settings: Settings, agent: UserAgent, tickets: Tickets) -> CallControl:
     return CallControl(
         agent,
         random=SystemRandom(),
@@ -220,4 +258,6 @@ def _call_control(settings: Settings, agent: UserAgent) -> CallControl:
         media=settings.rtp.policy(),
         wall_clock=time.time,
         ports=settings.rtp.port_allocator() if settings.rtp.mode == "ports" else None,
+        tickets=tickets,
+        tells_by_info=not settings.freeswitch,
     )

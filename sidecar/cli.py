@@ -252,6 +252,31 @@ def bench(
         print_error(problem)
 
 
+@app.command()
+def freeswitch(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[FILE]", help="Print this file alone, without its name. [all of them]")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A configuration file (TOML); the environment goes before it.")
+    ] = None,
+) -> None:
+    """Print dialplan and script for FreeSWITCH, as this configuration needs them."""
+    from sidecar.freeswitch_examples import NAMES, example
+    from sidecar.settings import SettingsError, load_settings
+
+    if name not in (None, *NAMES):
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(NAMES)}", param_hint="FILE")
+    try:
+        settings = load_settings(config)
+    except SettingsError as error:
+        _fail(str(error), code=_WRONG_USE)
+    for each in NAMES if name is None else (name,):
+        if name is None:
+            typer.echo(f"==> {each} <==")
+        typer.echo(example(each, settings))
+
+
 def main() -> None:
     """Run the command that was given."""
     # The matrix products of the media plane are small: threads would only wait for each other. numpy reads it once,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from ssl import SSLContext
@@ -21,6 +21,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
+    SecretStr,
     ValidationError,
     field_validator,
     model_validator,
@@ -41,6 +42,7 @@ from sidecar.secret import Secret
 from sip import Admission, Credentials, Timers
 
 _MOST_CALLS = 4096  # in each 5 ms a quarter of them is sent to, in one batch of datagrams
+_HOST = r"^([0-9A-Za-z_-]{1,63}(\.[0-9A-Za-z_-]{1,63})*|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)$"
 _PRIVATE = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7", "fe80::/10")
 
 
@@ -156,6 +158,14 @@ class SipSettings(_Section):
     auth: AuthSettings = AuthSettings()
 
     @model_validator(mode="after")
+    def _intervals_grow(self) -> Self:
+        if self.t1 > self.t2:
+            raise ValueError(
+                f"t1 is {self.t1}, and t2 {self.t2}: intervals of retransmission begin with t1, and grow to t2"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _session_lasts_as_long_as_we_take(self) -> Self:
         if 0 < self.session_expires < self.min_se:
             raise ValueError(f"session_expires is {self.session_expires}, and min_se {self.min_se}: it cannot be less")
@@ -248,6 +258,22 @@ class BotSettings(_Section):
         return BotHosts(self.allow, self.strict)
 
 
+class FreeswitchSettings(_Section):
+    """The event socket of a FreeSWITCH, and how that FreeSWITCH calls us."""
+
+    host: str = Field("127.0.0.1", pattern=_HOST)  # a name or an address
+    port: int = Field(8021, ge=1, le=65535)
+    password: Secret
+    dial: str = Field("sofia/external/sip:{user}@{sidecar}", pattern=r"^[!-+\--z~{}]+$")  # no comma, no space, no |
+
+    @field_validator("password")
+    @classmethod
+    def _password_is_a_line(cls, password: SecretStr) -> SecretStr:
+        if set(password.get_secret_value()) & set("\r\n\0"):
+            raise ValueError("a line end cannot be in it")
+        return password
+
+
 class ProfileSettings(BaseModel):
     """Options of the calls to `sip:NAME@sidecar`; `locked` ones cannot be set by the call."""
 
@@ -269,6 +295,7 @@ class Settings(BaseSettings):
     sip: SipSettings = SipSettings()
     rtp: RtpSettings = RtpSettings()
     bot: BotSettings = BotSettings()
+    freeswitch: dict[str, FreeswitchSettings] = {}  # by name
     stream: ProfileSettings = ProfileSettings()  # the default profile
     profiles: dict[str, ProfileSettings] = {}
 
@@ -320,6 +347,7 @@ def load_settings(config: Path | None = None, values: Mapping[str, Any] | None =
     """
     try:
         given = tomllib.loads(config.read_text()) if config else dict(values or {})
+        _check_variables(os.environ)
         return Settings(**given)
     except OSError as error:
         raise SettingsError(f"{config}: {error.strerror}") from None
@@ -329,6 +357,16 @@ def load_settings(config: Path | None = None, values: Mapping[str, Any] | None =
         raise SettingsError(f"{_variables_of(error)}: a list, or a whole section, is written as JSON") from None
     except ValidationError as error:
         raise SettingsError("\n".join(map(_in_words, error.errors()))) from None
+
+
+def _check_variables(names: Iterable[str]) -> None:
+    """Refuse variables that set nothing in a section that does not exist; in one that does, pydantic refuses them."""
+    prefix, delimiter = Settings.model_config.get("env_prefix", ""), "__"
+    sections = {name: name.upper().removeprefix(prefix).partition(delimiter)[0] for name in names if delimiter in name}
+    known = {field.upper() for field in Settings.model_fields}
+    unknown = sorted(name for name in sections if name.upper().startswith(prefix) and sections[name] not in known)
+    if unknown:
+        raise SettingsError("\n".join(f"{name}: there is no section {sections[name].lower()}" for name in unknown))
 
 
 def _variables_of(error: SourceError) -> str:

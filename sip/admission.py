@@ -15,15 +15,15 @@ class Admission:
     burst_seconds: float = 2.0  # what was not used is saved up for this long
 
 
-class _Bucket:
+class Bucket:
     """Lets through a number of things a second, and what was saved up. The classic token bucket."""
 
     __slots__ = ("_at", "_left", "_most", "_rate")
 
-    def __init__(self, rate: float, most: float, now: float) -> None:
-        self._rate, self._most, self._left, self._at = rate, most, most, now
+    def __init__(self, rate: float, most: float) -> None:
+        self._rate, self._most, self._left, self._at = rate, most, most, 0.0
 
-    def take(self, now: float) -> bool:
+    def take(self, *, now: float) -> bool:
         """Tell whether one more may pass."""
         self._left = min(self._most, self._left + (now - self._at) * self._rate)
         self._at = now
@@ -38,8 +38,8 @@ class Gate:
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
-        self._invites: _Bucket | None = None
-        self._sources: OrderedDict[str, _Bucket] = OrderedDict()
+        self._invites: Bucket | None = None
+        self._sources: OrderedDict[str, Bucket] = OrderedDict()
 
     def admits_source(self, host: str, *, now: float) -> bool:
         """Tell whether one more request of this host is looked at."""
@@ -48,11 +48,11 @@ class Gate:
             return True
         bucket = self._sources.get(host)
         if bucket is None:
-            bucket = self._sources[host] = self._new_bucket(rate, now)
+            bucket = self._sources[host] = self._new_bucket(rate)
             if len(self._sources) > _SOURCES_MAX:
                 self._sources.popitem(last=False)
         self._sources.move_to_end(host)
-        return bucket.take(now)
+        return bucket.take(now=now)
 
     def admits_invite(self, *, now: float) -> bool:
         """Tell whether one more call may come in."""
@@ -60,8 +60,8 @@ class Gate:
         if not rate:
             return True
         if self._invites is None:
-            self._invites = self._new_bucket(rate, now)
-        return self._invites.take(now)
+            self._invites = self._new_bucket(rate)
+        return self._invites.take(now=now)
 
-    def _new_bucket(self, rate: float, now: float) -> _Bucket:
-        return _Bucket(rate, max(1.0, rate * self._admission.burst_seconds), now)
+    def _new_bucket(self, rate: float) -> Bucket:
+        return Bucket(rate, max(1.0, rate * self._admission.burst_seconds))

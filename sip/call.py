@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
+from .admission import Bucket
 from .call_part import CallPart
 from .deadline import Deadline
 from .dialog import Dialog, DialogKey
@@ -36,6 +37,9 @@ _OF_A_LIVE_CALL = (
 )
 
 
+_REQUESTS_PER_SECOND, _REQUESTS_AT_ONCE = 25, 100  # of one call: each is remembered for 32 s, in room that all share
+
+
 class Call(ABC):
     """What the calls of both roles have in common: dialogs, requests of both sides, deadlines, one end."""
 
@@ -60,6 +64,7 @@ class Call(ABC):
         self.session_timer = SessionTimer(self)
         self.info = Info(self)
         self.transfer = Transfer(self)
+        self.requests = Bucket(_REQUESTS_PER_SECOND, _REQUESTS_AT_ONCE)  # of the other side, but for its goodbye
         self._transactions: dict[AnyClientTransaction, CallPart | None] = {}
 
     @property

@@ -129,7 +129,7 @@ class UserAgent(CallCommands):
             return
         if not self._is_of_a_call(request) and not self._admits(source, now):
             return
-        if not self._layer.has_room(request):
+        if not self._has_room(request, now):
             self.counters.refused_transactions += 1
             self._refuse_without_state(request, ServiceUnavailable("Too many transactions", headers=_LATER), source)
             return
@@ -150,6 +150,12 @@ class UserAgent(CallCommands):
         if request.method == "CANCEL":
             return self._layer.find_invite(request) is not None
         return self._calls.find_dialog(request) is not None
+
+    def _has_room(self, request: Request, now: float) -> bool:
+        found = None if request.method in ("BYE", "CANCEL") else self._calls.find_dialog(request)
+        if found is not None and not found[0].requests.take(now=now):
+            return False
+        return self._layer.has_room(request)
 
     def _admits(self, source: Address, now: float) -> bool:
         if self._gate.admits_source(source[0], now=now):

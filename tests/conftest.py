@@ -11,6 +11,8 @@ import pytest
 import uvloop
 from hypothesis import settings
 
+from tests.support.second_try import TRIED_AGAIN, run_in_real_time
+
 DEBIAN_PACKAGE = {"baresip": "baresip-core", "sipp": "sip-tester", "sox": "sox", "tshark": "tshark"}
 LONGEST_TEST_SECONDS = float(os.environ.get("LONGEST_TEST_SECONDS", "60"))
 
@@ -32,8 +34,30 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run `async def test_...` in an event loop of its own, and never for ever: uvloop, or asyncio's if `portable`."""
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
+    if "integration" in pyfuncitem.path.parts:
+        run_in_real_time(pyfuncitem, lambda: _run(pyfuncitem))
+    else:
+        _run(pyfuncitem)
+    return True
+
+
+def _run(pyfuncitem: pytest.Function) -> None:
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
     portable = "portable" in pyfuncitem.nodeid
     with asyncio.Runner(loop_factory=None if portable else uvloop.new_event_loop) as runner:
         runner.run(asyncio.wait_for(pyfuncitem.obj(**arguments), LONGEST_TEST_SECONDS))
-    return True
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the tests that were tried again."""
+    reports = [report for each in terminalreporter.stats.values() for report in each if hasattr(report, "when")]
+    said = [
+        f"{report.nodeid}: {what}"
+        for report in reports
+        if report.when == "call"
+        for name, what in report.user_properties
+        if name == TRIED_AGAIN
+    ]
+    if said:
+        terminalreporter.section(TRIED_AGAIN)
+        terminalreporter.write_line("\n".join(said))

@@ -13,12 +13,14 @@ from random import Random
 from rtp import PortAllocator
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.bot_uri import parse_bot_uri
-from sidecar.core.call_facts import facts_of
+from sidecar.core.call_facts import CallFacts, facts_of
 from sidecar.core.cause import RETRY_AFTER, Cause, reason_headers, warning_headers
 from sidecar.core.commands import Command
 from sidecar.core.errors import CommandError, ErrorCode, NoSuchStream
 from sidecar.core.event_series import EventSeries
 from sidecar.core.events import StreamEvent, failure
+from sidecar.core.freeswitch.originate import TICKET_HEADER
+from sidecar.core.freeswitch.tickets import Tickets
 from sidecar.core.link import FromWorker, StatsTold, ToWorker, WorkerLoad, WorkerReady
 from sidecar.core.media_negotiation import MediaNegotiation
 from sidecar.core.media_policy import MediaPolicy
@@ -64,12 +66,15 @@ class CallControl:
         media: MediaPolicy,
         wall_clock: Callable[[], float],
         ports: PortAllocator | None = None,
+        tickets: Tickets | None = None,
+        tells_by_info: bool = True,
         late_ms: float = 0.0,
     ) -> None:
         """`media_address` says where a host sends its media to: the address that it finds in our SDP.
 
         `wall_clock` counts seconds since 1970, for events; `ports` are those that calls get, if each has its own.
-        Who is late by more than `late_ms` gets no calls.
+        Who is late by more than `late_ms` gets no calls. `tickets` are those of the legs that we have asked for.
+        `tells_by_info`: a FreeSWITCH hears of the events of its calls in the calls themselves.
         """
         self._agent = agent
         self._random = random
@@ -81,6 +86,8 @@ class CallControl:
         self._media = media
         self._wall_clock = wall_clock
         self._ports = ports
+        self._tickets = tickets
+        self._tells_by_info = tells_by_info
         self.workers = Workers(late_ms=late_ms)
         self._sessions: dict[str, StreamSession] = {}
         self._by_call: dict[CallRef, StreamSession] = {}
@@ -257,7 +264,7 @@ class CallControl:
 
     def _receive_call(self, event: CallReceived, *, now: float) -> None:
         """Settle the options and the media of a call, and let the worker open its stream."""
-        options, warnings = self._options(event)
+        options, warnings = self._options(event, now=now)
         worker = self.workers.choose()
         assert worker is not None, "else the agent takes no calls"
         port = self._take_port(now=now)
@@ -276,6 +283,7 @@ class CallControl:
             outbox=self._outbox,
             wall_clock=self._wall_clock,
             port=port,
+            tells_by_info=self._tells_by_info,
         )
         self.workers.place(stream, worker)
         self._sessions[stream] = self._by_call[event.call] = session
@@ -303,22 +311,32 @@ class CallControl:
         if self._ports is not None and port is not None:
             self._ports.give_back(port, now=now)
 
-    def _options(self, event: CallReceived) -> tuple[StreamOptions, list[str]]:
-        """Return the options of a call and warnings; raise `OptionError` for what it may not ask for."""
-        request = event.request
-        user = SipUri.parse(request.uri).user or ""
+    def resolve(
+        self, given: Mapping[str, str], user: str = "", facts: CallFacts | None = None
+    ) -> tuple[StreamOptions, list[str]]:
+        """Return the options of a call to `user` and warnings; raise `OptionError` for what it may not ask for."""
         profiles = [self._profiles[user]] if user in self._profiles else []
         options, warnings = resolve_options(
-            options_from_headers(request.headers),
-            [*profiles, self._default_profile],
-            facts=facts_of(request),
-            hosts=self._bot_hosts,
+            given, [*profiles, self._default_profile], facts=facts, hosts=self._bot_hosts
         )
         for name, url in (("url", options.url), ("on_bot_lost", options.on_bot_lost.url)):
             host = None if url is None else parse_bot_uri(url).host
             if host is not None and not self._bot_hosts.allows_host(host):
                 raise OptionError(name, f"{host} is not an allowed bot host", sip_status=403)
         return options, warnings
+
+    def _options(self, event: CallReceived, *, now: float) -> tuple[StreamOptions, list[str]]:
+        """Return what `resolve` does, for what is in the headers of a call, or what its ticket stands for."""
+        request = event.request
+        ticket = request.headers.get(TICKET_HEADER)
+        given = options_from_headers(request.headers) if ticket is None else self._redeem(ticket, now=now)
+        return self.resolve(given, SipUri.parse(request.uri).user or "", facts_of(request))
+
+    def _redeem(self, ticket: str, *, now: float) -> Mapping[str, str]:
+        claim = self._tickets.redeem(ticket, now=now) if self._tickets is not None else None
+        if claim is None:
+            raise OptionError("ticket", "not one of ours, used before, or too old", sip_status=403)
+        return claim.options
 
     def _reject(self, event: CallReceived, error: OptionError | SipError, *, now: float) -> None:
         """Refuse a call that cannot be taken as it is, and tell of it."""

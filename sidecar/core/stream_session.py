@@ -69,8 +69,12 @@ class StreamSession:
         outbox: Outbox,
         wall_clock: Callable[[], float],
         port: int | None = None,
+        tells_by_info: bool = True,
     ) -> None:
-        """`port` is that of its media, if it has one of its own; `wall_clock` counts seconds since 1970."""
+        """`port` is that of its media, if it has one of its own; `wall_clock` counts seconds since 1970.
+
+        `tells_by_info`: a FreeSWITCH hears of the events in the call itself.
+        """
         self.stream = stream
         self.port = port
         self.call = received.call
@@ -99,7 +103,8 @@ class StreamSession:
         self._closing = False  # we have hung up, or they have, and the stream is to end
         self._stats_asked = 0  # how often, without an answer yet
         self._infos = InfoQueue()
-        self._is_told_by_info = "send_info" in (received.request.headers.get("X-FS-Support") or "")  # a FreeSWITCH
+        takes_info = "send_info" in (received.request.headers.get("X-FS-Support") or "")  # a FreeSWITCH
+        self._is_told_by_info = tells_by_info and takes_info
 
     @property
     def is_over(self) -> bool:

@@ -16,8 +16,8 @@ _REPORTS_AT_ONCE = 64
 _REPORT_BYTES = 2048
 _TRIES = 100
 
-OnDatagrams = Callable[[int], None]
-"""So many datagrams are in the arrays of `datagrams`."""
+OnDatagrams = Callable[[int], bool]
+"""So many datagrams are in the arrays of `datagrams`; says whether they were heard, and none of them was forged."""
 
 OnReport = Callable[[bytes, int], None]
 """An RTCP datagram has come, from the address of this key."""

@@ -267,18 +267,19 @@ class MediaWorker:
 
     # --- up: from the caller to the bot
 
-    def _on_datagrams(self, count: int) -> None:
-        """Take the RTP that has been read, and send what it completes."""
-        now = self._loop.time()
+    def _on_datagrams(self, count: int) -> bool:
+        """Take the RTP that has been read, and send what it completes; return whether it was heard, and none forged."""
+        now, forged = self._loop.time(), self.counters.unauthentic
         if self._backlog.is_stale(count, now=now):
             self.counters.stale += count
             self._plane.lose(now=now)
-            return
+            return False
         if count >= _MANY:
             self._note_unread(now=now)
         data, lengths, sources = self._datagrams.data, self._datagrams.lengths, self._datagrams.sources
         for messages in self._bridge.receive(data[:count], lengths[:count], sources[:count], now=now):
             self._send(messages)
+        return self.counters.unauthentic == forged
 
     def _note_unread(self, *, now: float) -> None:
         """Take note of what was dropped before we could read it."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtp import LearnedAddress, Report, UnknownSources, address_key
 from sidecar.core.legs import port_key
@@ -37,7 +38,7 @@ class _Remote:
     @classmethod
     def of(cls, leg: MediaLeg) -> _Remote:
         known = (leg.payload_type, leg.telephone_event_payload_type, _COMFORT_NOISE)
-        learned = LearnedAddress([number for number in known if number is not None])
+        learned = LearnedAddress([number for number in known if number is not None], needs_proof=leg.srtp is not None)
         return cls((leg.host, leg.port), leg.rtcp_port, learned)
 
     @property
@@ -157,21 +158,40 @@ class PortPairs(PlainBatch):
             except (BlockingIOError, ConnectionError):
                 return
             if leg.remote is None or not leg.remote.learned.accepts(memoryview(row[:length]), source):
-                self.unknown_source += 1
-                leg.unknown.note(np.array([address_key(*source)], np.uint64), now=self._loop.time())
-                continue
-            self.lengths[self._count], self.sources[self._count] = length, leg.key
-            self._count += 1
-            if self._count == BATCH:
-                self._handle_batch()
-            elif self._flush is None:
-                self._flush = self._loop.call_soon(self._handle_batch)
+                self._drop(leg, source)
+            elif leg.remote.learned.address is not None:
+                self._take(leg, length)
+            elif self._is_genuine(leg, row[:length].copy()):
+                leg.remote.learned.learn(source)
+            else:
+                self._drop(leg, source)
 
-    def _handle_batch(self) -> None:
+    def _drop(self, leg: _LegSocket, source: tuple[str, int]) -> None:
+        self.unknown_source += 1
+        leg.unknown.note(np.array([address_key(*source)], np.uint64), now=self._loop.time())
+
+    def _take(self, leg: _LegSocket, length: int) -> None:
+        """Count what was read as one more of the batch."""
+        self.lengths[self._count], self.sources[self._count] = length, leg.key
+        self._count += 1
+        if self._count == BATCH:
+            self._handle_batch()
+        elif self._flush is None:
+            self._flush = self._loop.call_soon(self._handle_batch)
+
+    def _is_genuine(self, leg: _LegSocket, packet: NDArray[np.uint8]) -> bool:
+        """Make a batch of one packet, whose source is not known yet; return whether it is of those who have the key."""
+        if self._count:
+            self._handle_batch()
+        self.data[0, : len(packet)] = packet
+        self._take(leg, len(packet))
+        return self._handle_batch()
+
+    def _handle_batch(self) -> bool:
         if self._flush is not None:
             self._flush.cancel()
         count, self._count, self._flush = self._count, 0, None
-        self._on_datagrams(count)
+        return self._on_datagrams(count)
 
     def _report_came(self, leg: _LegSocket, data: bytes, source: tuple[str, int]) -> None:
         """Take RTCP from the host of the leg; its port may be another than was said, behind a translator."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 
@@ -59,7 +60,8 @@ async def test_a_bench_without_compiler_says_what_is_missing() -> None:
 
 
 async def test_a_bench_of_what_does_not_exist_is_wrong_use() -> None:
-    for option, value in (("--mix", "none"), ("--rate", "11k"), ("--calls", "0")):
-        result = await run("bench", option, value)
+    wrong = {"--mix": "none", "--rate": "11k", "--calls": "0"}
+    results = await asyncio.gather(*(run("bench", option, value) for option, value in wrong.items()))
+    for option, result in zip(wrong, results, strict=True):
         assert result.code == 2, result
         assert option in result.errors

@@ -29,6 +29,7 @@ from tests.support.bots import (
 )
 from tests.support.capture import TimedPacket, pcm_of, rtp_packets
 from tests.support.ports import LOOPBACK, free_port
+from tests.support.sidecar import sidecar_under_test
 from tests.support.stalls import measured_stalls
 from tests.support.tones import Pcm, find_tone, gaps, level_at, make_tone, splices
 
@@ -38,15 +39,17 @@ TONE_HZ = 437.0
 PACKETS = rtp_packets(make_tone(TONE_HZ, level_dbfs=-14.0, seconds=2.0, rate=8000))
 
 
-async def test_two_hundred_calls_at_twenty_a_second(start_sidecar: StartSidecar, tmp_path: Path) -> None:
-    async with EchoBot() as bot, start_sidecar(stream={"url": bot.url, "rate": "16k"}) as car:
+@pytest.mark.parametrize("portable", [False, True], ids=["batched", "portable"])
+async def test_two_hundred_calls_at_twenty_a_second(tmp_path: Path, portable: bool) -> None:
+    calls, make_bot = (40, EchoBot) if portable else (200, Bot)
+    async with make_bot() as bot, sidecar_under_test(portable=portable, stream={"url": bot.url, "rate": "16k"}) as car:
         outcome = await sipp.run(
-            "call_with_pcap", car.address, tmp_path, packets=PACKETS, calls=200, rate=20.0, seconds=2.2, within=30.0
+            "call_with_pcap", car.address, tmp_path, packets=PACKETS, calls=calls, rate=20.0, seconds=2.2, within=30.0
         )
-        outcome.assert_all_successful(200)
-        await bot.closed(200)
+        outcome.assert_all_successful(calls)
+        await bot.closed(calls)
         await car.until_no_calls()
-    assert len(bot.calls) == 200
+    assert len(bot.calls) == calls
     for call in bot.calls:
         assert call.close_code == 1000
         assert 2 * 16000 <= len(call.heard) <= 3 * 16000  # all of it, and the pause until the BYE
@@ -86,13 +89,11 @@ def tone_between_ends(pcm: Pcm) -> Pcm:
     return pcm[loud[0] + 400 : loud[-1] - 400]
 
 
-async def test_twenty_seconds_of_audio_in_one_message_are_played_to_the_sample(
-    start_sidecar: StartSidecar, tmp_path: Path
-) -> None:
+async def test_twenty_seconds_of_audio_in_one_message_are_played_to_the_sample(tmp_path: Path) -> None:
     said = make_tone(TONE_HZ, level_dbfs=-14.0, seconds=20.0, rate=8000)
     said[0] = said[-1] = 12000  # so that both ends can be found
     async with measured_stalls() as stalls, OpeningBot([said.astype("<i2").tobytes()]) as bot:
-        async with start_sidecar(stream={"url": bot.url}) as car, sipp.listeners() as (media_port, (ears,)):
+        async with sidecar_under_test(stream={"url": bot.url}) as car, sipp.listeners() as (media_port, (ears,)):
             outcome = await sipp.run(
                 "call_with_pcap", car.address, tmp_path, packets=PACKETS, seconds=23.0, media_port=media_port
             )

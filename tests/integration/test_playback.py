@@ -71,6 +71,11 @@ class Scene:
                 await asyncio.sleep(0.01)
         return found
 
+    async def heard_to_the_end(self) -> Pcm:
+        """Let the call end when all that the bot has said was heard; return what was heard in it."""
+        await self.bot.send_command("hangup")
+        return await self.heard()
+
     async def heard(self) -> Pcm:
         """Let the call end; return what was heard in it."""
         return (await self.call).recording.heard
@@ -113,23 +118,24 @@ def said_alone(pcm: Pcm) -> Pcm:
 @pytest.mark.parametrize("clip", CLIPS.values(), ids=CLIPS)
 async def test_a_clip_is_heard_and_told_of(clip: Callable[[], dict[str, Any]]) -> None:
     data = {**clip(), "id": "greeting"}
-    async with scene(seconds=2.5) as it:
+    async with scene(seconds=10.0) as it:
         await it.bot.send_command("streamAudio", **data)
-        pcm = said_alone(await it.heard())
+        await it.until_event("playback", 2, within=20.0)
+        pcm = said_alone(await it.heard_to_the_end())
     assert find_tone(pcm, 8000).frequency_hz == pytest.approx(HZ, abs=1.0)
     assert len(pcm) == pytest.approx(8000 - 800, abs=900)
     body = {key: value for key, value in data.items() if key != "audioData"}
     assert it.bodies("play") == [body]
     assert json.loads(it.bodies("json")[0]) == {"type": "streamAudio", "data": body}
     assert [each["event"] for each in it.bodies("playback")] == ["chunk_played", "queue_completed"]
-    assert it.bot.call.texts == []  # nobody has asked for EVENTS
+    assert len(it.bot.call.texts) == len(it.told("hangup"))  # nobody has asked for EVENTS
 
 
 async def test_bare_packets_of_opus_are_one_sound() -> None:
-    async with scene(seconds=2.5) as it:
+    async with scene(seconds=10.0) as it:
         for packet in opus_packets(tone(48000)):
             await it.bot.send_command("streamAudio", **stream_audio(packet, "opus"))
-        pcm = said_alone(await it.heard())
+        pcm = said_alone(await it.heard_to_the_end())
     assert find_tone(pcm, 8000).frequency_hz == pytest.approx(HZ, abs=1.0)
     assert len(pcm) > 6000
 
@@ -194,12 +200,12 @@ async def test_pause_and_resume_keep_what_is_queued() -> None:
 
 
 async def test_raw_audio_has_the_rate_that_was_said_last() -> None:
-    async with scene(seconds=2.5) as it:
+    async with scene(seconds=10.0) as it:
         await it.bot.send_command("rawAudio", sampleRate=24000)
         await it.bot.send(raw(tone(24000)))
         await it.bot.send_command("rawAudio", sampleRate=16000)
         await it.bot.send(raw(tone(16000)))
-        pcm = said_alone(await it.heard())
+        pcm = said_alone(await it.heard_to_the_end())
     assert find_tone(pcm[:7000], 8000).frequency_hz == pytest.approx(HZ, abs=1.0)
     assert find_tone(pcm[9000:], 8000).frequency_hz == pytest.approx(HZ, abs=1.0)
     assert len(pcm) == pytest.approx(2 * 8000 - 800, abs=400)

@@ -9,6 +9,7 @@ import pytest
 from tests.integration.conftest import StartSidecar
 from tests.support.baresip import Baresip, CallFailed
 from tests.support.bots import ToneBot
+from tests.support.sidecar import sidecar_under_test
 from tests.support.stalls import measured_stalls
 from tests.support.tones import find_tone, make_tone
 
@@ -18,13 +19,14 @@ CALLER_HZ, BOT_HZ = 437.0, 1130.0
 LEVEL_DBFS = -14.0
 
 
-async def test_both_hear_each_other_through_srtp(start_sidecar: StartSidecar, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["one", "ports"])
+async def test_both_hear_each_other_through_srtp(tmp_path: Path, mode: str) -> None:
     says = make_tone(BOT_HZ, level_dbfs=LEVEL_DBFS, seconds=4.0, rate=8000)
     caller_says = make_tone(CALLER_HZ, level_dbfs=LEVEL_DBFS, seconds=5.0, rate=8000)
     async with (
         measured_stalls() as stalls,
         ToneBot(says, rate=8000) as bot,
-        start_sidecar(stream={"url": bot.url, "preroll": "200"}, rtp={"srtp": "required"}) as car,
+        sidecar_under_test(stream={"url": bot.url, "preroll": "200"}, rtp={"srtp": "required", "mode": mode}) as car,
         Baresip(tmp_path, says=caller_says, encryption="srtp-mand") as caller,
     ):
         await caller.dial(car.uri())

@@ -137,26 +137,29 @@ def test_half_an_hour_in_thirty_seconds_is_queued_up_to_the_bound_and_played_wit
 
 
 @pytest.mark.parametrize("engine", [False, True], ids=["rows", "engine"])
-def test_bursts_and_stalls_that_the_preroll_can_bridge(engine: bool) -> None:
-    """Chunks of 20 ms in bursts of 100 ms, and stalls of 300 ms that an early burst has made up for."""
-    listener = Listener(preroll=100)
+@pytest.mark.parametrize(("preroll", "bridges"), [(400, True), (60, False)])
+def test_bursts_and_stalls_that_the_preroll_can_bridge(engine: bool, preroll: int, bridges: bool) -> None:
+    """Chunks of 20 ms, each made in its time, arrive in bursts of 100 ms; now and then nothing arrives for 300 ms."""
+    listener = Listener(preroll=preroll)
     if engine:
         listener.bridge.playback.queue(0, keep=True)
     said = make_tone(HZ, level_dbfs=-12.0, seconds=6.0, rate=8000).astype("<i2").tobytes()
     chunks = [said[at : at + 320] for at in range(0, len(said), 320)]
     random = Random(1)
-    at = 0
-    while at < len(chunks):
-        stall = random.random() < 0.2
-        burst = 15 if stall else 5
-        for chunk in chunks[at : at + burst]:
+    while chunks:
+        late = random.choice([0.1, 0.1, 0.1, 0.3])
+        listener.run(late)
+        for chunk in chunks[: round(late / 0.02)]:
             listener.play(chunk)
-        at += burst
-        listener.run(0.3 if stall else 0.1)
-    listener.run(0.5)
+        del chunks[: round(late / 0.02)]
+    listener.run(1.0)
     heard = np.concatenate(listener.frames)
     loud = np.flatnonzero(heard)
     middle = heard[loud[0] : loud[-1] + 1]
+    assert np.count_nonzero(middle) > 0.98 * 6 * 8000, "nothing of it is lost"
+    if not bridges:
+        assert gaps(middle, 8000) != []
+        return
     assert len(middle) == pytest.approx(6 * 8000, abs=2)
     assert gaps(middle, 8000) == []
     assert find_tone(middle, 8000).frequency_hz == pytest.approx(HZ, abs=0.5)

@@ -10,6 +10,7 @@ from rtp import PortAllocator
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.call_control import CallControl
 from sidecar.core.events import StreamEvent
+from sidecar.core.freeswitch.tickets import Tickets
 from sidecar.core.link import FromWorker, OpenStream, StatsTold, StreamEnded, StreamStats, ToWorker, WorkerReady
 from sidecar.core.media_policy import MediaPolicy
 from sidecar.core.options import Profile
@@ -46,6 +47,7 @@ class CallRig:
         bot_hosts: BotHosts | None = None,
         ready: bool = True,
         ports: PortAllocator | None = None,
+        tickets: Tickets | None = None,
         late_ms: float = 0.0,
     ) -> None:
         self.simulation = Simulation(seed=seed)
@@ -62,6 +64,7 @@ class CallRig:
             media=MediaPolicy(),
             wall_clock=lambda: WALL_CLOCK + self.simulation.now,
             ports=ports,
+            tickets=tickets,
             late_ms=late_ms,
         )
         self.heard: list[Event] = []  # what the caller's side reports

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 
 PERIOD = 0.005
@@ -51,20 +51,29 @@ class Stalls:
         return 2 * len(self.lengths)
 
 
-@contextlib.asynccontextmanager
-async def measured_stalls() -> AsyncIterator[Stalls]:
-    """Measure until the block ends."""
+@contextlib.contextmanager
+def stalls_beside() -> Iterator[Stalls]:
+    """Measure until the block ends, in a process of its own alone: the machine's stalls, and none of the product's."""
     stalls = Stalls()
-    watch = asyncio.create_task(_watch(stalls))
-    beside = subprocess.Popen(  # noqa: ASYNC220  it takes a millisecond
+    beside = subprocess.Popen(
         [sys.executable, "-ISc", _BESIDE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     try:
         yield stalls
     finally:
-        watch.cancel()
         output, _ = beside.communicate()
         stalls.lengths += map(float, output.split())
+
+
+@contextlib.asynccontextmanager
+async def measured_stalls() -> AsyncIterator[Stalls]:
+    """Measure until the block ends."""
+    with stalls_beside() as stalls:
+        watch = asyncio.create_task(_watch(stalls))
+        try:
+            yield stalls
+        finally:
+            watch.cancel()
 
 
 async def _watch(stalls: Stalls) -> None:

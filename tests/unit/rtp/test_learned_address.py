@@ -26,3 +26,13 @@ def test_what_was_not_agreed_on_teaches_nothing(data: bytes) -> None:
     learned = LearnedAddress([0])
     assert not learned.accepts(data, HERE)
     assert learned.address is None
+
+
+def test_who_has_to_prove_it_is_heard_and_believed_later() -> None:
+    learned = LearnedAddress([0], needs_proof=True)
+    assert learned.accepts(PACKET, THERE)
+    assert learned.accepts(PACKET, HERE)
+    assert learned.address is None
+    learned.learn(HERE)
+    assert learned.accepts(PACKET, HERE)
+    assert not learned.accepts(PACKET, THERE)

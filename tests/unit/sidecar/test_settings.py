@@ -101,6 +101,19 @@ def test_a_password_that_is_no_json_is_not_shown(monkeypatch: pytest.MonkeyPatch
     assert "tell-nobody" not in str(raised.value)
 
 
+def test_a_variable_that_sets_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIDECAR_PORT_5070_UDP", "udp://10.0.0.1:5070")  # as Kubernetes does for a service of that name
+    monkeypatch.setenv("sidecar_sip__max_calls", "7")
+    assert load_settings().sip.max_calls == 7
+    monkeypatch.setenv("SIDECAR_SPI__PORT", "5070")
+    with pytest.raises(SettingsError, match=r"^SIDECAR_SPI__PORT: there is no section spi$"):
+        load_settings()
+    monkeypatch.delenv("SIDECAR_SPI__PORT")
+    monkeypatch.setenv("SIDECAR_SIP__PROT", "5070")
+    with pytest.raises(SettingsError, match=r"^sip\.prot: "):
+        load_settings()
+
+
 @pytest.mark.parametrize(
     ("network", "why"),
     [("10.0.0.1/8", "10.0.0.1/8 has host bits set"), ("local", "'local' does not appear"), (5, "'5' does not appear")],
@@ -173,6 +186,11 @@ def test_times_and_limits_reach_the_sip_core() -> None:
     assert (sip.admission().requests_per_second, sip.admission().invites_per_second) == (5.0, 0.5)
 
 
+def test_intervals_of_retransmission_grow() -> None:
+    with pytest.raises(SettingsError, match=r"^sip: .*t1 is 2.0, and t2 1.0"):
+        load_settings(values={"sip": {"t1": 2, "t2": 1}})
+
+
 @pytest.mark.parametrize(("expires", "allowed"), [(0, True), (90, True), (89, False)])
 def test_we_ask_for_no_session_that_we_would_refuse(expires: int, allowed: bool) -> None:
     if allowed:
@@ -211,3 +229,32 @@ def test_srtp_is_a_policy(policy: SrtpPolicy) -> None:
 def test_ports_do_not_meet(rtp: dict[str, Any], why: str) -> None:
     with pytest.raises(SettingsError, match=why):
         load_settings(values={"rtp": rtp})
+
+
+def test_freeswitch_servers_have_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIDECAR_FREESWITCH__MAIN__PASSWORD", "env:ESL_PASSWORD")
+    monkeypatch.setenv("SIDECAR_FREESWITCH__MAIN__HOST", "10.0.0.5")
+    monkeypatch.setenv("ESL_PASSWORD", "ClueCon")
+    settings = load_settings(values={"freeswitch": {"spare": {"password": "x", "port": 8022}}})
+    main, spare = settings.freeswitch["main"], settings.freeswitch["spare"]
+    assert (main.host, main.port, main.password.get_secret_value()) == ("10.0.0.5", 8021, "ClueCon")
+    assert (spare.host, spare.port) == ("127.0.0.1", 8022)
+    assert "ClueCon" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"password": ""},
+        {"password": "a\nb"},
+        {"password": "x", "host": "a b"},
+        {"password": "x", "host": "a..b"},
+        {"password": "x", "port": 0},
+        {"password": "x", "dial": "sofia/external/sip:x@host,{user}"},
+        {"password": "x", "dial": "sofia/external/sip:x@host &park"},
+    ],
+)
+def test_a_freeswitch_that_cannot_be_reached_or_told_is_refused(given: dict[str, object]) -> None:
+    with pytest.raises(SettingsError, match=r"freeswitch\.main"):
+        load_settings(values={"freeswitch": {"main": given}})

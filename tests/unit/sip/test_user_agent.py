@@ -182,6 +182,18 @@ def test_a_call_that_asks_too_much_keeps_nobody_from_hanging_up() -> None:
     assert dialog.statuses("BYE") == [200]
 
 
+def test_a_call_that_asks_too_often_takes_no_room_from_others() -> None:
+    peer = Peer(max_transactions=1000)
+    dialog = Dialog(peer)
+    statuses = [dialog.statuses("INFO") for _ in range(2000)]
+    assert statuses == [[200]] * 100 + [[503]] * 1900
+    assert peer.statuses(request("OPTIONS", branch="z9hG4bK-2", call_id="another")) == [200]
+    peer.now += 1.0
+    assert [dialog.statuses("INFO") for _ in range(30)] == [[200]] * 25 + [[503]] * 5
+    assert dialog.statuses("BYE") == [200]
+    assert peer.agent.counters.refused_transactions == 1905
+
+
 def test_in_the_dialog_order_counts_and_the_session_stays_as_it_is() -> None:
     peer = Peer()
     peer.send(request(cseq=10, body=OFFER))

@@ -9,10 +9,11 @@ from sidecar.bench.process_tree import ProcessTree
 
 
 def test_children_and_their_children_count() -> None:
-    grandchild = (
-        "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'input()']); print(flush=True); input()"
-    )
-    with subprocess.Popen([sys.executable, "-c", grandchild], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+    up = "print(flush=True); input()"
+    child_of_ours = f"import subprocess, sys; subprocess.run([sys.executable, '-c', '{up}'])"
+    with subprocess.Popen(
+        [sys.executable, "-c", child_of_ours], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
         assert child.stdout is not None
         child.stdout.readline()
         tree = ProcessTree(child.pid)

@@ -7,16 +7,18 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from msgspec.structs import replace
 
 from rtp import Report, RtpPacket, SenderReport, compound
 from sidecar.core.legs import port_key
-from sidecar.core.link import MediaLeg
+from sidecar.core.link import MediaLeg, SrtpKeys
 from sidecar.io.port_pairs import PortPairs
 from sidecar.io.readiness import open_readiness
 from tests.support.media_caller import bound_pair, new_socket
 from tests.support.ports import LOOPBACK
 
 PACKET = bytes(RtpPacket(0, 1, 160, 7, b"\xff" * 160))
+FORGED = b"forged"
 REPORT = compound([SenderReport(7, 0, 0, 0, 0)])
 
 
@@ -30,10 +32,11 @@ class Worker:
         self.datagrams: list[tuple[bytes, int]] = []
         self.reports: list[tuple[bytes, int]] = []
 
-    def _on_datagrams(self, count: int) -> None:
+    def _on_datagrams(self, count: int) -> bool:
         for at in range(count):
             length = int(self.sockets.lengths[at])
             self.datagrams.append((self.sockets.data[at, :length].tobytes(), int(self.sockets.sources[at])))
+        return not any(FORGED in data for data, _ in self.datagrams[-count:])
 
     def send(self, data: bytes, port: int) -> None:
         self.sockets.packets[0, : len(data)] = memoryview(data)
@@ -74,6 +77,31 @@ def telephones() -> Iterator[tuple[socket.socket, socket.socket]]:
 async def settle() -> None:
     for _ in range(5):
         await asyncio.sleep(0.005)
+
+
+async def test_of_an_encrypted_leg_the_first_genuine_packet_is_believed(
+    telephones: tuple[socket.socket, socket.socket],
+) -> None:
+    stranger, real = telephones
+    keys = SrtpKeys("AES_CM_128_HMAC_SHA1_80", bytes(30), "AES_CM_128_HMAC_SHA1_80", bytes(30))
+    worker, port, plain = Worker(), free_pair(), free_pair()
+    worker.sockets.open_leg(port, replace(leg_of(stranger), srtp=keys))
+    worker.sockets.open_leg(plain, leg_of(real))
+    for data, sock, to in (
+        (bytes(RtpPacket(0, 1, 160, 7, FORGED)), stranger, port),
+        (PACKET, real, plain),
+        (PACKET, real, port),
+        (PACKET, stranger, port),
+    ):
+        sock.sendto(data, (LOOPBACK, to))
+        await settle()
+    assert worker.datagrams.count((PACKET, port_key(port))) == 1
+    assert worker.datagrams.count((PACKET, port_key(plain))) == 1
+    assert worker.sockets.unknown_source == 2
+    worker.send(b"to whom it proved", port)
+    await settle()
+    assert (received(real), received(stranger)) == (b"to whom it proved", None)
+    worker.close()
 
 
 async def test_audio_goes_where_it_comes_from_until_the_leg_is_changed(

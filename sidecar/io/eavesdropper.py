@@ -1,0 +1,144 @@
+"""Attaches streams to live calls: FreeSWITCH is asked to call us with legs that listen to them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from uuid import UUID
+
+import structlog
+
+from sidecar.core.attaching import AttachRequest
+from sidecar.core.freeswitch.channel import Channel, is_call_uuid
+from sidecar.core.freeswitch.eavesdrop import EavesdropLeg, eavesdrop_legs
+from sidecar.core.freeswitch.errors import AttachFailed, EventSocketError, Failure
+from sidecar.core.freeswitch.originate import originate_command
+from sidecar.core.freeswitch.tickets import Claim, Tickets
+from sidecar.core.options import Inject, StreamOptions
+from sidecar.io.event_socket_client import EventSocketClient
+
+log = structlog.get_logger(__name__)
+
+_ORIGINATE_SECONDS = 30
+_MARGIN_SECONDS = 5
+"""What FreeSWITCH may take beyond that to tell how it went."""
+
+
+@dataclass(frozen=True, slots=True)
+class FreeSwitch:
+    """A FreeSWITCH, and how it calls us."""
+
+    client: EventSocketClient
+    dial: str  # with `{user}` for the profile, and `{sidecar}` for our address
+    sidecar: Callable[[str], str]  # our host and port, as the host of the FreeSWITCH reaches us
+
+
+class Eavesdropper:
+    """Attaches streams to the calls of some FreeSWITCH servers."""
+
+    def __init__(
+        self,
+        servers: Mapping[str, FreeSwitch],
+        *,
+        resolve: Callable[[Mapping[str, str], str], tuple[StreamOptions, list[str]]],
+        tickets: Tickets,
+        random: Random,
+    ) -> None:
+        """`resolve` returns the options of a stream, of what is given and the name of a profile."""
+        self._servers = servers
+        self._resolve = resolve
+        self._tickets = tickets
+        self._random = random
+
+    async def attach(self, request: AttachRequest) -> str:
+        """Return the id of the new stream once its legs are up; raise `AttachFailed` or `OptionError`."""
+        profile = request.profile or ""
+        options, _ = self._resolve(request.options, profile)
+        if not is_call_uuid(request.call):
+            raise AttachFailed(Failure.NO_SUCH_CALL, "that cannot be the UUID of a call")
+        try:
+            server, channel = await self._find(request.call, request.freeswitch)
+        except EventSocketError as error:
+            raise AttachFailed(Failure.NO_SERVER, str(error)) from None
+        if not channel.is_answered:
+            raise AttachFailed(Failure.NO_AUDIO, "the call is not answered, and has no early media")
+        if channel.hears_nothing and options.playback and options.inject in (Inject.CALLER, Inject.BOTH):
+            log.warning("a parked call hears nothing of a bot, unless send_silence_when_idle is set", call=request.call)
+        id_ = options.id or f"{self._random.getrandbits(64):016x}"
+        given = {**request.options, "id": id_, "call": request.call}
+        dial = server.dial.replace("{sidecar}", server.sidecar(server.client.peer_host))
+        codec = channel.codec_string(rate=max(options.rate, options.playback_rate))
+        legs = [_Leg(leg, self._uuid(), self._uuid()) for leg in eavesdrop_legs(options)]
+
+        def command(leg: _Leg) -> str:
+            claim = Claim({**given, "track": leg.leg.track.value}, leg.uuid)
+            ticket = self._tickets.issue(claim, now=asyncio.get_running_loop().time())
+            if ticket is None:
+                raise AttachFailed(Failure.NO_SERVER, "too many streams are being attached")
+            return originate_command(
+                request.call,
+                leg.leg,
+                uuid=leg.uuid,
+                ticket=ticket,
+                codec=codec,
+                dial=dial,
+                user=profile or "sidecar",
+                seconds=_ORIGINATE_SECONDS,
+            )
+
+        await self._originate(server.client, legs, command)
+        return id_
+
+    async def _find(self, call: str, name: str | None) -> tuple[FreeSwitch, Channel]:
+        """Return who has the call, and what it is like."""
+        servers = self._servers if name is None else {name: self._servers[name]} if name in self._servers else {}
+        if not servers:
+            raise AttachFailed(Failure.NO_SERVER, f"no FreeSWITCH {name!r}" if name else "no FreeSWITCH is configured")
+        ready = {name: server for name, server in servers.items() if server.client.is_ready}
+        dumps = await asyncio.gather(*(each.client.api(f"uuid_dump {call}") for each in ready.values()))
+        for server, dump in zip(ready.values(), dumps, strict=True):
+            if not dump.startswith("-ERR"):
+                return server, Channel.parse(dump)
+        if missing := ", ".join(sorted(servers.keys() - ready.keys())):
+            raise AttachFailed(Failure.NO_SERVER, f"no such call here, and not connected: {missing}")
+        raise AttachFailed(Failure.NO_SUCH_CALL, "no such call")
+
+    async def _originate(self, client: EventSocketClient, legs: Sequence[_Leg], command: Callable[[_Leg], str]) -> None:
+        """Let FreeSWITCH call us with all legs, or with none."""
+        try:
+            async with asyncio.timeout(_ORIGINATE_SECONDS + _MARGIN_SECONDS):
+                outcomes = await asyncio.gather(*(client.bgapi(command(leg), job=leg.job) for leg in legs))
+        except TimeoutError:
+            await _kill(client, legs)
+            raise AttachFailed(Failure.TIMEOUT, "FreeSWITCH does not say what has become of the leg") from None
+        except EventSocketError as error:
+            raise AttachFailed(Failure.NO_SERVER, str(error)) from None
+        except asyncio.CancelledError:
+            await _kill(client, legs)
+            raise
+        for outcome in outcomes:
+            if not outcome.startswith("+OK"):
+                await _kill(client, legs)
+                cause = outcome.removeprefix("-ERR").strip()
+                raise AttachFailed(Failure.REFUSED, f"the leg was refused: {cause}", cause=cause)
+
+    def _uuid(self) -> str:
+        return str(UUID(int=self._random.getrandbits(128), version=4))
+
+
+@dataclass(frozen=True, slots=True)
+class _Leg:
+    leg: EavesdropLeg
+    uuid: str
+    job: str
+
+
+async def _kill(client: EventSocketClient, legs: Sequence[_Leg]) -> None:
+    """End the legs that there are; whoever asked knows by now that there will be no stream."""
+    for leg in legs:
+        try:
+            await client.api(f"uuid_kill {leg.uuid}")
+        except EventSocketError:
+            return

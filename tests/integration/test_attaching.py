@@ -1,0 +1,195 @@
+"""Streams attached to live calls: a scripted FreeSWITCH sends the legs it is asked for, as a real one would."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from rtp import Pcm
+from sidecar.core.attaching import AttachRequest
+from sidecar.core.freeswitch.errors import AttachFailed, Failure
+from sidecar.core.options import OptionError
+from tests.support.bots import Bot, EchoBot, ToneBot
+from tests.support.freeswitch import LiveCall, ScriptedFreeSwitch, scripted_freeswitch
+from tests.support.ports import free_port
+from tests.support.sidecar import SidecarUnderTest, sidecar_under_test
+from tests.support.tones import level_at, make_tone
+
+UUID = "eb46e254-1a8e-4cfc-bb83-dd8ead7cdd8c"
+ANN_HZ, BOB_HZ, BOT_HZ = 700.0, 440.0, 1000.0
+LEVEL, ABSENT = -15.0, -50.0
+
+
+def tone(hz: float) -> Pcm:
+    return make_tone(hz, level_dbfs=LEVEL, seconds=10, rate=8000)
+
+
+def ann_and_bob(**how: Any) -> LiveCall:
+    return LiveCall(UUID, says=tone(ANN_HZ), hears=tone(BOB_HZ), **how)
+
+
+def middle(pcm: Pcm) -> Pcm:
+    return pcm[8000 // 4 : -8000 // 4]
+
+
+@asynccontextmanager
+async def beside(peer: ScriptedFreeSwitch, **server: Any) -> AsyncIterator[SidecarUnderTest]:
+    """Start a sidecar that knows a FreeSWITCH, and wait until it is logged in."""
+    settings = {"port": peer.port, "password": peer.password, **server}
+    async with sidecar_under_test(freeswitch={"main": settings}) as car:
+        await until(lambda: peer.logins > 0)
+        await until(lambda: client(car).is_ready)
+        yield car
+
+
+def client(car: SidecarUnderTest) -> Any:
+    return car.sidecar.attacher._servers["main"].client
+
+
+async def until(condition: Callable[[], bool], *, within: float = 5.0) -> None:
+    async with asyncio.timeout(within):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+def wanted(url: str, **options: str) -> AttachRequest:
+    return AttachRequest(UUID, {"url": url, **options})
+
+
+@pytest.mark.parametrize(("mix", "hears"), [("mono", {ANN_HZ}), ("mixed", {ANN_HZ, BOB_HZ})])
+async def test_the_bot_hears_the_voices_it_should(mix: str, hears: set[float]) -> None:
+    async with scripted_freeswitch() as peer, Bot() as bot, beside(peer) as car:
+        call = peer.begin(ann_and_bob())
+        await car.sidecar.attacher.attach(wanted(bot.url, mix=mix, inject="none"))
+        await bot.received(100)
+        peer.end(call)
+        await bot.closed()
+        await peer.until_no_legs()
+        await car.until_no_calls()
+    for hz in (ANN_HZ, BOB_HZ):
+        level = level_at(middle(bot.call.heard), 8000, hz)
+        assert level == pytest.approx(LEVEL, abs=0.3) if hz in hears else level < ABSENT
+    assert [party for party, heard in call.heard.items() if heard] == []
+
+
+@pytest.mark.parametrize(("inject", "parties"), [("caller", ["caller"]), ("callee", ["callee"]), ("none", [])])
+async def test_the_bot_is_heard_by_whom_it_should(inject: str, parties: list[str]) -> None:
+    says = make_tone(BOT_HZ, level_dbfs=LEVEL, seconds=5, rate=8000)
+    async with scripted_freeswitch() as peer, ToneBot(says, rate=8000) as bot, beside(peer) as car:
+        call = peer.begin(ann_and_bob())
+        await car.sidecar.attacher.attach(wanted(bot.url, mix="mixed", inject=inject))
+        await bot.received(100)
+        peer.end(call)
+        await bot.closed()
+        await peer.until_no_legs()
+        await car.until_no_calls()
+    assert [party for party, heard in call.heard.items() if heard] == parties
+    for party in parties:
+        (heard,) = call.heard[party]
+        assert level_at(middle(heard), 8000, BOT_HZ) == pytest.approx(LEVEL, abs=0.3)
+
+
+async def test_several_streams_hang_on_one_call_and_all_end_with_it() -> None:
+    async with scripted_freeswitch() as peer, EchoBot() as bot, beside(peer) as car:
+        call = peer.begin(ann_and_bob())
+        request = wanted(bot.url, mix="mixed")
+        ids = await asyncio.gather(*(car.sidecar.attacher.attach(request) for _ in range(5)))
+        assert len(set(ids)) == 5
+        assert car.sidecar.control.calls == 5
+        peer.end(call)
+        await bot.closed(5)
+        await peer.until_no_legs()
+        await car.until_no_calls()
+
+
+async def test_what_the_bot_is_told_never_passes_through_freeswitch() -> None:
+    metadata, token = '{"who": "Ann, Bob"}\'\\,=${uuid}', "bearer a.b~c="
+    async with scripted_freeswitch() as peer, Bot() as bot, beside(peer) as car:
+        call = peer.begin(ann_and_bob())
+        await car.sidecar.attacher.attach(wanted(bot.url, mix="mixed", metadata=metadata, auth=token))
+        await bot.received(2)
+        (leg,) = peer.legs.values()
+        assert not any(text in str(leg.variables) for text in ("Ann", "a.b", bot.url))
+        peer.end(call)
+        await bot.closed()
+        await car.until_no_calls()
+    assert bot.call.texts == [metadata]
+    assert bot.call.headers["Authorization"] == "Bearer a.b~c="
+
+
+async def test_a_call_that_is_not_there_or_not_up_or_no_call_at_all() -> None:
+    async with scripted_freeswitch() as peer, Bot() as bot, beside(peer) as car:
+        attacher = car.sidecar.attacher
+        for uuid in (UUID, "x y", "x,y}", ""):
+            with pytest.raises(AttachFailed) as caught:
+                await attacher.attach(AttachRequest(uuid, {"url": bot.url}))
+            assert caught.value.failure is Failure.NO_SUCH_CALL
+        peer.begin(ann_and_bob(answer_state="ringing"))
+        with pytest.raises(AttachFailed) as caught:
+            await attacher.attach(wanted(bot.url))
+        assert caught.value.http_status == 409
+        with pytest.raises(AttachFailed, match="no FreeSWITCH 'other'") as caught:
+            await attacher.attach(AttachRequest(UUID, {"url": bot.url}, freeswitch="other"))
+        assert caught.value.http_status == 503
+
+
+async def test_options_that_cannot_be_taken_are_refused_before_anybody_is_asked() -> None:
+    async with scripted_freeswitch() as peer, beside(peer) as car:
+        peer.begin(ann_and_bob())
+        with pytest.raises(OptionError, match="rate"):
+            await car.sidecar.attacher.attach(wanted("ws://127.0.0.1:1/", rate="11025"))
+        assert not peer.legs
+
+
+@pytest.mark.parametrize("mix", ["mixed", "stereo"])
+async def test_a_bot_that_cannot_be_reached_leaves_nothing_behind(mix: str) -> None:
+    async with scripted_freeswitch() as peer, beside(peer) as car:
+        peer.begin(ann_and_bob())
+        with pytest.raises(AttachFailed) as caught:
+            await car.sidecar.attacher.attach(wanted(f"ws://127.0.0.1:{free_port()}/", mix=mix))
+        assert caught.value.http_status == 502
+        assert caught.value.cause == "NORMAL_TEMPORARY_FAILURE"
+        await peer.until_no_legs()
+        await car.until_no_calls()
+
+
+async def test_the_event_socket_is_lost_and_comes_back_and_calls_do_not_notice() -> None:
+    async with scripted_freeswitch() as peer, Bot() as bot, beside(peer) as car:
+        call = peer.begin(ann_and_bob())
+        attacher = car.sidecar.attacher
+        await attacher.attach(wanted(bot.url, mix="mixed"))
+        peer.go_away()
+        await until(lambda: not client(car).is_ready)
+        with pytest.raises(AttachFailed, match="not connected: main") as caught:
+            await attacher.attach(wanted(bot.url, mix="mixed"))
+        assert caught.value.http_status == 503
+        heard = len(bot.call.messages)
+        peer.come_back()
+        await until(lambda: client(car).is_ready)
+        await attacher.attach(wanted(bot.url, mix="mixed"))
+        await bot.connected(2)
+        assert len(bot.calls[0].messages) > heard
+        counters = client(car).counters
+        assert (counters.connected, counters.lost) == (2, 1)
+        peer.end(call)
+        await bot.closed(2)
+        await peer.until_no_legs()
+        await car.until_no_calls()
+
+
+async def test_a_wrong_password_is_told_and_tried_again() -> None:
+    async with scripted_freeswitch(password="right") as peer:
+        settings = {"port": peer.port, "password": "wrong"}
+        async with sidecar_under_test(freeswitch={"main": settings}) as car:
+            await until(lambda: client(car).counters.failed >= 2)
+            assert not client(car).is_ready
+
+
+async def test_who_knows_no_freeswitch_attaches_to_nothing() -> None:
+    async with sidecar_under_test() as car:
+        with pytest.raises(AttachFailed, match="no FreeSWITCH is configured"):
+            await car.sidecar.attacher.attach(wanted("ws://127.0.0.1:1/"))
