@@ -22,7 +22,7 @@ class RtpBacklog(Backlog):
     def admits(self, count: int, *, now: float) -> bool:
         """Take note of a read; return whether what it has brought is worth working off."""
         counters = self._plane.gate.counters
-        if self.is_stale(count, now=now):
+        if self.is_stale(count, calls=self._plane.calls, now=now):
             counters.stale += count
             self._plane.lose(now=now)
             return False
