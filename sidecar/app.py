@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 from random import SystemRandom
 
@@ -18,21 +19,23 @@ from sidecar.core.call_control import CallControl
 from sidecar.core.codecs import ALL_CODECS
 from sidecar.core.events import StreamEvent
 from sidecar.core.freeswitch.tickets import Tickets
-from sidecar.core.link import FromWorker, StatsTold, ToWorker
+from sidecar.core.link import FromWorker, StatsTold, ToWorker, WorkerReady
 from sidecar.io.eavesdropper import Eavesdropper, FreeSwitch
 from sidecar.io.event_feed import EventFeed, log_event
 from sidecar.io.event_socket_client import EventSocketClient
 from sidecar.io.freeswitch_servers import FreeSwitchServers
-from sidecar.io.link import InProcessLink
-from sidecar.io.media_sockets import MediaSockets, open_one_port
+from sidecar.io.media_sockets import MediaSockets, bound_ports, open_one_port
 from sidecar.io.media_worker import MediaWorker, WorkerSettings
 from sidecar.io.network import OwnAddresses, bound_pair, bound_socket, own_address
 from sidecar.io.port_pairs import PortPairs
-from sidecar.io.signals import stop_signal
+from sidecar.io.signals import stop_signals
 from sidecar.io.sip_connection import ConnectionLimits
 from sidecar.io.sip_driver import SipDriver
 from sidecar.io.sip_streams import SipStreams
 from sidecar.io.steering import Steering
+from sidecar.io.worker_inside import WorkerInside
+from sidecar.io.worker_process import OnLost, OnMessage, WorkerProcess
+from sidecar.io.worker_start import StartWorker
 from sidecar.settings import RtpSettings, Settings, SipSettings
 from sip import Address, SipUri, UserAgent
 from sip.grammar import format_host_port
@@ -41,6 +44,10 @@ log = structlog.get_logger("sidecar")
 
 _SIP_RECEIVE_BUFFER = 1 << 20
 _GOODBYE_SECONDS = 2.0
+_WORKERS_READY_SECONDS = 30.0
+
+_MediaPorts = tuple[socket.socket, socket.socket]  # of RTP and RTCP
+_WorkerHost = WorkerInside | WorkerProcess
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +56,27 @@ class Sidecar:
 
     sip_address: Address  # of UDP and TCP
     tls_port: int  # 0: none
-    rtp_port: int  # 0: every call has its own
+    rtp_port: int  # of the first worker; 0: every call has its own
     agent: UserAgent
     control: CallControl
-    worker: MediaWorker
+    workers: Sequence[WorkerInside | WorkerProcess]
     streams: SipStreams
     attacher: Eavesdropper
     steering: Steering
     events: EventFeed
 
     @property
+    def worker(self) -> MediaWorker:
+        """The media worker of this process, if it is not in one of its own."""
+        (inside,) = self.workers
+        assert isinstance(inside, WorkerInside)
+        return inside.worker
+
+    @property
     def idle(self) -> bool:
         """Whether nothing is left of any call: no dialog, no transaction, no row, no socket."""
-        return self.agent.idle and not self.control.calls and self.worker.idle
+        inside = all(each.worker.idle for each in self.workers if isinstance(each, WorkerInside))
+        return self.agent.idle and not self.control.calls and inside
 
 
 @asynccontextmanager
@@ -73,15 +88,12 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     loop = asyncio.get_running_loop()
     with ExitStack() as unused:
         sip_sockets = _bind_sip(settings.sip, unused)
-        media_sockets = _media_sockets(settings.rtp)
+        media_ports = _bind_media(settings, unused)
         unused.pop_all()
-    link = InProcessLink()
-    worker = MediaWorker(
-        _worker_settings(settings), sockets=media_sockets, random=SystemRandom(), to_control=link.to_control
-    )
     agent = _user_agent(settings.sip, sip_sockets)
     tickets = Tickets(SystemRandom())
     control = _call_control(settings, agent, tickets)
+    workers: list[_WorkerHost] = []
     events = EventFeed()
     events.subscribe(log_event)
 
@@ -90,38 +102,47 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
             events.publish(event)
         elif isinstance(event, StatsTold):
             steering.stats_told(event)
-        else:
-            link.to_worker(event)
+        elif (worker := control.workers.worker_of(event.stream)) is not None:  # else it died meanwhile
+            workers[worker].send(event)
 
     driver = _sip_driver(settings.sip, control, on_event)
     steering = Steering(control, driver.drain)
-    ready = asyncio.Event()
+    not_ready, ready = set(range(max(1, settings.workers))), asyncio.Event()
 
-    def on_message(message: FromWorker) -> None:
-        control.receive_message(message, now=loop.time())
+    def on_message(worker: int, message: FromWorker) -> None:
+        control.receive_message(message, worker=worker, now=loop.time())
         driver.drain()
-        ready.set()
+        if isinstance(message, WorkerReady):
+            not_ready.discard(worker)
+            if not not_ready:
+                ready.set()
 
+    def on_lost(worker: int, why: str) -> None:
+        control.worker_lost(worker, why, now=loop.time())
+        driver.drain()
+
+    workers += _worker_hosts(settings, media_ports, on_message, on_lost)
     servers = FreeSwitchServers(_event_sockets(settings))
     events.subscribe(servers.events.tell)
     attacher = _attacher(settings, servers, control, tickets, sip_port=_port(sip_sockets.udp))
-    link.on_worker, link.on_control = worker.handle, on_message
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(worker.run())
+        for worker in workers:
+            tasks.create_task(worker.run())
         over_event_sockets = tasks.create_task(servers.run())
         transport, _ = await loop.create_datagram_endpoint(lambda: driver, sock=sip_sockets.udp)
         driver.streams.listen(sip_sockets.tcp)
         if sip_sockets.tls is not None:
             driver.streams.listen(sip_sockets.tls, tls=settings.sip.tls_server())
         try:
-            await ready.wait()
+            with suppress(TimeoutError):  # who comes later is waited for by `/readyz`
+                await asyncio.wait_for(ready.wait(), _WORKERS_READY_SECONDS)
             yield Sidecar(
                 (own_address(settings.sip.host), _port(sip_sockets.udp)),
                 _port(sip_sockets.tls),
-                media_sockets.datagrams.port,
+                _port(media_ports[0][0]) if media_ports else 0,
                 agent,
                 control,
-                worker,
+                workers,
                 driver.streams,
                 attacher,
                 steering,
@@ -130,23 +151,36 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         finally:
             control.hang_up_all(now=loop.time())
             driver.drain()
-            worker.stop()
             with suppress(TimeoutError):  # a BYE may be lost, and its answer too
                 await asyncio.wait_for(_until_over(agent, control), _GOODBYE_SECONDS)
+            for worker in workers:
+                worker.stop()
             await servers.tell_the_rest()
             over_event_sockets.cancel()
             transport.close()
 
 
 async def serve(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT; raise OSError if a port is taken."""
-    stopped = stop_signal()
+    """Run until SIGTERM or SIGINT, and until the calls are over; a second signal ends them.
+
+    Raise OSError if a port is taken.
+    """
+    asked, insisted = stop_signals()
     async with running_sidecar(settings) as sidecar:
         host, port = sidecar.sip_address
         tls = {"tls_port": sidecar.tls_port} if sidecar.tls_port else {}
         log.info("ready", sip=str(SipUri(host, port)), **tls, rtp_port=sidecar.rtp_port)
-        await stopped.wait()
+        await asked.wait()
+        sidecar.control.drain()
+        log.info("draining", calls=sidecar.control.calls, for_at_most=settings.drain_timeout)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(_until_drained(sidecar.control, insisted), settings.drain_timeout)
         log.info("stopping", calls=sidecar.control.calls)
+
+
+async def _until_drained(control: CallControl, insisted: asyncio.Event) -> None:
+    while control.calls and not insisted.is_set():  # noqa: ASYNC110  once, at the end of everything
+        await asyncio.sleep(0.05)
 
 
 async def _until_over(agent: UserAgent, control: CallControl) -> None:
@@ -203,10 +237,39 @@ def _sip_driver(
     )
 
 
-def _media_sockets(settings: RtpSettings) -> MediaSockets:
-    if settings.mode == "ports":
-        return PortPairs(settings.host)
-    return open_one_port(settings.host, settings.port, portable=settings.portable)
+def _bind_media(settings: Settings, unused: ExitStack) -> list[_MediaPorts]:
+    """Bind the media ports of each worker, if calls have none of their own; what `unused` is left with is closed."""
+    bound = []
+    for port in settings.rtp_ports():
+        bound.append(bound_ports(settings.rtp.host, port))
+        for sock in bound[-1]:
+            unused.enter_context(sock)
+    return bound
+
+
+def _worker_hosts(
+    settings: Settings, ports: Sequence[_MediaPorts], on_message: OnMessage, on_lost: OnLost
+) -> Iterator[_WorkerHost]:
+    """Return what runs the workers, each in a process of its own, or one in this."""
+    for number in range(settings.workers):
+        own = ports[number] if ports else ()
+        descriptors = (own[0].fileno(), own[1].fileno()) if own else None
+        start = StartWorker(number, _worker_settings(settings), settings.rtp.host, descriptors)
+        yield WorkerProcess(start, own, random=SystemRandom(), on_message=on_message, on_lost=on_lost)
+    if not settings.workers:
+        sockets = _media_sockets(settings.rtp, ports)
+        make = partial(_media_worker, _worker_settings(settings), sockets)
+        yield WorkerInside(make, on_message=on_message)
+
+
+def _media_worker(
+    settings: WorkerSettings, sockets: MediaSockets, to_control: Callable[[FromWorker], None]
+) -> MediaWorker:
+    return MediaWorker(settings, sockets=sockets, random=SystemRandom(), to_control=to_control)
+
+
+def _media_sockets(settings: RtpSettings, ports: Sequence[_MediaPorts]) -> MediaSockets:
+    return open_one_port(ports[0], portable=settings.portable) if ports else PortPairs(settings.host)
 
 
 def _worker_settings(settings: Settings) -> WorkerSettings:
@@ -258,6 +321,7 @@ def _call_control(settings: Settings, agent: UserAgent, tickets: Tickets) -> Cal
         media=settings.rtp.policy(),
         wall_clock=time.time,
         ports=settings.rtp.port_allocator() if settings.rtp.mode == "ports" else None,
+        late_ms=settings.max_late_ms,
         tickets=tickets,
         tells_by_info=not settings.freeswitch,
     )

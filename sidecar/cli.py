@@ -5,7 +5,6 @@ Imports of the commands are inside them, so that `sidecar --help` does not wait 
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 from collections.abc import Callable, Coroutine
@@ -68,7 +67,7 @@ def serve(
 ) -> None:
     """Take calls until SIGTERM or SIGINT."""
     from sidecar.app import serve as serve_calls
-    from sidecar.console import log_to_stderr
+    from sidecar.log import log_to_stderr
     from sidecar.settings import SettingsError, load_settings
 
     log_to_stderr("info")
@@ -94,10 +93,11 @@ def demo(
 
     Ctrl-C hangs up and tells what was heard so far; the exit code is then 1.
     """
-    from sidecar.console import call_progress, log_to_stderr, print_error, print_heard, print_json, span_json
+    from sidecar.console import call_progress, print_error, print_heard, print_json, span_json
     from sidecar.core.listening import side_by_side
     from sidecar.demo import DemoResult, run_demo
     from sidecar.io.signals import stop_signal
+    from sidecar.log import log_to_stderr
 
     async def run(on_state: Callable[[CallState], None]) -> DemoResult:
         return await run_demo(seconds=seconds, on_state=on_state, stopped=stop_signal())
@@ -138,9 +138,9 @@ def echo(
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 is any free one.")] = 8765,
 ) -> None:
     """Run a bot that says what it hears."""
-    from sidecar.console import log_to_stderr
     from sidecar.io.echo_bot import EchoBot
     from sidecar.io.signals import stop_signal
+    from sidecar.log import log_to_stderr
 
     async def run() -> None:
         stopped = stop_signal()
@@ -182,9 +182,10 @@ def call(
     Ctrl-C hangs up and tells what was heard so far; the exit code is then 1.
     """
     from rtp import CLOCK_RATE, Codec
-    from sidecar.console import call_progress, log_to_stderr, print_error
+    from sidecar.console import call_progress, print_error
     from sidecar.io.caller import CallPlan, place_call
     from sidecar.io.signals import stop_signal
+    from sidecar.log import log_to_stderr
 
     async def run(on_state: Callable[[CallState], None]) -> CallResult:
         return await place_call(plan, on_state=on_state, stopped=stop_signal())
@@ -224,6 +225,9 @@ def bench(
     seconds: Annotated[float, typer.Option(min=1, max=86400, help="For how long they are measured.")] = 10.0,
     mix: Annotated[str, typer.Option(help="Whose voice the bots hear: mono, callee, mixed or stereo.")] = "mono",
     rate: Annotated[str, typer.Option(help="Samples a second, from and to the bots: 8k to 48k.")] = "16k",
+    workers: Annotated[
+        int, typer.Option(min=0, max=256, help="Media workers of the sidecar; 0: inside its control process.")
+    ] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Place many calls at once through a sidecar of its own, and tell what 20 ms of one cost.
@@ -241,7 +245,7 @@ def bench(
         raise typer.BadParameter(error.reason, param_hint=f"--{error.name}") from None
     try:
         with bench_progress() as show:
-            figures = _run(run_bench(BenchPlan(calls, seconds, options.mix, options.rate), on_state=show))
+            figures = _run(run_bench(BenchPlan(calls, seconds, options.mix, options.rate, workers), on_state=show))
     except (BenchError, OSError) as error:
         _fail(str(error))
     if as_json:
@@ -286,12 +290,9 @@ def main() -> None:
 
 
 def _run(coroutine: Coroutine[Any, Any, _T]) -> _T:
-    """Run in a new event loop: uvloop's where there is one."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(coroutine)
-    return uvloop.run(coroutine)
+    from sidecar.io.loop import run_in_loop
+
+    return run_in_loop(coroutine)
 
 
 def _fail(text: str, *, code: int = _FAILED) -> NoReturn:
@@ -312,7 +313,7 @@ def _taken_ports(settings: Settings) -> str:
     ports = [
         ("SIP", sip.host, sip.port, SOCK_DGRAM),
         ("SIP over TCP", sip.host, sip.port, SOCK_STREAM),
-        ("RTP", rtp.host, rtp.port, SOCK_DGRAM),
+        *(("RTP", rtp.host, port, SOCK_DGRAM) for port in settings.rtp_ports()),
     ]
     if sip.tls_certificate is not None:
         ports.append(("SIP over TLS", sip.host, sip.tls_port, SOCK_STREAM))

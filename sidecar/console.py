@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
@@ -18,48 +16,15 @@ from rich.text import Text
 from rtp import FRAME_MS
 from sidecar.core.listening import Heard, Span
 from sidecar.io.caller import CallResult, CallState
+from sidecar.log import CONTROL_BUT_LAYOUT, printable
 
 if TYPE_CHECKING:
     from sidecar.bench import Figures
 
-_LONGEST_LOGGED = 500  # characters of one string
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_CONTROL_BUT_LAYOUT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_OUR_TEXT = ("exception", "stack")  # tracebacks: their lines are ours, what they quote may be a peer's
-
-
-def log_to_stderr(level: str) -> None:
-    """Write the log of this process to standard error: for people at a terminal, as JSON elsewhere."""
-    terminal = sys.stderr.isatty()
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            harmless,
-            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-            if terminal
-            else structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-
-
-def harmless(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Escape control characters in all strings of a log event, and cut long ones: peers write what is logged."""
-    return {
-        _printable(name): _printable(value, _CONTROL_BUT_LAYOUT)
-        if name in _OUR_TEXT and isinstance(value, str)
-        else _harmless(value)
-        for name, value in event.items()
-    }
-
 
 def print_error(text: str) -> None:
     """Tell what went wrong."""
-    text = _printable(text, _CONTROL_BUT_LAYOUT)
+    text = printable(text, CONTROL_BUT_LAYOUT)
     Console(stderr=True, highlight=False).print(text, style="red", markup=False, soft_wrap=True)
 
 
@@ -79,7 +44,7 @@ class CallProgressBar:
     def show(self, state: CallState) -> None:
         """Note the state; it is drawn a few times a second."""
         heard = state.frames_heard * FRAME_MS / 1000
-        self._progress.update(self._task, description=_printable(state.phase), completed=state.frames_sent, heard=heard)
+        self._progress.update(self._task, description=printable(state.phase), completed=state.frames_sent, heard=heard)
 
 
 @contextmanager
@@ -98,7 +63,7 @@ def heard_table(call: CallResult, heard: Heard) -> Table:
     """Lay out what was heard of a call."""
     table = Table(show_header=False, box=None, pad_edge=False)
     setup_ms = 1000 * (call.setup_seconds or 0.0)
-    table.add_row("answered", Text(f"{call.status} {_printable(call.reason)}, after {setup_ms:.0f} ms"))
+    table.add_row("answered", Text(f"{call.status} {printable(call.reason)}, after {setup_ms:.0f} ms"))
     table.add_row("frames", f"{heard.frames_sent} sent, {heard.frames_received} received, 20 ms each")
     table.add_row("level", f"{heard.sent_dbfs:.1f} dBFS sent, {heard.heard_dbfs:.1f} dBFS heard")
     table.add_row("round trip", _span(heard.round_trip_ms, "no echo"))
@@ -118,7 +83,7 @@ def print_heard(call: CallResult, heard: Heard) -> None:
 def bench_progress() -> Iterator[Callable[[str], None]]:
     """Show on standard error what the bench is doing, until the block ends."""
     with Console(stderr=True).status("starting") as status:
-        yield lambda state: status.update(_printable(state))
+        yield lambda state: status.update(printable(state))
 
 
 def figures_table(figures: Figures) -> Table:
@@ -151,18 +116,3 @@ def span_json(span: Span | None) -> dict[str, float | None]:
 
 def _span(span: Span | None, nothing: str) -> str:
     return nothing if span is None else f"{span.p50:.1f} ms (p50), {span.p99:.1f} ms (p99)"
-
-
-def _harmless(value: Any) -> Any:
-    if isinstance(value, str):
-        cut = value if len(value) <= _LONGEST_LOGGED else value[:_LONGEST_LOGGED]
-        return _printable(cut) + (f"... ({len(value)} characters)" if cut is not value else "")
-    if isinstance(value, Mapping):
-        return {_harmless(name): _harmless(each) for name, each in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_harmless(each) for each in value]
-    return value
-
-
-def _printable(text: str, control: re.Pattern[str] = _CONTROL) -> str:
-    return control.sub(lambda found: f"\\x{ord(found[0]):02x}", text)

@@ -60,7 +60,7 @@ async def run_demo(
 
 def _settings() -> Settings:
     """Return settings of our own: the demo does not depend on the environment, nor disturb a sidecar that runs."""
-    return Settings.model_construct(sip=SipSettings(port=0), rtp=RtpSettings(port=0))
+    return Settings.model_construct(workers=0, sip=SipSettings(port=0), rtp=RtpSettings(port=0))
 
 
 def _melody(seconds: float) -> Pcm:

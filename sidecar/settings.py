@@ -42,6 +42,8 @@ from sidecar.secret import Secret
 from sip import Admission, Credentials, Timers
 
 _MOST_CALLS = 4096  # in each 5 ms a quarter of them is sent to, in one batch of datagrams
+_MOST_WORKERS = 256
+_LAST_PORT = 65535
 _HOST = r"^([0-9A-Za-z_-]{1,63}(\.[0-9A-Za-z_-]{1,63})*|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)$"
 _PRIVATE = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7", "fe80::/10")
 
@@ -287,17 +289,32 @@ class ProfileSettings(BaseModel):
         return Profile(dict(self.__pydantic_extra__), frozenset(self.locked))
 
 
+def _spare_cores() -> int:
+    """Return how many media workers leave a core to the control process; there is one at least."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores - 1)
+
+
 class Settings(BaseSettings):
     """All settings."""
 
     model_config = SettingsConfigDict(env_prefix="SIDECAR_", env_nested_delimiter="__", frozen=True, extra="forbid")
 
+    workers: int = Field(default_factory=_spare_cores, ge=0, le=_MOST_WORKERS)  # 0: inside the control process
+    max_late_ms: float = Field(20, ge=0, le=1000)  # of a worker's media grid, before it gets no more calls; 0: any
+    drain_timeout: float = Field(60, ge=0, le=86400)  # seconds that calls may go on after SIGTERM
     sip: SipSettings = SipSettings()
     rtp: RtpSettings = RtpSettings()
     bot: BotSettings = BotSettings()
     freeswitch: dict[str, FreeswitchSettings] = {}  # by name
     stream: ProfileSettings = ProfileSettings()  # the default profile
     profiles: dict[str, ProfileSettings] = {}
+
+    def rtp_ports(self) -> list[int]:
+        """Return where RTP of all calls of each worker goes, and RTCP on the next; 0: any free pair of ports."""
+        if self.rtp.mode == "ports":
+            return []
+        return [self.rtp.port and self.rtp.port + 2 * number for number in range(max(1, self.workers))]
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
@@ -310,8 +327,16 @@ class Settings(BaseSettings):
                 raise ValueError(f"sip.port, {self.sip.port}, is between rtp.port_min and rtp.port_max")
         elif self.sip.port == self.rtp.port:
             raise ValueError(f"sip.port and rtp.port are both {self.sip.port}: each needs one of its own")
-        elif self.rtp.port and self.sip.port == self.rtp.port + 1:
+        elif self.sip.port in self.rtp_ports():
+            raise ValueError(f"sip.port, {self.sip.port}, is the RTP port of a media worker: they follow rtp.port")
+        elif self.sip.port - 1 in self.rtp_ports():
             raise ValueError(f"sip.port, {self.sip.port}, is that of RTCP, next to rtp.port")
+        return self
+
+    @model_validator(mode="after")
+    def _workers_have_ports(self) -> Self:
+        if max(self.rtp_ports(), default=0) > _LAST_PORT - 1:
+            raise ValueError(f"rtp.port, {self.rtp.port}, leaves no pair of ports to each of {self.workers} workers")
         return self
 
     @field_validator("stream")

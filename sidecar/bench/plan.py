@@ -22,6 +22,7 @@ class BenchPlan:
     seconds: float  # for which the sidecar is measured; the floor as long, half before and half after
     mix: MixMode = MixMode.MONO
     rate: int = 16000  # Hz, both ways
+    workers: int = 1  # of the sidecar; 0: inside its control process
 
     @property
     def channels(self) -> int:

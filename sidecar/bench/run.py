@@ -53,7 +53,7 @@ class _Bench:
 
     async def run(self) -> Figures:
         before = await self._measure_floor()
-        async with served(max_calls=self._plan.calls) as sidecar:
+        async with served(max_calls=self._plan.calls, workers=self._plan.workers) as sidecar:
             reading, kib_per_call, workers = await self._measure_sidecar(sidecar)
         after = await self._measure_floor()
         if self._board["faults"]:

@@ -29,12 +29,20 @@ class Served:
 
 
 @asynccontextmanager
-async def served(*, max_calls: int) -> AsyncIterator[Served]:
-    """Run a sidecar on loopback, with the environment's settings but for its own addresses, until the block ends."""
+async def served(*, max_calls: int, workers: int = 1) -> AsyncIterator[Served]:
+    """Run a sidecar on loopback, with the environment's settings but for its own addresses, until the block ends.
+
+    It takes all calls, however late it becomes: to see that is what a bench is for.
+    """
     ours = [f"SIDECAR_{section}__{name}" for section in ("SIP", "RTP") for name in ("HOST", "PORT", "ADVERTISED")]
     environment = {name: value for name, value in os.environ.items() if name not in ours}
     environment |= {f"SIDECAR_{section}__{name}": value for section in ("SIP", "RTP") for name, value in _LOCAL.items()}
-    environment["SIDECAR_SIP__MAX_CALLS"] = str(max_calls)
+    environment |= {
+        "SIDECAR_SIP__MAX_CALLS": str(max_calls),
+        "SIDECAR_WORKERS": str(workers),
+        "SIDECAR_MAX_LATE_MS": "0",
+        "SIDECAR_DRAIN_TIMEOUT": "0",
+    }
     async with running(sys.executable, "-m", "sidecar", "serve", environment=environment) as process:
         assert process.stderr is not None
         address = await asyncio.wait_for(_address(process.stderr), _READY_SECONDS)

@@ -169,7 +169,7 @@ class CallControl:
     def readiness(self) -> Readiness:
         """Tell whether a new call would be taken, and why not."""
         return Readiness(
-            why_not=self._agent.unavailable or ("Too Many Calls" if self._agent.is_full else None),
+            why_not=self._agent.unavailable or ("Too many calls" if self._agent.is_full else None),
             draining=self._draining,
             calls=self._agent.calls,
             max_calls=self._agent.max_calls,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import binascii
 import io
 import resource
+import signal
 import sys
 import time
 from collections import OrderedDict
@@ -135,7 +136,9 @@ def _samples(frame: av.AudioFrame) -> bytes:
 
 
 def main() -> None:
-    """Answer jobs from standard input until it ends."""
+    """Answer jobs from standard input until it ends; signals to all processes, of a terminal, say, are not for it."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     process, jobs, answers = ClipProcess(), sys.stdin.buffer, sys.stdout.buffer

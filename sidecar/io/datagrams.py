@@ -116,7 +116,11 @@ class Datagrams(DatagramBatch, Protocol):
 
 def open_datagrams(host: str, port: int, *, portable: bool = False) -> Datagrams:
     """Bind a UDP socket, the fastest kind that this system has; raise OSError if the port is taken."""
-    sock = bound_socket(host, port)
+    return datagrams_on(bound_socket(host, port), portable=portable)
+
+
+def datagrams_on(sock: socket.socket, *, portable: bool = False) -> Datagrams:
+    """Read and write a UDP socket in batches, the fastest way that this system has."""
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
     libc = ctypes.CDLL(None, use_errno=True)

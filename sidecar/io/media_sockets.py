@@ -8,7 +8,7 @@ from typing import Protocol
 
 from rtp import Report, UnknownSources, address_key, address_of_key
 from sidecar.core.link import MediaLeg
-from sidecar.io.datagrams import DatagramBatch, Datagrams, open_datagrams, sent_one
+from sidecar.io.datagrams import DatagramBatch, Datagrams, datagrams_on, sent_one
 from sidecar.io.network import bound_socket
 from sidecar.io.readiness import Readiness
 
@@ -89,7 +89,7 @@ class OnePort:
         self._reports = ReportSocket(reports, self._report_came)
 
     @property
-    def datagrams(self) -> DatagramBatch:
+    def datagrams(self) -> Datagrams:
         return self._datagrams
 
     def watch(self, readiness: Readiness, on_datagrams: OnDatagrams, on_report: OnReport) -> None:
@@ -132,16 +132,23 @@ class OnePort:
         self._on_report(data, address_key(*source))
 
 
-def open_one_port(host: str, port: int, *, portable: bool = False) -> OnePort:
+def open_one_port(sockets: tuple[socket.socket, socket.socket], *, portable: bool = False) -> OnePort:
+    """Use a pair of sockets for all calls."""
+    rtp, reports = sockets
+    return OnePort(datagrams_on(rtp, portable=portable), reports)
+
+
+def bound_ports(host: str, port: int) -> tuple[socket.socket, socket.socket]:
     """Bind `port` and the next one, any even one if it is 0; raise OSError if one of them is taken."""
     for _ in range(_TRIES):
-        datagrams = open_datagrams(host, port, portable=portable)
+        rtp = bound_socket(host, port)
+        found = rtp.getsockname()[1]
         try:
-            if port or datagrams.port % 2 == 0:
-                return OnePort(datagrams, bound_socket(host, datagrams.port + 1))
+            if port or found % 2 == 0:
+                return rtp, bound_socket(host, found + 1)
         except OSError:
             if port:
-                datagrams.close()
+                rtp.close()
                 raise
-        datagrams.close()
+        rtp.close()
     raise OSError(f"no pair of ports is free on {host}")

@@ -12,6 +12,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
@@ -25,6 +26,7 @@ from sidecar.core.bot_connection import Closed, ConnectionEvent, Failed, Opened,
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.bridge import JITTER_FRAMES, Bridge, Messages
 from sidecar.core.digit_rows import ToneRows
+from sidecar.core.grid_lateness import GridLateness
 from sidecar.core.legs import Legs
 from sidecar.core.link import (
     AskStats,
@@ -50,6 +52,7 @@ from sidecar.core.link import (
     StreamStats,
     TextUnsent,
     ToWorker,
+    WorkerLoad,
     WorkerReady,
 )
 from sidecar.core.player import Player
@@ -65,6 +68,9 @@ from sidecar.io.readiness import open_readiness
 from sidecar.io.rtp_backlog import RtpBacklog
 
 log = structlog.get_logger(__name__)
+
+LOAD_SECONDS = 0.5
+"""Between two `WorkerLoad`s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,7 @@ class MediaWorker:
         self._backlog = RtpBacklog(sockets.datagrams, self._plane)
         self._stopping = asyncio.Event()
         self._ticker: asyncio.Handle | None = None  # none while there is no stream
+        self._lateness = GridLateness()
 
     async def run(self) -> None:
         """Take streams until `stop` is called; then close all, the RTP socket too."""
@@ -120,9 +127,11 @@ class MediaWorker:
             async with asyncio.TaskGroup() as tasks:
                 self._care = self._new_care(tasks)
                 self._to_control(WorkerReady(self._datagrams.port))
-                await self._stopping.wait()
+                await self._tell_load()
                 for stream in list(self._streams.values()):
                     self._close(stream, CloseCode.GOING_AWAY, "the sidecar stops")
+                while not self._care.idle:  # noqa: ASYNC110  once, for as long as a goodbye may take
+                    await asyncio.sleep(0.01)
         finally:
             self._care.stop()
             if self._ticker is not None:
@@ -134,6 +143,18 @@ class MediaWorker:
     def stop(self) -> None:
         """End all streams, then `run`."""
         self._stopping.set()
+
+    async def _tell_load(self) -> None:
+        """Say how it goes, again and again, until `stop` is called."""
+        at, cpu = self._loop.time(), time.process_time()
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), LOAD_SECONDS)
+                return
+            now, used = self._loop.time(), time.process_time()
+            p99, most = self._lateness.read(now=now)
+            self._to_control(WorkerLoad(len(self._streams), p99, most, (used - cpu) / (now - at)))
+            at, cpu = now, used
 
     @property
     def idle(self) -> bool:
@@ -362,6 +383,9 @@ class MediaWorker:
         """Send the RTP that is due, and whatever else time brings."""
         now = self._loop.time()
         self._backlog.turn(now=now)
+        due = self._bridge.next_tick()
+        if due is not None:
+            self._lateness.note(now - due, now=now)
         try:
             self._tell_speech(now)
             datagrams = self._datagrams

@@ -88,7 +88,7 @@ async def test_a_sidecar_that_stops_says_goodbye_and_what_has_passed(tmp_path: P
         outcome.assert_all_successful(5)
         assert 'Reason: Q.850;cause=41;text="the sidecar stops"' in outcome.log
         await bot.closed(5)
-    assert {call.close_code for call in bot.calls} == {1000}
+    assert {call.close_code for call in bot.calls} == {1001}
     stops = [log for log in logs if log["event"] == "stop"]
     assert len(stops) == 5
     assert sum(stop["body"]["messages_sent"] for stop in stops) >= 50

@@ -63,6 +63,8 @@ async def sidecar_under_test(*, portable: bool = False, **settings: Any) -> Asyn
     """
     tasks, descriptors = asyncio.all_tasks(), open_descriptors()
     values = {
+        "workers": 0,
+        "max_late_ms": 0,  # a machine that tests in parallel is late
         **settings,
         "sip": {"port": 0, "tls_port": 0, **QUICK_TIMERS, **settings.get("sip", {})},
         "rtp": {"port": 0, "portable": portable, **settings.get("rtp", {})},

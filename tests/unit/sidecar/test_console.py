@@ -15,10 +15,11 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.console import call_progress, harmless, log_to_stderr, print_error, print_heard
+from sidecar.console import call_progress, print_error, print_heard
 from sidecar.core.listening import judge
 from sidecar.core.talker import Recording
 from sidecar.io.caller import CallResult, CallState, HungUpBy
+from sidecar.log import harmless, log_to_stderr
 
 CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))]
 HOSTILE = "\x1b]0;mine\x07\x1b[2J\x9b31m\r\n"

@@ -135,7 +135,7 @@ def test_as_many_calls_as_there_may_be_are_too_many_for_one_more() -> None:
     rig.agent._max_calls = 1
     connected(rig)
     told = rig.control.readiness()
-    assert (told.why_not, told.calls, told.max_calls) == ("Too Many Calls", 1, 1)
+    assert (told.why_not, told.calls, told.max_calls) == ("Too many calls", 1, 1)
 
 
 def test_draining_refuses_new_calls_and_lets_live_ones_be() -> None:
