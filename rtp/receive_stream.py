@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rtp import receive_limits as limits
 from rtp.codec import Codec
 from rtp.comfort_noise import background_level, noise_level
 from rtp.concealment import HISTORY_MS, Concealment
@@ -16,18 +17,6 @@ from rtp.packet import RtpPacket
 from rtp.payload_coding import Decoder, new_decoder
 from rtp.pcm import FRAME_MS, Pcm, converted
 from rtp.receive_counters import ReceiveCounters
-from rtp.receive_limits import (
-    CONCEALMENT_LEAD,
-    FARTHEST_AHEAD,
-    FARTHEST_BEHIND,
-    FARTHEST_SKIPPED,
-    FILL_EVERY,
-    LONGEST_MS,
-    MOST_FRAMES,
-    PAUSE_AFTER,
-    PAUSE_LEAD,
-    REORDER_WAIT,
-)
 from rtp.sequence import TIMESTAMP_MODULUS, next_sequence_number, sequence_delta, timestamp_delta
 from rtp.telephone_event import TelephoneEvent
 
@@ -36,7 +25,6 @@ COMFORT_NOISE_PAYLOAD_TYPE = 13
 
 _REMEMBERED_LOSSES = 128
 _MOST_EVENTS = 64
-
 _MOST_AHEAD_FRAMES = 3  # by which pauses filled by the clock may be too long, until the next pause
 _LONGEST_PAUSE_FRAMES = 500  # 10 s: beyond it, and with a packet lost, a timestamp has not waited but jumped
 
@@ -95,8 +83,8 @@ class ReceiveStream:
         if self.ssrc is None or (packet.ssrc != self.ssrc and math.isinf(self.last_played_at)):
             self._restart(packet)  # before anything was heard, nobody has to prove anything: no first word is lost
         ahead = sequence_delta(packet.sequence_number, self.expected_sequence)
-        farthest = FARTHEST_SKIPPED if skips_gaps else FARTHEST_AHEAD
-        if packet.ssrc != self.ssrc or not -FARTHEST_BEHIND <= ahead <= farthest:
+        farthest = limits.FARTHEST_SKIPPED if skips_gaps else limits.FARTHEST_AHEAD
+        if packet.ssrc != self.ssrc or not -limits.FARTHEST_BEHIND <= ahead <= farthest:
             self._consider(packet, now=now)
             return
         self._candidate = None
@@ -144,11 +132,11 @@ class ReceiveStream:
 
     def notice_pause(self, *, now: float) -> None:
         """Take note of when it was noticed that nothing comes; packets may yet be on their way."""
-        self._fill_at = now + FILL_EVERY
+        self._fill_at = now + limits.FILL_EVERY
 
     def handle_timeout(self, *, now: float) -> None:
         """Conceal the gaps that have waited long enough; let a pause go on."""
-        while self._waiting and self._oldest_arrival() + REORDER_WAIT <= now:
+        while self._waiting and self._oldest_arrival() + limits.REORDER_WAIT <= now:
             self._conceal_gap()
             self._play_in_order()
         due = self.next_timeout()
@@ -158,10 +146,10 @@ class ReceiveStream:
     def next_timeout(self) -> float | None:
         """Return when the oldest gap has waited long enough, or a pause is to be filled."""
         if self._waiting:
-            return self._oldest_arrival() + REORDER_WAIT
+            return self._oldest_arrival() + limits.REORDER_WAIT
         if not self.fills_pauses or (self._fill_at is None and math.isinf(self.last_played_at)):
             return None
-        return self.last_played_at + PAUSE_AFTER if self._fill_at is None else self._fill_at
+        return self.last_played_at + limits.PAUSE_AFTER if self._fill_at is None else self._fill_at
 
     @property
     def has_frames(self) -> bool:
@@ -262,7 +250,7 @@ class ReceiveStream:
         codec, payload_type, decoder = self.codec, self.payload_type, self._decoder
         if self._former is not None and packet.payload_type == self._former[1] != payload_type:
             codec, payload_type, decoder = self._former
-        too_long = codec.frame_bytes and len(packet.payload) > codec.frame_bytes * LONGEST_MS // FRAME_MS
+        too_long = codec.frame_bytes and len(packet.payload) > codec.frame_bytes * limits.LONGEST_MS // FRAME_MS
         if packet.payload_type != payload_type or not packet.payload or too_long:
             return codec, None
         try:
@@ -296,7 +284,7 @@ class ReceiveStream:
         self._noise_level = noise_level(packet.payload)
         self._concealment = None
         if self._fill_at is None:
-            self._fill_at = arrival + FILL_EVERY
+            self._fill_at = arrival + limits.FILL_EVERY
 
     # --- what is filled in
 
@@ -317,7 +305,7 @@ class ReceiveStream:
             self._lost.append(self.expected_sequence)
             self.expected_sequence = next_sequence_number(self.expected_sequence)
             samples = min(self._last_samples, short)
-            if samples and self._heard_until < arrival + CONCEALMENT_LEAD:
+            if samples and self._heard_until < arrival + limits.CONCEALMENT_LEAD:
                 short -= samples
                 self._heard_until += samples / self.codec.sample_rate
                 self.expected_timestamp = self._later(samples)
@@ -363,7 +351,7 @@ class ReceiveStream:
         gap = self.codec.samples(timestamp_delta(timestamp, self.expected_timestamp))
         gap -= self._let_pass(min(max(gap, 0), self._ahead))
         self._ahead = min(self._ahead, _MOST_AHEAD_FRAMES * self.codec.frame_samples)
-        passed = until + PAUSE_LEAD - self._heard_until
+        passed = until + limits.PAUSE_LEAD - self._heard_until
         if gap > 0 and 0.0 < passed < math.inf:
             samples = min(gap, round(passed * self.codec.sample_rate))
             self._heard_until += samples / self.codec.sample_rate
@@ -378,9 +366,10 @@ class ReceiveStream:
         if self._fill_at is None:
             self.notice_pause(now=now)
         else:
-            self._fill_at = self._fill_at + FILL_EVERY if now < self._fill_at + FILL_EVERY else now + FILL_EVERY
+            following = self._fill_at + limits.FILL_EVERY
+            self._fill_at = following if now < following else now + limits.FILL_EVERY
             self._ahead += self.codec.frame_samples
-            self._heard_until += FILL_EVERY
+            self._heard_until += limits.FILL_EVERY
             self._fill(self.codec.frame_samples)
 
     def _fill(self, samples: int) -> None:
@@ -404,6 +393,6 @@ class ReceiveStream:
         whole = len(samples) // size * size
         self._frames.extend(samples[:whole].reshape(-1, size))
         self._rest = samples[whole:]
-        if len(self._frames) > MOST_FRAMES:
-            self.counters.overrun_frames += len(self._frames) - MOST_FRAMES
-            del self._frames[MOST_FRAMES:]
+        if len(self._frames) > limits.MOST_FRAMES:
+            self.counters.overrun_frames += len(self._frames) - limits.MOST_FRAMES
+            del self._frames[limits.MOST_FRAMES :]

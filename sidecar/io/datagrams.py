@@ -18,8 +18,11 @@ from numpy.typing import NDArray
 from rtp import PACKET_BYTES, PACKETS_A_FRAME, AddressKeys, address_key, address_of_key
 from sidecar.io.network import bound_socket
 
-BATCH = 1024
-"""Datagrams a call."""
+BATCH = 256
+"""Datagrams that are read at once: more would not be cheaper, and what else there is to do has its turn in between."""
+
+MOST_SENT = PACKETS_A_FRAME * 1024
+"""Datagrams that are sent at once, for the calls of one phase."""
 
 ROW_BYTES = 2048
 """Room for each; what fills it did not fit."""
@@ -79,7 +82,7 @@ class DatagramBatch(Protocol):
     data: NDArray[np.uint8]  # uint8[BATCH, m]: what `receive` brought
     lengths: NDArray[np.uint32]
     sources: AddressKeys
-    packets: NDArray[np.uint8]  # uint8[PACKETS_A_FRAME * BATCH, PACKET_BYTES]: what `send` takes
+    packets: NDArray[np.uint8]  # uint8[MOST_SENT, PACKET_BYTES]: what `send` takes
     packet_lengths: NDArray[np.uint64]
     destinations: AddressKeys
     send_errors: int
@@ -133,7 +136,7 @@ class BatchDatagrams:
         self._sock = sock
         self._libc = libc
         self._in = _Batch(BATCH, ROW_BYTES)
-        self._out = _Batch(PACKETS_A_FRAME * BATCH, PACKET_BYTES)
+        self._out = _Batch(MOST_SENT, PACKET_BYTES)
         self.data, self.lengths, self.sources = self._in.data, self._in.lengths, self._in.keys
         self.packets, self.packet_lengths, self.destinations = (
             self._out.data,
@@ -185,9 +188,9 @@ class PlainBatch:
         self.data = np.zeros((BATCH, ROW_BYTES), np.uint8)
         self.lengths = np.zeros(BATCH, np.uint32)
         self.sources: AddressKeys = np.zeros(BATCH, np.uint64)
-        self.packets = np.zeros((PACKETS_A_FRAME * BATCH, PACKET_BYTES), np.uint8)
-        self.packet_lengths = np.zeros(PACKETS_A_FRAME * BATCH, np.uint64)
-        self.destinations: AddressKeys = np.zeros(PACKETS_A_FRAME * BATCH, np.uint64)
+        self.packets = np.zeros((MOST_SENT, PACKET_BYTES), np.uint8)
+        self.packet_lengths = np.zeros(MOST_SENT, np.uint64)
+        self.destinations: AddressKeys = np.zeros(MOST_SENT, np.uint64)
         self.send_errors = 0
 
     def unread(self) -> int:

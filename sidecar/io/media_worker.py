@@ -22,7 +22,6 @@ import structlog
 from websockets.frames import CloseCode
 
 from rtp import Codec, GateCounters, MediaPlane, prepare
-from sidecar.core.backlog import Backlog
 from sidecar.core.bot_connection import Closed, ConnectionEvent, Failed, Opened, TextReceived
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.bridge import JITTER_FRAMES, Bridge, Messages
@@ -58,19 +57,16 @@ from sidecar.io.bot_lane import NO_ROW, SocketLane, send_frames
 from sidecar.io.bot_stream import BotStream
 from sidecar.io.clip_decoder import ClipDecoder
 from sidecar.io.clips import Clips
-from sidecar.io.datagrams import BATCH
 from sidecar.io.joined_legs import JoinedLeg, JoinedLegs, address_taken
 from sidecar.io.live_changes import LiveChanges
 from sidecar.io.media_sockets import MediaSockets
 from sidecar.io.readiness import open_readiness
+from sidecar.io.rtp_backlog import RtpBacklog
 
 log = structlog.get_logger(__name__)
 
 LOAD_SECONDS = 0.5
 """Between two `WorkerLoad`s."""
-
-_MANY = 128
-"""Datagrams in one read, that may have been so many that there was no room for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +108,7 @@ class MediaWorker:
         self._streams: dict[str, BotStream] = {}
         self._by_row: list[BotStream | None] = [None] * settings.capacity
         self._inputs = BotInputs()
-        self._backlog = Backlog(most=BATCH)
-        self._unread = sockets.datagrams.unread()
+        self._backlog = RtpBacklog(sockets.datagrams, self._plane)
         self._stopping = asyncio.Event()
         self._ticker: asyncio.Handle | None = None  # none while there is no stream
         self._lateness = GridLateness()
@@ -278,23 +273,12 @@ class MediaWorker:
     def _on_datagrams(self, count: int) -> bool:
         """Take the RTP that has been read, and send what it completes; return whether it was heard, and none forged."""
         now, forged = self._loop.time(), self.counters.unauthentic
-        if self._backlog.is_stale(count, now=now):
-            self.counters.stale += count
-            self._plane.lose(now=now)
+        if not self._backlog.admits(count, now=now):
             return False
-        if count >= _MANY:
-            self._note_unread(now=now)
         data, lengths, sources = self._datagrams.data, self._datagrams.lengths, self._datagrams.sources
         for messages in self._bridge.receive(data[:count], lengths[:count], sources[:count], now=now):
             self._send(messages)
         return self.counters.unauthentic == forged
-
-    def _note_unread(self, *, now: float) -> None:
-        """Take note of what was dropped before we could read it."""
-        former, self._unread = self._unread, self._datagrams.unread()
-        if self._unread != former:
-            self.counters.unread += (self._unread - former) % (1 << 32)
-            self._plane.lose(now=now)
 
     def _on_report(self, data: bytes, source: int) -> None:
         self._legs.receive_report(data, source, now=self._loop.time())

@@ -59,7 +59,7 @@ class Worker:
         read = [self._waiting.popleft() for _ in range(min(READ, len(self._waiting)))]
         if not read:
             return
-        if self.backlog.is_stale(len(read), now=self.now):
+        if self.backlog.is_stale(len(read), calls=CALLS, now=self.now):
             self.stale += len(read)
             self.plane.lose(now=self.now)
             return

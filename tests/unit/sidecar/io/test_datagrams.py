@@ -54,6 +54,17 @@ def test_each_is_received_whole_with_its_length_and_its_source(
     assert datagrams.receive() == 0
 
 
+def test_what_the_system_has_dropped_is_known_if_it_tells(datagrams: Datagrams, peers: list[socket.socket]) -> None:
+    with socket.fromfd(datagrams.fileno(), socket.AF_INET, socket.SOCK_DGRAM) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 10)
+    assert datagrams.unread() == 0
+    for _ in range(200):
+        peers[0].sendto(bytes(172), (LOOPBACK, datagrams.port))
+    received = datagrams.receive()
+    assert 0 < received < 200
+    assert datagrams.unread() == (200 - received if isinstance(datagrams, BatchDatagrams) else 0)
+
+
 def test_what_is_too_long_is_cut(datagrams: Datagrams, peers: list[socket.socket]) -> None:
     peers[0].sendto(b"x" * 9000, (LOOPBACK, datagrams.port))
     peers[0].sendto(b"next", (LOOPBACK, datagrams.port))
