@@ -68,9 +68,10 @@ class StreamFramer:
         if end < 0:
             self._searched = max(0, len(self._buffer) - 3)
             return
-        self._total = end + 4 + self._body_length(end)
-        if self._total > self._max_message:
+        total = end + 4 + self._body_length(end)
+        if total > self._max_message:
             raise MessageTooLarge("Message Too Large")
+        self._total = total
 
     def _take_keepalives(self) -> None:
         """Answer pings; a single line end between messages is forgiven, and may be half a ping."""

@@ -8,6 +8,8 @@ from random import SystemRandom
 
 LOOPBACK = "127.0.0.1"
 
+_given: set[int] = set()  # two programs that are yet to start must not be told the same
+
 _FIRST, _LAST = 10_000, 19_999  # below those that the system gives to sockets that bind port 0, ours among them
 
 
@@ -33,8 +35,11 @@ def free_port() -> int:
     """
     while True:
         port = some_port()
+        if port in _given:
+            continue
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
             with contextlib.suppress(OSError):
                 udp.bind((LOOPBACK, port))
                 tcp.bind((LOOPBACK, port))
+                _given.add(port)
                 return port

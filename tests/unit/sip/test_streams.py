@@ -111,6 +111,13 @@ def test_sizes_are_bounded() -> None:
     assert StreamFramer(max_message=100).receive_data(b"A: b\r\nl : 3\r\n\r\nabc") == [b"A: b\r\nl : 3\r\n\r\nabc"]
 
 
+def test_what_is_too_large_stays_so_behind_another_message() -> None:
+    framer, small = StreamFramer(max_message=100), b"A: b\r\nl: 3\r\n\r\nabc"
+    assert framer.receive_data(small + b"A: b\r\nl: 200\r\n\r\n" + b"x" * 200) == [small]
+    with pytest.raises(MessageTooLarge):
+        framer.receive_data(b"")
+
+
 def sent(peer: Peer) -> list[tuple[bytes, Address]]:
     """Return what the agent sends, and where to."""
     return peer.agent.datagrams_to_send()

@@ -273,6 +273,8 @@ def test_a_stream_is_seen_without_its_secrets() -> None:
     seen = caller.control.stream(caller.stream)
     assert (seen.state, seen.bot, seen.events) == ("up", "connected", 2)
     assert caller.control.streams() == [seen]
+    assert caller.control.has(caller.stream)
+    assert not caller.control.has("another")
     caller.send("BYE")
     seen = caller.control.stream(caller.stream)
     assert (seen.state, seen.bot) == ("ending", "gone")
