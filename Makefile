@@ -41,10 +41,9 @@ bench: .venv/installed-dev  # the table of docs/performance.md; on a machine tha
 	for calls in 1 10 100 300 500; do $(BIN)/sidecar bench --calls $$calls --seconds 20 --json; done
 	$(BIN)/sidecar bench --calls 500 --seconds 20 --mix stereo --json
 
-ITU_STL := .venv/itu-stl
-itu: .venv/installed-dev  # G.711 and G.722 on the ITU-T's own sequences, which are fetched
-	test -d $(ITU_STL) || git clone --quiet --depth 1 https://github.com/openitu/STL $(ITU_STL)
-	ITU_STL=$(ITU_STL) $(BIN)/python -m pytest -q tests/conformance/test_itu_sequences.py
+itu: .venv/installed-dev  # G.711 and G.722 on the ITU-T's own sequences; ITU_STL says where its Software Tool Library lies
+	test -d '$(ITU_STL)'
+	ITU_STL='$(ITU_STL)' $(BIN)/python -m pytest -q tests/conformance/test_itu_sequences.py
 
 load: .venv/installed-dev  # 200 calls a second for a minute; on a machine that does nothing else
 	$(BIN)/python -m tests.load.sip_calls

@@ -1,7 +1,7 @@
 """G.711 and G.722 on the test sequences of the ITU-T's Software Tool Library, G.191, to the last bit.
 
-The sequences have a licence of their own, so they are not here. `make itu` gets them, and runs this; or set ITU_STL to
-a copy of https://github.com/openitu/STL.
+The sequences have a licence of their own, so they are not here: `make itu ITU_STL=...` says where a copy of
+https://github.com/openitu/STL lies, and runs this.
 """
 
 from __future__ import annotations
