@@ -225,7 +225,7 @@ async def test_readiness_says_why_not() -> None:
         assert (await ask(port_of(car), "GET", "/readyz")).json["max_calls"] == 1
         async with live_call(car):
             full = problem(await ask(port_of(car), "GET", "/readyz"), 503, "unavailable")
-            assert (full["why_not"], full["calls"], full["max_calls"]) == ("Too Many Calls", 1, 1)
+            assert (full["why_not"], full["calls"], full["max_calls"]) == ("Too many calls", 1, 1)
         await car.until_no_calls()
         car.sidecar.control.drain()
         drained = problem(await ask(port_of(car), "GET", "/readyz"), 503, "unavailable")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -36,7 +37,8 @@ async def ask(
         given = {"Content-Type": "application/json"} if body is not None else {}
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         try:
-            connection.request(method, path, data, {**given, **(headers or {})})
+            with contextlib.suppress(BrokenPipeError):  # who is refused early need not be read to the end
+                connection.request(method, path, data, {**given, **(headers or {})})
             response = connection.getresponse()
             return Reply(
                 response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()

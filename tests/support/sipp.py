@@ -55,7 +55,7 @@ _PART = re.compile(r"(?<!\$)\$([a-z_]+)")
 _PARTS_IN_PARTS = 3
 
 # Each run offers ports of its own: where another call has its media, the product sends none. Nobody listens there.
-_MEDIA_PORTS = itertools.cycle(range(20_000 + SystemRandom().randrange(0, 12_000, 400), 32_000, 400))
+_MEDIA_PORTS = itertools.cycle(SystemRandom().sample(range(20_000, 32_000, 400), k=30))
 
 _FIRST_OFFERED = 8
 _OFFERED_STEP = 4
