@@ -115,7 +115,9 @@ async def test_sipp_calls_over_tcp(
         outcome.assert_all_successful(20)
         assert outcome.retransmissions == 0
         await bot.closed(20)
-        assert all(8000 <= len(call.heard) <= 1.6 * 8000 for call in bot.calls)
+        assert all(
+            0.7 * 8000 <= len(call.heard) <= 2 * 8000 for call in bot.calls
+        )  # a second, on a machine that may stall
         assert car.sidecar.streams.counters.accepted == (1 if transport == "tcp" else 20)
 
 
