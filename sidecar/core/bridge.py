@@ -128,7 +128,10 @@ class Bridge:
 
     def leave(self, row: int) -> None:
         """The leg in `row` is over, and the stream is not: its row stays with it if it is the stream's own."""
-        self._attached.leave(row)
+        if row in self._attached:
+            self._attached.leave(row)
+        else:  # the leg that was to stay was refused: the stream is about to end, and its row is sent nothing more
+            self._sends[row] = False
 
     def change(self, row: int) -> None:
         """Take note that the codec of `row` may have changed: bot and caller go on hearing each other."""

@@ -66,6 +66,16 @@ def test_nothing_is_sent_before_the_call_is_to_be_sent_to() -> None:
     assert [len(sent) for sent in rig.sent.values()] == [0, 50]
 
 
+def test_a_leg_that_has_left_is_sent_nothing_even_if_no_other_has_come() -> None:
+    rig = Rig(id="pair")
+    rig.bridge.start(rig.rows[0])
+    rig.run(until=0.5)
+    rig.bridge.leave(rig.rows[0])
+    rig.run(until=1.0)
+    assert [len(sent) for sent in rig.sent.values()] == [25]
+    rig.bridge.close(rig.rows[0])
+
+
 def test_a_packet_is_sent_every_20_ms_also_when_there_is_nothing_to_say() -> None:
     rig = Rig()
     assert rig.bridge.next_tick() is None
