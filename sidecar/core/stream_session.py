@@ -347,10 +347,11 @@ class StreamSession:
 
     def worker_lost(self, why: str, *, now: float) -> None:
         """The worker is gone, and the stream with it."""
-        self._stream_over = True
-        if not self.legs.are_over:
-            self._bot.receive_message(BotFailed(self.stream, ErrorCode.IO, why))
-        self._stop(None)
+        if not self._stream_over:  # else its end is told, and only its calls are left
+            self._stream_over = True
+            if not self.legs.are_over:
+                self._bot.receive_message(BotFailed(self.stream, ErrorCode.IO, why))
+            self._stop(None)
         self.give_up(why, now=now)
 
     def _stop(self, stats: StreamStats | None) -> None:

@@ -61,6 +61,15 @@ def test_calls_are_spread_and_each_is_told_the_port_of_its_worker() -> None:
     assert [SessionDescription.parse(answer).media[0].port for answer in answers] == [40000, 40002, 40000]
 
 
+def test_a_stream_that_has_stopped_stops_no_second_time_when_its_worker_dies() -> None:
+    rig = rig_with_workers(1)
+    stream = connected(rig)
+    rig.worker_says(StreamEnded(stream, StreamStats()))
+    lose(rig, 0)
+    assert [event.kind for event in rig.events].count("stop") == 1
+    assert not rig.control.calls
+
+
 def test_a_worker_that_dies_ends_its_calls_and_no_other() -> None:
     rig = rig_with_workers()
     first, second, third = (connected(rig) for _ in range(3))
