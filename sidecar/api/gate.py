@@ -37,7 +37,7 @@ class Gate:
         if self._access.is_open and not _is_loopback(host):
             raise Problem(ProblemKind.WRONG_HOST, f"the Host is {host!r}, not localhost or a loopback address")
         origin = headers.get(b"origin")
-        if origin is not None and urlsplit(origin.decode("latin-1").lower()).netloc != host:
+        if origin is not None and _host_of(origin.decode("latin-1").lower()) != host:
             raise Problem(ProblemKind.CROSS_ORIGIN, "the Origin is not the Host")
         if self._access.is_open or path in self._open or path.startswith("/docs"):
             return None
@@ -56,6 +56,13 @@ class Gate:
 
 def _challenge(kind: ProblemKind, detail: str, error: str) -> Problem:
     return Problem(kind, detail, headers={"WWW-Authenticate": f'Bearer realm="audio-stream-sidecar"{error}'})
+
+
+def _host_of(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # "http://[", which no browser sends
+        return None
 
 
 def _is_loopback(host: str) -> bool:

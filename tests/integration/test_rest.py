@@ -183,7 +183,7 @@ async def test_without_tokens_a_name_that_leads_here_is_not_enough(host: str) ->
 async def test_web_pages_of_other_origins_are_refused() -> None:
     async with sidecar_under_test(api={}) as car:
         port = port_of(car)
-        for origin in ("http://evil.example", "null", f"http://{LOOPBACK}:{port + 1}"):
+        for origin in ("http://evil.example", "null", "http://[", f"http://{LOOPBACK}:{port + 1}"):
             reply = await ask(port, "POST", "/v1/streams/x/pause", headers={"Origin": origin})
             problem(reply, 403, "cross-origin")
         own = {"Origin": f"http://{LOOPBACK}:{port}"}
