@@ -28,7 +28,9 @@ from sidecar.io.steering import Steering
 MOST_OF_A_PAGE = 200
 _STATS_SECONDS = 1.0
 
-StreamId = Annotated[str, Path(max_length=64, pattern="^[0-9a-zA-Z_.-]+$", examples=["6b1f0c3d9a2e4f57"])]
+_LONGEST_ID = 128  # see the option ID
+
+StreamId = Annotated[str, Path(max_length=_LONGEST_ID, pattern="^[0-9a-zA-Z._:@+-]+$", examples=["6b1f0c3d9a2e4f57"])]
 
 
 class StreamPage(msgspec.Struct, frozen=True):
@@ -67,7 +69,9 @@ def stream_routes(steering: Steering, attacher: Attacher | None) -> APIRouter:
     @router.get("", summary="List the streams")
     async def streams(
         limit: Annotated[int, Query(ge=1, le=MOST_OF_A_PAGE)] = 50,
-        cursor: Annotated[str | None, Query(max_length=64, description="what `next` of the page before has")] = None,
+        cursor: Annotated[
+            str | None, Query(max_length=_LONGEST_ID, description="what `next` of the page before has")
+        ] = None,
         call: Annotated[str | None, Query(max_length=128, description="those of this call alone")] = None,
     ) -> Response:
         found = steering.page(after=cursor or "", most=limit + 1, call=call)
