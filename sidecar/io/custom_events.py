@@ -105,7 +105,7 @@ class _Owner:
     """Whose a stream is: None until that is known; what happened until then waits."""
 
     servers: Sequence[CustomEvents] | None = None
-    waiting: list[CustomEvent] = field(default_factory=list)
+    waiting: deque[CustomEvent] = field(default_factory=lambda: deque(maxlen=MOST_WAITING))
 
 
 class EventRouter:
@@ -140,7 +140,9 @@ class EventRouter:
     def _new_owner(self, event: StreamEvent) -> _Owner:
         if len(self._owners) >= MOST_STREAMS:
             del self._owners[next(iter(self._owners))]
-        owner = self._owners[event.stream] = _Owner()
+        owner = _Owner()
+        if event.stream:  # refused calls have none, and each is that of another server
+            self._owners[event.stream] = owner
         if len(self._servers) == 1 or not is_call_uuid(event.call):
             owner.servers = self._servers
         else:
