@@ -132,6 +132,7 @@ class Eavesdropper:
             await _kill(client, legs)
             raise AttachFailed(Failure.TIMEOUT, "FreeSWITCH does not say what has become of the leg") from None
         except EventSocketError as error:
+            await _kill(client, legs)  # one may have been refused alone
             raise AttachFailed(Failure.NO_SERVER, str(error)) from None
         except asyncio.CancelledError:
             await _kill(client, legs)

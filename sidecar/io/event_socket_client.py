@@ -175,7 +175,8 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is open."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's does not inherit from it
-        self.peer_host = plain_host(str(transport.get_extra_info("peername")[0]))
+        peer = transport.get_extra_info("peername")  # None: it has closed already, and that will be told
+        self.peer_host = plain_host(str(peer[0])) if peer else ""
         self._drain()
 
     def data_received(self, data: bytes) -> None:
