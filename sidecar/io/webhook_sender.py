@@ -60,9 +60,13 @@ class WebhookSender:
 
     async def run(self) -> None:
         """Post what comes, until cancelled."""
-        async with asyncio.TaskGroup() as couriers:
-            for _ in range(AT_ONCE):
-                couriers.create_task(self._post_on())
+        try:
+            async with asyncio.TaskGroup() as couriers:
+                for _ in range(AT_ONCE):
+                    couriers.create_task(self._post_on())
+        except Exception:  # a mistake of ours, which nobody would see before the end
+            log.exception("webhook is given up", webhook=self.name)
+            raise
 
     async def until_told(self) -> None:
         """Wait until nothing is left to be told."""
