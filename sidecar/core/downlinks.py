@@ -119,6 +119,7 @@ class Downlinks:
     def change_rate(self, row: int, rate: int, *, now: float) -> None:
         """Let the audio for `play` be of another rate, in Hz; what is queued is played before it."""
         self.flush(row, now=now)
+        self.forget_half(row)  # its other half cannot be of another rate
         talk = self._talks[row]
         if rate == talk.downlink.rate:
             talk.converter = None

@@ -248,6 +248,7 @@ class Player:
         """Give a clip its place; whoever sends clips is told how they are played, so the engine stays."""
         self._tells = True
         self._playback.flush(self._row, now=now)
+        self._playback.forget_half(self._row)
         queue = self._playback.queue(self._row, keep=True)
         self.clips.append(ClipToDecode(queue.open_clip(), clip, self._playback.rate(self._row), self._half))
 

@@ -305,3 +305,20 @@ def test_half_a_sample_of_a_bot_that_is_lost_does_not_spoil_what_comes_after(has
     rig.player.play(b"\x01\x00" * 320, now=0.0)
     rig.say("clear")
     assert rig.told()[-1][1]["dropped_ms"] == 80
+
+
+@pytest.mark.parametrize("between", ["rawAudio", "streamAudio"])
+@pytest.mark.parametrize("has_engine", [False, True])
+def test_half_a_sample_does_not_spoil_what_comes_behind_another_kind_of_audio(between: str, has_engine: bool) -> None:
+    rig = Rig()
+    if has_engine:
+        rig.say("mark", name="m")
+    rig.player.play(bytes(320) + b"x", now=0.0)
+    rig.say(between, **(CLIP if between == "streamAudio" else {"sampleRate": 8000}))
+    for clip in rig.player.clips:
+        rig.player.end_clip(clip, None, now=0.0)
+    rig.player.play(b"\x00\x10" * 160, now=0.0)
+    heard = [
+        pcm for _ in range(4) for frames, _ in rig.bridge.playback.frames(np.array([0]), now=0.0) for pcm in frames.pcm
+    ]
+    assert set(np.concatenate(heard).tolist()) == {0, 4096}
