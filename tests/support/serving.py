@@ -93,6 +93,7 @@ async def serving(*, workers: int, bot: str, **settings: object) -> AsyncIterato
         "WORKERS": workers,
         "SIP__PORT": 0,
         "RTP__PORT": 0,
+        "API__ENABLED": "false",  # others have its port
         "MAX_LATE_MS": 0,  # a machine that tests in parallel is late
         "STREAM__URL": bot,
         **settings,
