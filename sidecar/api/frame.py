@@ -17,8 +17,8 @@ import structlog
 from sidecar.api.gate import Gate
 from sidecar.api.problems import MEDIA_TYPE, Problem, ProblemKind
 from sidecar.core.access import AccessToken
-from sidecar.core.allowance import Allowance
 from sidecar.core.idempotency import LONGEST_KEY, IdempotencyKeys, KeyInUse, KeyReused
+from sip.admission import Bucket
 
 log = structlog.get_logger("sidecar.api")
 
@@ -56,7 +56,7 @@ class Frame:
         self._gate = gate
         self._keys = keys
         self._loop = asyncio.get_running_loop()
-        self._logged_refusals = Allowance(1.0, 20)
+        self._logged_refusals = Bucket(1.0, 20)
         self.answered: dict[int, int] = {}  # requests, by status
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:

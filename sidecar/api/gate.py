@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from sidecar.api.problems import Problem, ProblemKind
 from sidecar.core.access import AccessList, AccessToken, Scope
-from sidecar.core.allowance import Allowance
+from sip.admission import Bucket
 
 OPEN_PATHS = frozenset(("/healthz", "/readyz", "/openapi.json", "/problems"))
 _PROBES = frozenset(("/healthz", "/readyz"))
@@ -25,7 +25,7 @@ class Gate:
 
     def __init__(self, access: AccessList, *, requests_per_second: float, open_metrics: bool) -> None:
         self._access = access
-        self._allowance = Allowance(requests_per_second, max(1, round(2 * requests_per_second)))
+        self._allowance = Bucket(requests_per_second, max(1, round(2 * requests_per_second)))
         self._open = OPEN_PATHS | {"/metrics"} if open_metrics else OPEN_PATHS
 
     def admit(self, method: str, path: str, headers: Mapping[bytes, bytes], *, now: float) -> AccessToken | None:

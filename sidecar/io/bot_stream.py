@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 import msgspec
 import structlog
 
-from sidecar.core.allowance import Allowance
 from sidecar.core.bot_connection import BotConnection
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.bot_life import BotLife
@@ -28,6 +27,7 @@ from sidecar.io.bot_route import find_routes
 from sidecar.io.secret_reader import read_authorization
 from sidecar.io.stream_error import StreamError
 from sidecar.io.tls_contexts import TlsContexts
+from sip.admission import Bucket
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +48,7 @@ class BotStream:
     settled: asyncio.Event = field(default_factory=asyncio.Event)  # the handshake is done, or has failed
     player: Player = field(init=False)
     connecting: asyncio.Task[None] | None = None
-    texts: Allowance = field(default_factory=lambda: Allowance(per_second=200.0, at_once=400))
+    texts: Bucket = field(default_factory=lambda: Bucket(200.0, 400))
     closed: bool = False  # the row is given back; only the goodbye of the WebSocket is still going on
     heart_beat: HeartBeat | None = None  # of the connection, once it is open
     beat: asyncio.TimerHandle | None = None

@@ -16,12 +16,12 @@ from typing import Any
 
 import structlog
 
-from sidecar.core.allowance import Allowance
 from sidecar.io.network import plain_host
 from sidecar.io.sip_connection import ConnectionLimits, Ending, SipConnection
 from sidecar.io.sip_listener import SipListener
 from sidecar.io.sip_tls import client_context
 from sip import StreamAddress
+from sip.admission import Bucket
 
 log = structlog.get_logger(__name__)
 
@@ -80,7 +80,7 @@ class SipStreams:
         self._of_host: Counter[str] = Counter()
         self._last_number = 0
         self._check: asyncio.TimerHandle | None = None
-        self._log_allowance = Allowance(per_second=1.0, at_once=20)
+        self._log_allowance = Bucket(1.0, 20)
         self._is_closed = False
 
     def __len__(self) -> int:
