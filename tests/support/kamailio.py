@@ -20,10 +20,7 @@ READY_SECONDS = 15.0
 @asynccontextmanager
 async def dispatching(to: Sequence[Address], directory: Path) -> AsyncIterator[Address]:
     """Run a Kamailio that spreads calls over sidecars until the block ends; give where it takes them."""
-    directory.mkdir(parents=True, exist_ok=True)
-    sidecars = directory / "dispatcher.list"
-    sidecars.write_text("".join(f"1 sip:{host}:{port}\n" for host, port in to))
-    port = free_port()
+    port, sidecars = free_port(), _write_list(to, directory)
     with (directory / "log").open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             *(PROGRAM, "-f", str(CONFIGURATION), "-DD", "-E", "-n", "2", "-m", "32", "-M", "4"),
@@ -41,11 +38,22 @@ async def dispatching(to: Sequence[Address], directory: Path) -> AsyncIterator[A
         await process.wait()
 
 
+def _write_list(sidecars: Sequence[Address], directory: Path) -> Path:
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / "dispatcher.list"
+    path.write_text("".join(f"1 sip:{host}:{port}\n" for host, port in sidecars))
+    return path
+
+
 async def _until_ready(there: Address, process: asyncio.subprocess.Process, log: Path) -> None:
     """Wait until it says that there is a sidecar."""
     async with asyncio.timeout(READY_SECONDS):
         while True:
-            assert process.returncode is None, log.read_text(errors="replace")
+            assert process.returncode is None, _read(log)
             with suppress(TimeoutError, ConnectionRefusedError):  # it is starting
                 if (await options_of(there, within=0.5)).status == 200:
                     return
+
+
+def _read(path: Path) -> str:
+    return path.read_text(errors="replace")
