@@ -24,11 +24,9 @@ def doctor(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """
     from sidecar.console import print_findings, print_json
     from sidecar.doctor import Verdict
-    from sidecar.log import log_to_stderr
 
     if config is not None and not config.exists():
         raise typer.BadParameter(f"{config}: no such file", param_hint="--config")
-    log_to_stderr("error")
     found = _examine(config)
     healthy = all(each.verdict is not Verdict.FAIL for each in found)
     if as_json:
@@ -43,6 +41,7 @@ def doctor(config: ConfigFile = None, as_json: AsJson = False) -> None:
 
 def _examine(config: Path | None) -> list[Finding]:
     from sidecar.doctor import Finding, Verdict, examine
+    from sidecar.log import log_to_stderr
     from sidecar.settings import SettingsError, load_settings
 
     try:
@@ -50,5 +49,6 @@ def _examine(config: Path | None) -> list[Finding]:
     except SettingsError as error:
         fix = "docs/configuration.md has every setting"
         return [Finding(Verdict.FAIL, "settings", line, fix) for line in str(error).splitlines()]
+    log_to_stderr("error")  # what goes wrong is told by the findings
     source = "the environment" if config is None else f"{config} and the environment"
     return [Finding(Verdict.OK, "settings", f"{source}: valid"), *run_to_end(examine(settings))]
