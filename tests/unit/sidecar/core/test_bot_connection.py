@@ -689,7 +689,7 @@ def test_a_bot_is_asked_for_a_sign_of_life_where_there_is_one() -> None:
     [
         (lambda connection: connection.refuse("too much"), True),
         (lambda connection: connection.receive_data(frame(Opcode.CLOSE, b"\x03\xe8")), True),
-        (lambda connection: connection.receive_data(frame(Opcode.PING, bytes(126))), True),
+        (lambda connection: connection.receive_data(b"\x83\x01x"), True),
         (lambda connection: connection.receive_eof(), False),
         (lambda connection: connection.fail(ErrorCode.PING_TIMEOUT, "no answer"), False),
     ],
