@@ -26,7 +26,7 @@ from sidecar.io.event_feed import EventFeed, log_event
 from sidecar.io.event_socket_client import EventSocketClient
 from sidecar.io.freeswitch_servers import FreeSwitchServers
 from sidecar.io.media_sockets import MediaSockets, bound_ports, open_one_port
-from sidecar.io.media_worker import MediaWorker, WorkerSettings
+from sidecar.io.media_worker import MediaWorker
 from sidecar.io.network import OwnAddresses, bound_pair, bound_socket, own_address
 from sidecar.io.port_pairs import PortPairs
 from sidecar.io.signals import stop_signals
@@ -37,6 +37,7 @@ from sidecar.io.steering import Steering
 from sidecar.io.supervisor import Supervisor
 from sidecar.io.worker_inside import WorkerInside
 from sidecar.io.worker_process import OnLost, OnMessage, WorkerProcess
+from sidecar.io.worker_settings import WorkerSettings
 from sidecar.io.worker_start import StartWorker
 from sidecar.outlets import running_outlets
 from sidecar.settings import ApiSettings, RtpSettings, Settings, SipSettings
