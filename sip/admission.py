@@ -40,6 +40,7 @@ class Gate:
         self._admission = admission
         self._invites: Bucket | None = None
         self._sources: OrderedDict[str, Bucket] = OrderedDict()
+        self.forgotten = 0  # sources
 
     def admits_source(self, host: str, *, now: float) -> bool:
         """Tell whether one more request of this host is looked at."""
@@ -51,6 +52,7 @@ class Gate:
             bucket = self._sources[host] = self._new_bucket(rate)
             if len(self._sources) > _SOURCES_MAX:
                 self._sources.popitem(last=False)
+                self.forgotten += 1
         self._sources.move_to_end(host)
         return bucket.take(now=now)
 

@@ -48,6 +48,11 @@ class CustomEvents:
         self._has_lua = False
 
     @property
+    def waiting(self) -> int:
+        """How many events wait."""
+        return len(self._waiting)
+
+    @property
     def is_idle(self) -> bool:
         """Whether nothing waits, or there is nobody to tell."""
         return not self._waiting or not self.client.is_ready
@@ -114,6 +119,7 @@ class EventRouter:
     def __init__(self, servers: Mapping[str, CustomEvents]) -> None:
         self._servers = list(servers.values())
         self._owners: dict[str, _Owner] = {}
+        self.dropped = 0  # that waited until it was known whose they are
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -130,6 +136,7 @@ class EventRouter:
             owner = self._new_owner(event)
         told = _custom_event(event)
         if owner.servers is None:
+            self.dropped += len(owner.waiting) == MOST_WAITING
             owner.waiting.append(told)
         else:
             for server in owner.servers:
