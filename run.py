@@ -22,8 +22,9 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 BIN = VENV / "bin"
 PIP_WITH_PYTHON_OPTION = (22, 3)
-# Debian's names of the SIP programs that place real calls in the tests.
-PEERS = {"sipp": "sip-tester", "baresip": "baresip-core"}
+PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"
+# Debian's names of the SIP programs that place and pass on real calls in the tests.
+PEERS = {"sipp": "sip-tester", "baresip": "baresip-core", "kamailio": "kamailio"}
 
 
 def say(text: str) -> None:
@@ -83,7 +84,7 @@ def install(requirement: str) -> None:
 
 def install_peers() -> None:
     """Bring sipp and baresip by apt where that is allowed; tests that need them say so where it is not."""
-    missing = [package for program, package in PEERS.items() if shutil.which(program) is None]
+    missing = [package for program, package in PEERS.items() if shutil.which(program, path=PATH) is None]
     if not missing:
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:

@@ -336,7 +336,7 @@ def _attacher(
     }
     return Eavesdropper(
         known,
-        resolve=control.resolve,
+        resolve=control.intake.resolve,
         exists=control.has,
         profiles=settings.profiles.keys(),
         tickets=tickets,

@@ -13,7 +13,14 @@ from hypothesis import settings
 
 from tests.support.second_try import TRIED_AGAIN, run_in_real_time
 
-DEBIAN_PACKAGE = {"baresip": "baresip-core", "sipp": "sip-tester", "sox": "sox", "tshark": "tshark"}
+DEBIAN_PACKAGE = {
+    "baresip": "baresip-core",
+    "kamailio": "kamailio",
+    "sipp": "sip-tester",
+    "sox": "sox",
+    "tshark": "tshark",
+}
+PATH = os.environ.get("PATH", "") + ":/usr/sbin"  # daemons are there, which users do not have in theirs
 LONGEST_TEST_SECONDS = float(os.environ.get("LONGEST_TEST_SECONDS", "60"))
 
 # How long an example of a property test takes says more about the machine than the code.
@@ -25,7 +32,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "patient"))
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for mark in item.iter_markers("peer"):
         for program in mark.args:
-            if shutil.which(program) is None:
+            if shutil.which(program, path=PATH) is None:
                 pytest.skip(f"{program} is not installed: apt-get install {DEBIAN_PACKAGE[program]}")
 
 

@@ -12,15 +12,15 @@ from random import Random
 
 from rtp import PortAllocator
 from sidecar.core.bot_hosts import BotHosts
-from sidecar.core.call_facts import CallFacts, facts_of
+from sidecar.core.call_facts import facts_of
 from sidecar.core.call_figures import CallFigures
-from sidecar.core.cause import RETRY_AFTER, Cause, reason_headers, warning_headers
+from sidecar.core.cause import Cause, reason_headers
 from sidecar.core.commands import Command
-from sidecar.core.errors import CommandError, ErrorCode, NoSuchStream
+from sidecar.core.errors import CommandError, NoSuchStream
 from sidecar.core.event_series import EventSeries
-from sidecar.core.events import Failure, StreamEvent, failure
-from sidecar.core.freeswitch.originate import TICKET_HEADER
+from sidecar.core.events import Failure, StreamEvent
 from sidecar.core.freeswitch.tickets import Tickets
+from sidecar.core.intake import Asked, Intake
 from sidecar.core.joining import Owner, check_join
 from sidecar.core.link import (
     FromWorker,
@@ -33,15 +33,7 @@ from sidecar.core.link import (
 )
 from sidecar.core.media_negotiation import MediaNegotiation
 from sidecar.core.media_policy import MediaPolicy
-from sidecar.core.options import (
-    OptionError,
-    Profile,
-    StreamOptions,
-    Track,
-    check_bot_host,
-    options_from_headers,
-    resolve_options,
-)
+from sidecar.core.options import OptionError, Profile, Track
 from sidecar.core.stream_leg import StreamLeg
 from sidecar.core.stream_session import Outbox, StreamSession
 from sidecar.core.stream_snapshot import StreamSnapshot
@@ -62,7 +54,6 @@ from sip import (
     OfferWithdrawn,
     ServiceUnavailable,
     SipError,
-    SipUri,
     StreamAddress,
     TransferProgress,
     UserAgent,
@@ -95,17 +86,22 @@ class CallControl:
         Who is late by more than `late_ms` gets no calls. `tickets` are those of the legs that we have asked for.
         `tells_by_info`: a FreeSWITCH hears of the events of its calls in the calls themselves.
         """
+        self.intake = Intake(
+            agent,
+            profiles=profiles,
+            default_profile=default_profile,
+            bot_hosts=bot_hosts,
+            tickets=tickets,
+            own_host=media_address,
+        )
         self._agent = agent
         self._random = random
         self._media_address = media_address
-        self._profiles = profiles
-        self._default_profile = default_profile
         self._bot_hosts = bot_hosts
         self._allow = allow
         self._media = media
         self._wall_clock = wall_clock
         self._ports = ports
-        self._tickets = tickets
         self._tells_by_info = tells_by_info
         self.workers = Workers(late_ms=late_ms)
         self.figures = CallFigures()
@@ -282,11 +278,12 @@ class CallControl:
     def _handle_sip_events(self, *, now: float) -> None:
         while (event := self._agent.next_event()) is not None:
             if isinstance(event, CallReceived):
+                asked = self.intake.read(event, now=now)
                 try:
-                    self._receive_call(event, now=now)
+                    self._take_call(event, asked, now=now)
                 except (OptionError, SipError) as error:
                     self.figures.refused[error.sip_status] += 1
-                    self._reject(event, error, now=now)
+                    self._refuse_call(event, asked, error, now=now)
                 continue
             if isinstance(event, CallEnded):
                 self.figures.ended[event.cause.name.lower()] += 1
@@ -325,14 +322,17 @@ class CallControl:
                 session.call_ended(leg, event.cause)
                 self._forget_if_over(session, now=now)
 
-    def _receive_call(self, event: CallReceived, *, now: float) -> None:
+    def _take_call(self, event: CallReceived, asked: Asked, *, now: float) -> None:
         """Settle the options and the media of a call, and let a worker open its stream, or join one that is there."""
-        given = self._given(event, now=now)
-        joined = self._sessions.get(given.get("id", "").strip())
+        if asked.has_bad_ticket:
+            raise OptionError("ticket", "not one of ours, used before, or too old", sip_status=403)
+        profile = self.intake.profile_of(event)
+        owner = Owner(event.source[0], profile)
+        joined = self._sessions.get(asked.given.get("id", "").strip())
         if joined is not None:
-            self._join(joined, event, given, now=now)
+            self._join(joined, event, asked, owner, now=now)
             return
-        options, warnings = self.resolve(given, self._profile_of(event), facts_of(event.request))
+        options, warnings = self.intake.resolve(asked.given, profile, facts_of(event.request))
         stream = options.id or f"{self._random.getrandbits(64):016x}"
         if stream in self._sessions:
             raise OptionError("id", "there is such a stream already", sip_status=486)
@@ -343,7 +343,7 @@ class CallControl:
             stream,
             leg,
             options,
-            owner=Owner(event.source[0], self._profile_of(event)),
+            owner=owner,
             outbox=self._outbox,
             bot_hosts=self._bot_hosts,
             wall_clock=self._wall_clock,
@@ -353,11 +353,23 @@ class CallControl:
         self._sessions[stream] = self._by_call[event.call] = session
         session.start(warnings, now=now)
 
-    def _join(self, session: StreamSession, event: CallReceived, given: Mapping[str, str], *, now: float) -> None:
+    def _refuse_call(self, event: CallReceived, asked: Asked, error: OptionError | SipError, *, now: float) -> None:
+        """Refuse a call that cannot be taken as it is, and tell of it.
+
+        Whose stream it was to be is told where we have asked for the call: others may name any.
+        """
+        told = self.intake.refuse(event, error, now=now)
+        session = self._sessions.get(asked.stream)
+        if session is not None and not session.is_ending:
+            session.emit(told)
+            return
+        stream = "" if session is not None else asked.stream  # it has told of its end
+        EventSeries(stream, asked.call, wall_clock=self._wall_clock, tell=self._outbox.append).emit(told)
+
+    def _join(self, session: StreamSession, event: CallReceived, asked: Asked, owner: Owner, *, now: float) -> None:
         """Let a call be the other leg of a stream."""
-        profile = self._profile_of(event)
-        owner, profiles = Owner(event.source[0], profile), self._profiles_of(profile)
-        track, warnings = check_join(session.joinable, given, profiles, owner=owner, now=now)
+        profiles = self.intake.profiles_of(owner.profile)
+        track, warnings = check_join(session.joinable, asked.given, profiles, owner=owner, now=now)
         worker = self.workers.choose(beside=session.stream)
         if session.is_ending or worker is None:
             raise OptionError("id", "the stream is ending", sip_status=486)
@@ -407,47 +419,6 @@ class CallControl:
     def _give_back(self, port: int | None, *, now: float) -> None:
         if self._ports is not None and port is not None:
             self._ports.give_back(port, now=now)
-
-    def _profile_of(self, event: CallReceived) -> str:
-        """Return the profile that is called by its name; empty: the default one."""
-        user = SipUri.parse(event.request.uri).user or ""
-        return user if user in self._profiles else ""
-
-    def _profiles_of(self, name: str) -> list[Profile]:
-        named = [self._profiles[name]] if name in self._profiles else []
-        return [*named, self._default_profile]
-
-    def resolve(
-        self, given: Mapping[str, str], user: str = "", facts: CallFacts | None = None
-    ) -> tuple[StreamOptions, list[str]]:
-        """Return the options of a call to `user` and warnings; raise `OptionError` for what it may not ask for."""
-        options, warnings = resolve_options(given, self._profiles_of(user), facts=facts, hosts=self._bot_hosts)
-        for name, url in (("url", options.url), ("on_bot_lost", options.on_bot_lost.url)):
-            if url is not None:
-                check_bot_host(name, url, self._bot_hosts)
-        return options, warnings
-
-    def _given(self, event: CallReceived, *, now: float) -> Mapping[str, str]:
-        """Return the options that are in the headers of a call, or that its ticket stands for."""
-        ticket = event.request.headers.get(TICKET_HEADER)
-        if ticket is None:
-            return options_from_headers(event.request.headers)
-        claim = self._tickets.redeem(ticket, now=now) if self._tickets is not None else None
-        if claim is None:
-            raise OptionError("ticket", "not one of ours, used before, or too old", sip_status=403)
-        return claim.options
-
-    def _reject(self, event: CallReceived, error: OptionError | SipError, *, now: float) -> None:
-        """Refuse a call that cannot be taken as it is, and tell of it."""
-        headers = [*warning_headers(self._media_address(event.source[0]), str(error))]
-        if isinstance(error, ServiceUnavailable):
-            headers += [*RETRY_AFTER, *reason_headers(Cause.TEMPORARY_FAILURE, str(error))]
-        elif isinstance(error, SipError):
-            headers += reason_headers(Cause.INCOMPATIBLE_DESTINATION, str(error))
-        self._agent.respond(event.call, error.sip_status, headers=headers, now=now)
-        call = options_from_headers(event.request.headers).get("call", event.request.call_id)
-        events = EventSeries("", call, wall_clock=self._wall_clock, tell=self._outbox.append)
-        events.emit(failure(ErrorCode.NOT_SUPPORTED, f"{error.sip_status}: {error}"))
 
     def _forget_if_over(self, session: StreamSession, *, now: float) -> None:
         if session.is_over and self._sessions.pop(session.stream, None) is not None:

@@ -26,7 +26,7 @@ class StreamEvent:
     """Something happened to a stream."""
 
     body: EventBody
-    stream: str  # empty, where a call was refused before it had one
+    stream: str  # empty, where a call was refused before it had one, unless we had asked for that call
     call: str  # the option CALL; without it the SIP Call-ID
     sequence: int  # counts the events of the stream, from 1
     at: float  # seconds since 1970

@@ -21,9 +21,7 @@ from sidecar.core.call_facts import CallFacts
 from sidecar.core.url_template import expand_url
 
 _HEADER_PREFIX = "x_stream_"
-_LATER = frozenset(  # read and checked, but not obeyed yet
-    "dialect".split()
-)
+_LATER = frozenset(("dialect",))  # read and checked, but not obeyed yet
 CREDENTIALS = ("auth", "tls_cert_file", "tls_key_file", "extra_headers")
 
 

@@ -118,7 +118,7 @@ class EventRouter:
 
     def __init__(self, servers: Mapping[str, CustomEvents]) -> None:
         self._servers = list(servers.values())
-        self._owners: dict[str, _Owner] = {}
+        self._owners: dict[tuple[str, str], _Owner] = {}  # by stream and call: an id may be given again
         self.dropped = 0  # that waited until it was known whose they are
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -131,7 +131,7 @@ class EventRouter:
         """Tell whoever has the call."""
         if not self._servers:
             return
-        owner = self._owners.get(event.stream)
+        owner = self._owners.get((event.stream, event.call))
         if owner is None:
             owner = self._new_owner(event)
         told = _custom_event(event)
@@ -142,14 +142,14 @@ class EventRouter:
             for server in owner.servers:
                 server.tell(told)
         if event.kind == "stop":
-            self._owners.pop(event.stream, None)
+            self._owners.pop((event.stream, event.call), None)
 
     def _new_owner(self, event: StreamEvent) -> _Owner:
         if len(self._owners) >= MOST_STREAMS:
             del self._owners[next(iter(self._owners))]
         owner = _Owner()
         if event.stream:  # refused calls have none, and each is that of another server
-            self._owners[event.stream] = owner
+            self._owners[event.stream, event.call] = owner
         if len(self._servers) == 1 or not is_call_uuid(event.call):
             owner.servers = self._servers
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from sidecar.core.link import FromWorker, ToWorker
-from sidecar.io.link import InProcessLink
+from sidecar.io.inside_link import InProcessLink
 from sidecar.io.media_worker import MediaWorker
 from sidecar.io.worker_process import OnMessage
 

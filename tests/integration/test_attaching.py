@@ -181,6 +181,18 @@ async def test_a_bot_that_cannot_be_reached_leaves_nothing_behind(mix: str) -> N
         await car.until_no_calls()
 
 
+async def test_why_a_leg_was_refused_is_told() -> None:
+    async with scripted_freeswitch() as peer, Bot() as bot:
+        server = {"port": peer.port, "password": peer.password}
+        async with sidecar_under_test(freeswitch={"main": server}, rtp={"codecs": ["opus"]}) as car:
+            await until(lambda: client(car).is_ready)
+            peer.begin(ann_and_bob())
+            with pytest.raises(AttachFailed, match=r"488: No Common Codec .INCOMPATIBLE_DESTINATION") as caught:
+                await car.sidecar.attacher.attach(wanted(bot.url, mix="mixed"))
+            assert caught.value.http_status == 502
+            await peer.until_no_legs()
+
+
 async def test_an_id_is_given_once() -> None:
     async with scripted_freeswitch() as peer, Bot() as bot, beside(peer) as car:
         call = peer.begin(ann_and_bob())

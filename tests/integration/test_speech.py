@@ -32,6 +32,12 @@ HZ = 1130.0
 LEVEL_DBFS = -14.0
 
 
+@pytest.fixture
+def start_sidecar() -> StartSidecar:
+    """What is heard does not depend on how media is read: one way is enough."""
+    return sidecar_under_test
+
+
 def tone(seconds: float) -> Pcm:
     return make_tone(HZ, level_dbfs=LEVEL_DBFS, seconds=seconds, rate=8000)
 

@@ -14,13 +14,19 @@ from tests.integration.conftest import StartSidecar
 from tests.support.bots import Bot, ToneBot
 from tests.support.g711 import encode_ulaw
 from tests.support.media_caller import CallRefused, MediaCaller, media_caller
-from tests.support.sidecar import SidecarUnderTest
+from tests.support.sidecar import SidecarUnderTest, sidecar_under_test
 from tests.support.stalls import measured_stalls
 from tests.support.tones import Pcm, find_tone, level_at, make_tone
 
 CALLER_HZ, CALLEE_HZ, BOT_HZ = 437.0, 613.0, 1009.0
 LEVEL = -14.0
 CLICK = 24_000
+
+
+@pytest.fixture
+def start_sidecar() -> StartSidecar:
+    """How media is read is the same for legs as for calls: one way is enough."""
+    return sidecar_under_test
 
 
 def leg_headers(track: str, **options: str) -> list[tuple[str, str]]:

@@ -55,16 +55,7 @@ class Serving:
 
     async def options(self) -> Response:
         """Ask what an INVITE would be told."""
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.setblocking(False)
-            sock.bind((LOOPBACK, 0))
-            via = f"Via: SIP/2.0/UDP {LOOPBACK}:{sock.getsockname()[1]};branch=z9hG4bK-{os.urandom(8).hex()}"
-            sock.connect(self.address)
-            loop = asyncio.get_running_loop()
-            await loop.sock_sendall(sock, request("OPTIONS", via=via, contact=None, call_id=os.urandom(8).hex()))
-            response = parse_message(await asyncio.wait_for(loop.sock_recv(sock, 65535), 5.0))
-        assert isinstance(response, Response)
-        return response
+        return await options_of(self.address)
 
     def terminate(self) -> None:
         """Send SIGTERM."""
@@ -81,6 +72,22 @@ class Serving:
             async with self._news:
                 self.log.append(json.loads(line) if line.startswith(b"{") else {"event": line.decode()})
                 self._news.notify_all()
+
+
+async def options_of(there: Address, *, within: float = 5.0) -> Response:
+    """Ask what an INVITE would be told, there; raise TimeoutError if nobody says anything."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)
+        sock.bind((LOOPBACK, 0))
+        sock.connect(there)
+        via = f"Via: SIP/2.0/UDP {LOOPBACK}:{sock.getsockname()[1]};branch=z9hG4bK-{os.urandom(8).hex()}"
+        uri = f"sip:{there[0]}:{there[1]}"
+        asked = request("OPTIONS", via=via, contact=None, call_id=os.urandom(8).hex(), uri=uri)
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(sock, asked)
+        response = parse_message(await asyncio.wait_for(loop.sock_recv(sock, 65535), within))
+    assert isinstance(response, Response)
+    return response
 
 
 @asynccontextmanager

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from random import Random
 
 from sidecar.core.freeswitch.tickets import MOST_TICKETS, VALID_SECONDS, Claim, Tickets
 from sidecar.core.link import OpenStream
-from sip import CallEnded, Response
+from sip import CallEnded, Codec, Response
 from tests.support.call_rig import CallRig
 
 CLAIM = Claim({"url": "ws://bot"})
@@ -66,3 +67,48 @@ def test_who_gives_no_tickets_takes_none() -> None:
     rig = CallRig()
     rig.call({"X-Sidecar-Ticket": "1", "X-STREAM_URL": "ws://bot"})
     assert_refused(rig, "not one of ours")
+
+
+STEREO = {"url": "ws://bot", "id": "one", "call": "uuid-1", "mix": "stereo"}
+
+
+def leg_asked_for(rig: CallRig, tickets: Tickets, options: Mapping[str, str], *, codec: str = "PCMU") -> None:
+    ticket = tickets.issue(Claim(options), now=rig.simulation.now)
+    assert ticket is not None
+    rig.call({"X-Sidecar-Ticket": ticket}, codecs=(Codec(codec, 8000),))
+
+
+def test_what_is_wrong_with_a_leg_that_was_asked_for_is_told_of_its_stream() -> None:
+    tickets = Tickets(Random(1))
+    rig = CallRig(tickets=tickets)
+    leg_asked_for(rig, tickets, STEREO, codec="iLBC")
+    (event,) = rig.events
+    assert (event.kind, event.stream, event.call, event.sequence) == ("error", "one", "uuid-1", 1)
+
+
+def test_so_is_what_is_wrong_with_its_second_leg() -> None:
+    tickets = Tickets(Random(1))
+    rig = CallRig(tickets=tickets)
+    leg_asked_for(rig, tickets, {**STEREO, "track": "caller"})
+    leg_asked_for(rig, tickets, {**STEREO, "track": "callee"}, codec="iLBC")
+    assert [(event.kind, event.stream, event.sequence) for event in rig.events] == [
+        ("start", "one", 1),
+        ("error", "one", 2),
+    ]
+
+
+def test_a_stream_that_has_told_of_its_end_tells_no_more() -> None:
+    tickets = Tickets(Random(1))
+    rig = CallRig(tickets=tickets)
+    leg_asked_for(rig, tickets, {**STEREO, "track": "caller"})
+    rig.control.hang_up_all(now=rig.simulation.now)
+    rig.agent.unavailable = None  # the leg was on its way
+    leg_asked_for(rig, tickets, {**STEREO, "track": "callee"})
+    told = rig.events[-1]
+    assert (told.kind, told.stream, told.call) == ("error", "", "uuid-1")
+
+
+def test_a_stranger_names_the_stream_of_another_in_vain() -> None:
+    rig = CallRig(tickets=Tickets(Random(1)))
+    rig.call({"X-STREAM_ID": "one"})
+    assert [event.stream for event in rig.events] == [""]
