@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from sidecar import __version__
 from sidecar.api.metric_families import Samples, counter, each, gauge, histogram, one
 from sidecar.core.call_control import CallControl
+from sidecar.core.errors import ErrorCode
 from sidecar.io.sip_connection import Ending
 from sidecar.io.sip_driver import SipDriver
 from sidecar.io.sip_streams import Refusal
@@ -46,7 +47,8 @@ class ControlMetrics(Collector):
         yield counter("calls_refused", "Calls refused for what they ask for", each(figures.refused), "status")
         yield counter("legs_refused", "Legs that found no room in a worker, or no address", one(figures.legs_refused))
         yield counter("ports_refused", "Calls that found no RTP port", one(control.ports_refused))
-        yield counter("stream_errors", "Events `error`", each(figures.errors), "code")
+        errors = {code.value: figures.errors[code] for code in ErrorCode}  # each has to begin at 0, to be seen to grow
+        yield counter("stream_errors", "Events `error`", each(errors), "code")
         yield counter("infos_refused", "INFOs to callers that were too many, or too long", one(control.infos_refused))
         yield counter("infos_ignored", "INFOs of callers that hold no digit", one(control.ignored_infos))
         yield histogram("call_set_up_seconds", "From the INVITE to our answer", figures.set_up)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import shutil
 import socket
+import subprocess
 from asyncio.subprocess import PIPE, STDOUT
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from tests.support.sidecar import SidecarUnderTest, sidecar_under_test
 from tests.support.sip_messages import request
 
 DOCS = Path(__file__).parents[2] / "docs"
+MONITORING = DOCS.parent / "monitoring"
+PROMTOOL = shutil.which("promtool")
 _HEADS = ("| metric", "| what")
 
 
@@ -101,9 +105,50 @@ async def test_a_call_is_counted_while_it_is_up_and_once_it_is_over() -> None:
     assert value(over, 'sidecar_streams{state="up"}') == 0
     assert value(over, 'sidecar_calls_ended_total{cause="remote_bye"}') == 1
     assert value(over, "sidecar_call_set_up_seconds_count") == 1
-    check = shutil.which("promtool")
-    if check is None:
-        pytest.skip("promtool is not installed: apt-get install prometheus")
-    linting = await asyncio.create_subprocess_exec(check, "check", "metrics", stdin=PIPE, stdout=PIPE, stderr=STDOUT)
+    if PROMTOOL is None:
+        return
+    linting = await asyncio.create_subprocess_exec(PROMTOOL, "check", "metrics", stdin=PIPE, stdout=PIPE, stderr=STDOUT)
     said, _ = await linting.communicate(over.encode())
     assert (linting.returncode, said) == (0, b"")
+
+
+# --- what is made of it
+
+
+def _metrics_in(expression: str) -> set[str]:
+    """Return the families of ours that an expression of PromQL is about."""
+    return {re.sub(r"_(bucket|count|sum)$", "", name) for name in re.findall(r"\bsidecar_\w+", expression)}
+
+
+def _documented() -> set[str]:
+    return {row[0].strip("`") for row in table((DOCS / "metrics.md").read_text())}
+
+
+def test_alerts_and_dashboard_ask_for_what_there_is() -> None:
+    dashboard = json.loads((MONITORING / "dashboard.json").read_text())
+    panels = dashboard["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    taken: set[tuple[int, int]] = set()
+    asked = set[str]()
+    for panel in panels:
+        at = panel["gridPos"]
+        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert not cells & taken, panel["title"]
+        assert max(x for x, _ in cells) < 24
+        taken |= cells
+        targets = panel.get("targets", [])
+        assert (panel["type"] == "row") == (not targets)
+        assert len({target["refId"] for target in targets}) == len(targets)
+        asked |= {name for target in targets for name in _metrics_in(target["expr"])}
+    asked |= {name for each in dashboard["templating"]["list"][1:] for name in _metrics_in(each["query"]["query"])}
+    assert len(asked) > 40
+    asked |= _metrics_in((MONITORING / "alerts.yaml").read_text())
+    assert asked <= _documented(), asked - _documented()
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed: apt-get install prometheus")
+def test_alerts_see_what_they_are_to_see() -> None:
+    for command in (["check", "rules", "alerts.yaml"], ["test", "rules", "alerts_test.yaml"]):
+        assert PROMTOOL is not None
+        done = subprocess.run([PROMTOOL, *command], cwd=MONITORING, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
