@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from sidecar.api.metric_families import Samples, counter, gauge, one
+from sidecar.api.metric_families import Samples, counter, each, gauge, one
 from sidecar.core.freeswitch.tickets import Tickets
 from sidecar.io.freeswitch_servers import FreeSwitchServers
 
@@ -27,16 +27,16 @@ class FreeSwitchMetrics(Collector):
         counters = [(name, client.counters) for name, client in clients.items()]
         ends = [
             ((name, what), count)
-            for name, each in counters
-            for what, count in (("connected", each.connected), ("failed", each.failed), ("lost", each.lost))
+            for name, seen in counters
+            for what, count in (("connected", seen.connected), ("failed", seen.failed), ("lost", seen.lost))
         ]
         yield counter("event_socket_connections", "What became of connections", ends, "server", "outcome")
-        commands: Samples = [((name,), each.commands) for name, each in counters]
+        commands: Samples = [((name,), seen.commands) for name, seen in counters]
         yield counter("event_socket_commands", "Commands sent", commands, "server")
-        refused: Samples = [((name,), each.refused) for name, each in counters]
+        refused: Samples = [((name,), seen.refused) for name, seen in counters]
         yield counter("event_socket_refused", "Commands that were too many, or had no connection", refused, "server")
         outlets = self._servers.outlets
-        waiting: Samples = [((name,), outlet.waiting) for name, outlet in outlets.items()]
+        waiting: Samples = [((name,), len(outlet.waiting)) for name, outlet in outlets.items()]
         yield gauge("freeswitch_events_waiting", "Events that FreeSWITCH has yet to be told", waiting, "server")
         told: Samples = [((name,), outlet.counters.told) for name, outlet in outlets.items()]
         yield counter("freeswitch_events_told", "Events that FreeSWITCH has taken", told, "server")
@@ -44,15 +44,18 @@ class FreeSwitchMetrics(Collector):
             ((name, reason), count)
             for name, outlet in outlets.items()
             for reason, count in (
-                ("full", outlet.counters.dropped),
-                ("too_long", outlet.counters.too_long),
+                ("full", outlet.waiting.dropped),
                 ("refused", outlet.counters.refused),
+                ("failed", outlet.counters.failed),
             )
         ]
         yield counter("freeswitch_events_lost", "Events that FreeSWITCH was not told", lost, "server", "reason")
+        router = self._servers.events
+        undecided = each({"full": router.waiting.dropped, "too_long": router.too_long})
         yield counter(
             "freeswitch_events_undecided_lost",
-            "Events that were too many before it was known whose they are",
-            one(self._servers.events.dropped),
+            "Events lost before it was known whose they are",
+            undecided,
+            "reason",
         )
         yield counter("tickets_refused", "Legs that were too many to ask for at once", one(self._tickets.refused))

@@ -17,6 +17,7 @@ from sidecar.core.errors import ErrorCode
 from sidecar.io.sip_connection import Ending
 from sidecar.io.sip_driver import SipDriver
 from sidecar.io.sip_streams import Refusal
+from sidecar.io.supervisor import Supervisor
 from sidecar.io.worker_inside import WorkerInside
 from sidecar.io.worker_process import WorkerProcess
 from sip import EndCause, UserAgent
@@ -25,11 +26,14 @@ _E = TypeVar("_E", bound=Enum)
 
 
 class ControlMetrics(Collector):
-    """Of calls, and of the link to workers."""
+    """Of calls, of the link to workers, and of what goes on beside."""
 
-    def __init__(self, control: CallControl, workers: Sequence[WorkerInside | WorkerProcess]) -> None:
+    def __init__(
+        self, control: CallControl, workers: Sequence[WorkerInside | WorkerProcess], supervisor: Supervisor
+    ) -> None:
         self._control = control
         self._workers = workers
+        self._supervisor = supervisor
 
     def collect(self) -> Iterable[Metric]:
         """Read them."""
@@ -53,6 +57,10 @@ class ControlMetrics(Collector):
         yield counter("infos_ignored", "INFOs of callers that hold no digit", one(control.ignored_infos))
         yield histogram("call_set_up_seconds", "From the INVITE to our answer", figures.set_up)
         yield counter("workers_lost", "Media workers that died or hung", one(control.workers.lost_workers))
+        failures = self._supervisor.failures
+        yield counter(
+            "task_failures", "Tasks beside the calls that a mistake of ours has ended", each(failures), "task"
+        )
         links = [worker.link_counters for worker in self._workers]
         sent = {name: sum(link[name] for link in links) for name in ("sent", "received")}
         yield counter("link_messages", "Messages between control and workers", each(sent), "direction")
