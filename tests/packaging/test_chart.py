@@ -99,8 +99,8 @@ def test_what_the_application_is_told_is_what_was_given(tmp_path: Path, monkeypa
     assert settings.sip.t1 == given["sip"]["t1"]
     assert settings.sip.auth.users.keys() == given["sip"]["auth"]["users"].keys()
     assert list(settings.bot.allow) == given["bot"]["allow"]
-    assert settings.profiles["sales"].profile().values["url"] == given["profiles"]["sales"]["url"]
-    assert settings.profiles["sales"].profile().values["buffer_size"] == "100"
+    assert settings.profiles["sales"].profile().options["url"] == given["profiles"]["sales"]["url"]
+    assert settings.profiles["sales"].profile().options["buffer_size"] == "100"
     assert settings.webhooks["crm"].events == ("start", "stop")
     assert settings.freeswitch["main"].host == "freeswitch.voice.svc"
 
