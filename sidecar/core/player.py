@@ -49,6 +49,7 @@ class ClipToDecode:
     clip: Clip
     rate: int  # Hz
     half: bytearray  # of a sample, that the raw clips of one sound share
+    of_bot: bool  # else somebody outside wants it to be heard
 
     def whole_samples(self, data: bytes) -> bytes:
         """Put the half sample at the end of the last raw clip in front, and keep back the one at the end."""
@@ -97,17 +98,15 @@ class Player:
         message, text = parse_bot_message(text)
         self.messages.append(BotText(self._stream, text))
         if isinstance(message, BotMessageError):
-            self.fail(str(message))
-            if message.kind not in ("streamAudio", "rawAudio", "mark"):  # whose answers are not about them
-                self.texts.append(message_to_bot(message.kind, {"ok": False, "error": message.reason}))
+            self._refuse(message.kind, message.reason)
         elif message is not None:
             self._obey(message, now=now)
 
-    def play_clip(self, clip: Clip, body: str, *, now: float) -> None:
+    def play_clip(self, clip: Clip, body: str, *, now: float, of_bot: bool = False) -> None:
         """Take a clip; `body` is what was said of it, as JSON."""
         self.messages.append(StreamTold(self._stream, ClipTaken.kind, body))
         if self._plays:
-            self._queue_clip(clip, now=now)
+            self._queue_clip(clip, of_bot, now=now)
 
     def control(self, action: Literal["clear", "pause", "resume"], *, now: float) -> None:
         """Do what somebody other than the bot wants; a bot that is told how playback goes is told of a clear."""
@@ -159,8 +158,10 @@ class Player:
             return
         queue = self._playback.queue(self._row)
         queue.end_clip(clip.stretch, now=now)
-        if error is not None:
-            self.fail(f"streamAudio: {error}")
+        if error is not None and clip.of_bot:
+            self._refuse("streamAudio", error)
+        elif error is not None:
+            self.fail(f"play: {error}")
         self._listen_to(queue)
 
     def fail(self, error: str) -> None:
@@ -196,7 +197,7 @@ class Player:
     def _obey(self, message: BotMessage, *, now: float) -> None:
         match message:
             case StreamAudio(clip, body):
-                self.play_clip(clip, body, now=now)
+                self.play_clip(clip, body, now=now, of_bot=True)
             case RawAudio(rate):
                 self._playback.change_rate(self._row, int(rate), now=now)
             case Mark(name):
@@ -244,13 +245,18 @@ class Player:
         queued_ms = self._playback.queue(self._row).queued_ms
         self.texts.append(message_to_bot(kind, {"ok": True, "queued_ms": queued_ms}))
 
-    def _queue_clip(self, clip: Clip, *, now: float) -> None:
+    def _refuse(self, kind: str, why: str) -> None:
+        """Tell the bot, and control, what is wrong with a message of the bot's."""
+        self.fail(f"{kind}: {why}")
+        self.texts.append(message_to_bot(kind, {"ok": False, "error": why}))
+
+    def _queue_clip(self, clip: Clip, of_bot: bool, *, now: float) -> None:
         """Give a clip its place; whoever sends clips is told how they are played, so the engine stays."""
         self._tells = True
         self._playback.flush(self._row, now=now)
         self._playback.forget_half(self._row)
         queue = self._playback.queue(self._row, keep=True)
-        self.clips.append(ClipToDecode(queue.open_clip(), clip, self._playback.rate(self._row), self._half))
+        self.clips.append(ClipToDecode(queue.open_clip(), clip, self._playback.rate(self._row), self._half, of_bot))
 
     def _listen_to(self, queue: PlaybackQueue | None) -> None:
         while queue is not None and (event := queue.next_event()) is not None:

@@ -156,10 +156,13 @@ def test_a_clip_that_cannot_be_decoded_is_an_error() -> None:
     rig.events()
     rig.player.end_clip(clip, "audioData: not mp3", now=0.0)
     error = {"status": "error", "message": {"code": 4, "error": "streamAudio: audioData: not mp3"}}
-    assert rig.events() == [
-        ("error", error),
-        ("playback", {"event": "chunk_played", "seq": 1, "size": 0, "remaining": 0}),
-    ]
+    assert rig.events() == [("error", error)]
+    assert rig.told() == [("streamAudio", {"ok": False, "error": "audioData: not mp3"})]
+    rig.player.play_clip(Clip(ClipKind.MP3, None, "AAAA"), "{}", now=0.0)
+    rig.events()
+    rig.player.end_clip(rig.player.clips[1], "audioData: not mp3", now=0.0)
+    assert rig.events()[0][1]["message"]["error"] == "play: audioData: not mp3"
+    assert rig.told() == [], "it was not the bot's"
 
 
 def test_a_clip_that_was_cleared_or_whose_call_is_over_is_not_wanted() -> None:
@@ -278,14 +281,36 @@ def test_all_is_told_that_was_queued_when_there_was_no_engine() -> None:
     assert rig.bridge.take_drained() == [0]
 
 
-@pytest.mark.parametrize(("kind", "answers"), [("mark", 0), ("dtmf", 1), ("hangup", 1), ("transfer", 1)])
-def test_what_is_malformed_is_an_error_and_a_request_is_answered_all_the_same(kind: str, answers: int) -> None:
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        ("streamAudio", "audioDataType"),
+        ("rawAudio", "sampleRate"),
+        ("mark", "name"),
+        ("hangup", "cause"),
+        ("transfer", "to"),
+        ("dtmf", "digits"),
+    ],
+)
+def test_what_is_malformed_is_an_error_and_answered(kind: str, field: str) -> None:
     rig = Rig()
     rig.say(kind, name=5, digits=5, to=5, cause=[])
-    assert [name for name, _ in rig.events()] == ["error"]
-    told = rig.told()
-    assert len(told) == answers
-    assert all(name == kind and data["ok"] is False and data["error"] for name, data in told)
+    (told,) = rig.told()
+    assert told[0] == kind
+    assert told[1]["ok"] is False
+    assert told[1]["error"].startswith(f"{field}: ")
+    message = {"code": 4, "error": f"{kind}: {told[1]['error']}"}
+    assert rig.events() == [("error", {"status": "error", "message": message})]
+
+
+@pytest.mark.parametrize("data", [None, [], 5, "x", {"name": 5}])
+@pytest.mark.parametrize("kind", ["clear", "killAudio", "pause", "resume", "answer"])
+def test_what_needs_no_data_is_obeyed_whatever_there_is(kind: str, data: Any) -> None:
+    bare, rig = Rig(), Rig()
+    bare.player.receive(json.dumps({"type": kind}), now=0.0)
+    rig.player.receive(json.dumps({"type": kind, "data": data}), now=0.0)
+    assert rig.told() == bare.told()
+    assert rig.player.messages[1:] == bare.player.messages[1:]
 
 
 def test_any_other_text_is_an_event_alone() -> None:
