@@ -13,6 +13,7 @@ from sidecar.core.events import StreamEvent
 from sidecar.core.webhook_url import parse_webhook_url
 from sidecar.io.event_feed import EventFeed
 from sidecar.io.steering import Steering
+from sidecar.io.supervisor import Supervisor
 from sidecar.io.webhook_sender import WebhookSender, running_webhooks
 from sidecar.settings import Settings
 
@@ -27,6 +28,7 @@ async def running_outlets(
     api_socket: socket.socket | None,
     steering: Steering,
     events: EventFeed,
+    supervisor: Supervisor,
     *,
     attacher: Attacher | None = None,
 ) -> AsyncIterator[Service | None]:
@@ -49,7 +51,7 @@ async def running_outlets(
             service.listeners.wake()
 
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(running_webhooks(senders))
+        await stack.enter_async_context(running_webhooks(senders, supervisor))
         if api_socket is not None:
             from sidecar.api.event_stream import Listeners
             from sidecar.api.gate import Gate
