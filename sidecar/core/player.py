@@ -39,6 +39,13 @@ from sidecar.core.options import EventKind, StreamOptions
 from sidecar.core.playback_events import Cleared, MarkAnswered, PlaybackEvent
 from sidecar.core.playback_queue import PlaybackQueue, Stretch
 from sidecar.core.speech_events import BargedIn, SpeechEvent
+from sidecar.core.text_allowance import TextAllowance
+
+HEARD_A_SECOND, HEARD_AT_ONCE = 4 << 20, 32 << 20
+"""Characters of text from the bot, the audio in it too: that is half a minute of any audio in a second."""
+
+TOLD_A_SECOND, TOLD_AT_ONCE = 256 << 10, 1 << 20
+"""Characters of these, without audio, that control and all who listen to events get."""
 
 
 @dataclass(eq=False, slots=True)
@@ -71,6 +78,8 @@ class Player:
         self.messages: list[BotText | StreamTold | BotRequest] = []
         self.clips: list[ClipToDecode] = []
         self.closed = False  # the row is given back
+        self.heard_texts = TextAllowance(HEARD_A_SECOND, at_once=HEARD_AT_ONCE)
+        self.told_texts = TextAllowance(TOLD_A_SECOND, at_once=TOLD_AT_ONCE)
         self._half = bytearray()  # of a sample, of raw clips
         self._rate = options.playback_rate
         self._stream = stream
@@ -95,18 +104,25 @@ class Player:
 
     def receive(self, text: str, *, now: float) -> None:
         """Take a text message."""
+        if not self.heard_texts.take(len(text), now=now):
+            if self.heard_texts.is_news:
+                self.fail(f"texts: more than {HEARD_A_SECOND} characters a second; what is more is not obeyed")
+            return
         message, text = parse_bot_message(text)
-        self.messages.append(BotText(self._stream, text))
+        is_told = self.told_texts.take(len(text), now=now)
+        if is_told:
+            self.messages.append(BotText(self._stream, text))
+        elif self.told_texts.is_news:
+            self.fail(f"texts: more than {TOLD_A_SECOND} characters a second; what is more is not told of")
         if isinstance(message, BotMessageError):
             self._refuse(message.kind, message.reason)
         elif message is not None:
-            self._obey(message, now=now)
+            self._obey(message, now=now, is_told=is_told)
 
-    def play_clip(self, clip: Clip, body: str, *, now: float, of_bot: bool = False) -> None:
-        """Take a clip; `body` is what was said of it, as JSON."""
-        self.messages.append(StreamTold(self._stream, ClipTaken.kind, body))
-        if self._plays:
-            self._queue_clip(clip, of_bot, now=now)
+    def play_clip(self, clip: Clip, body: str, *, now: float) -> None:
+        """Take a clip of somebody other than the bot; `body` is what was said of it, as JSON."""
+        self._tell_clip(body)
+        self._queue_clip(clip, now=now, of_bot=False)
 
     def control(self, action: Literal["clear", "pause", "resume"], *, now: float) -> None:
         """Do what somebody other than the bot wants; a bot that is told how playback goes is told of a clear."""
@@ -194,10 +210,12 @@ class Player:
 
     # --- how it works
 
-    def _obey(self, message: BotMessage, *, now: float) -> None:
+    def _obey(self, message: BotMessage, *, now: float, is_told: bool) -> None:
         match message:
             case StreamAudio(clip, body):
-                self.play_clip(clip, body, now=now, of_bot=True)
+                if is_told:
+                    self._tell_clip(body)
+                self._queue_clip(clip, now=now, of_bot=True)
             case RawAudio(rate):
                 self._playback.change_rate(self._row, int(rate), now=now)
             case Mark(name):
@@ -250,8 +268,13 @@ class Player:
         self.fail(f"{kind}: {why}")
         self.texts.append(message_to_bot(kind, {"ok": False, "error": why}))
 
-    def _queue_clip(self, clip: Clip, of_bot: bool, *, now: float) -> None:
+    def _tell_clip(self, body: str) -> None:
+        self.messages.append(StreamTold(self._stream, ClipTaken.kind, body))
+
+    def _queue_clip(self, clip: Clip, *, now: float, of_bot: bool) -> None:
         """Give a clip its place; whoever sends clips is told how they are played, so the engine stays."""
+        if not self._plays:
+            return
         self._tells = True
         self._playback.flush(self._row, now=now)
         self._playback.forget_half(self._row)

@@ -83,6 +83,8 @@ class BotStream:
             playback_ms=playback.played_ms,
             playback_refused_ms=playback.refused_ms,
             underruns=playback.underruns,
+            texts_refused=self.player.heard_texts.refused,
+            texts_untold=self.player.told_texts.refused,
             barge_ins=speech.barge_ins,
             responses=speech.responses,
             response_ms_last=speech.last_ms,

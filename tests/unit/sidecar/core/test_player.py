@@ -23,7 +23,13 @@ from sidecar.core.playback_events import (
     Xoff,
     Xon,
 )
-from sidecar.core.player import Player
+from sidecar.core.player import (
+    HEARD_A_SECOND,
+    HEARD_AT_ONCE,
+    TOLD_A_SECOND,
+    TOLD_AT_ONCE,
+    Player,
+)
 
 CLIP = {"audioDataType": "raw", "sampleRate": 8000, "audioData": "AAAA"}
 
@@ -347,3 +353,38 @@ def test_half_a_sample_does_not_spoil_what_comes_behind_another_kind_of_audio(be
         pcm for _ in range(4) for frames, _ in rig.bridge.playback.frames(np.array([0]), now=0.0) for pcm in frames.pcm
     ]
     assert set(np.concatenate(heard).tolist()) == {0, 4096}
+
+
+def test_texts_beyond_what_a_bot_may_say_are_counted_and_told_of_once() -> None:
+    rig = Rig()
+    big = "x" * (HEARD_AT_ONCE // 2)
+    for _ in range(4):
+        rig.player.receive(big, now=0.0)
+    rig.say("mark", name="m")
+    assert rig.player.heard_texts.refused == 3
+    assert [body["message"]["error"] for _, body in rig.events()] == [
+        f"texts: more than {TOLD_A_SECOND} characters a second; what is more is not told of",
+        f"texts: more than {HEARD_A_SECOND} characters a second; what is more is not obeyed",
+    ]
+    assert rig.told() == []
+    rig.player.receive('{"type":"mark","data":{"name":"m"}}', now=1.0)
+    assert rig.told() == [("mark", {"name": "m", "event": "playout"})]
+
+
+def test_a_text_that_is_too_long_to_be_told_is_obeyed_all_the_same() -> None:
+    rig = Rig()
+    rig.say("streamAudio", **CLIP, more="x" * TOLD_AT_ONCE)
+    rig.say("streamAudio", **CLIP)
+    assert len(rig.player.clips) == 2
+    assert [each.text for each in rig.player.messages if isinstance(each, BotText)] == [
+        '{"type":"streamAudio","data":{"audioDataType":"raw","sampleRate":8000}}'
+    ]
+    assert [kind for kind, _ in rig.events()] == ["error", "play"]
+    assert rig.player.told_texts.refused == 1
+
+
+def test_audio_in_texts_is_not_what_is_told() -> None:
+    rig = Rig()
+    rig.say("streamAudio", **{**CLIP, "audioData": "A" * 2 * TOLD_AT_ONCE})
+    assert rig.player.told_texts.refused == 0
+    assert [kind for kind, _ in rig.events()] == ["play"]
