@@ -21,7 +21,7 @@ import numpy as np
 import structlog
 from websockets.frames import CloseCode
 
-from rtp import Codec, GateCounters, MediaPlane, prepare
+from rtp import Codec, GateCounters, MediaPlane, prepare, records
 from sidecar.core.bot_connection import Closed, ConnectionEvent, Failed, Opened, TextReceived
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.bridge import JITTER_FRAMES, Bridge, Messages
@@ -289,8 +289,8 @@ class MediaWorker:
 
     def _send(self, messages: Messages) -> None:
         """Write one WebSocket frame to each of the bots."""
-        sinks = [self._care.sinks[row] for row in messages.rows.tolist()]
-        send_frames(sinks, messages.frames.data.cast("B"), messages.frames.shape[1])
+        sinks = map(self._care.sinks.__getitem__, messages.rows.tolist())
+        send_frames(sinks, records(messages.frames).tolist())
 
     # --- down: from the bot to the caller
 
