@@ -207,11 +207,12 @@ class SocketLane(BotLane):
         self.outbox.put_ahead(b"".join(self.connection.data_to_send()))
         self.pump()
 
-    def on_readable(self) -> None:
+    def on_readable(self) -> int:
         """Read what has come."""
         data = self._read()
         if data is not None:
             self._received(data)
+        return 1
 
     def take(self, data: bytes, *, more: bool) -> None:
         """Take what was read into some room; if there may be `more`, read on."""

@@ -374,6 +374,7 @@ class MediaWorker:
         if due is not None:
             self._lateness.note(now - due, now=now)
         try:
+            self._readiness.look_at_batch()
             self._tell_speech(now)
             datagrams = self._datagrams
             for _ in range(self._bridge.ticks_due(now=now)):

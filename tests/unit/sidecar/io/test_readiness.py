@@ -31,9 +31,10 @@ class Watched:
     def fileno(self) -> int:
         return self.near.fileno()
 
-    def on_readable(self) -> None:
+    def on_readable(self) -> int:
         self.read.append(self.near.recv(100))
         self.then()
+        return 1
 
     def on_writable(self) -> None:
         self.writable += 1
