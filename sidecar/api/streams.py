@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Body, Path, Query, Response
+from fastapi import APIRouter, Body, Depends, Path, Query, Response
 
 from sidecar.api.bodies import (
     AttachBody,
@@ -18,6 +19,7 @@ from sidecar.api.bodies import (
     TextBody,
     TransferBody,
 )
+from sidecar.api.parameters import known_parameters_alone
 from sidecar.api.problems import Problem, ProblemKind
 from sidecar.core.attaching import Attacher, AttachRequest
 from sidecar.core.commands import Change, ClearPlayback, Command, Dial, End, Hangup, Pause, Play, Resume, Say, Transfer
@@ -60,23 +62,25 @@ def json_response(value: Any, status: int = 200, **headers: str) -> Response:
 
 def stream_routes(steering: Steering, attacher: Attacher | None) -> APIRouter:
     """Return the routes under /v1/streams."""
-    router = APIRouter(prefix="/v1/streams", tags=["streams"])
+    router = APIRouter(prefix="/v1/streams", tags=["streams"], dependencies=[Depends(known_parameters_alone)])
+    _add_streams(router, steering, attacher)
+    _add_stream(router, steering)
+    _add_commands(router, steering)
+    return router
 
-    def obey(stream: str, command: Command) -> Response:
-        steering.obey(stream, command)
-        return Response(status_code=202)
+
+def _add_streams(router: APIRouter, steering: Steering, attacher: Attacher | None) -> None:
+    """Add what is asked of all streams."""
 
     @router.get("", summary="List the streams")
     async def streams(
         limit: Annotated[int, Query(ge=1, le=MOST_OF_A_PAGE)] = 50,
-        cursor: Annotated[
-            str | None, Query(max_length=_LONGEST_ID, description="what `next` of the page before has")
-        ] = None,
+        cursor: Annotated[str | None, Query(max_length=256, description="what `next` of the page before has")] = None,
         call: Annotated[str | None, Query(max_length=128, description="those of this call alone")] = None,
     ) -> Response:
-        found = steering.page(after=cursor or "", most=limit + 1, call=call)
+        found = steering.page(after=_place(cursor), most=limit + 1, call=call)
         page = found[:limit]
-        return json_response(StreamPage(page, page[-1].id if len(found) > limit else None))
+        return json_response(StreamPage(page, _cursor(page[-1].id) if len(found) > limit else None))
 
     @router.post("", summary="Attach a stream to a live FreeSWITCH call", status_code=201)
     async def attach(body: AttachBody) -> Response:
@@ -84,6 +88,29 @@ def stream_routes(steering: Steering, attacher: Attacher | None) -> APIRouter:
             raise Problem(ProblemKind.NOT_CONFIGURED, "no FreeSWITCH is configured")
         stream = await attacher.attach(AttachRequest(body.call, body.options(), body.profile, body.freeswitch))
         return json_response(Attached(stream), 201, Location=f"/v1/streams/{stream}")
+
+
+def _cursor(stream: str) -> str:
+    """Return what stands for the page after a stream: not its id, which nobody is to guess at."""
+    return urlsafe_b64encode(b"after " + stream.encode()).rstrip(b"=").decode()
+
+
+def _place(cursor: str | None) -> str:
+    """Return the id of the stream that a cursor goes on after."""
+    if cursor is None:
+        return ""
+    try:
+        said = urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)).decode()
+    except ValueError:
+        said = ""
+    stream = said.removeprefix("after ")
+    if cursor != _cursor(stream):
+        raise Problem(ProblemKind.INVALID, "a field is not valid", errors=[("cursor", "not the `next` of a page")])
+    return stream
+
+
+def _add_stream(router: APIRouter, steering: Steering) -> None:
+    """Add what is asked of one stream as such."""
 
     @router.get("/{stream}", summary="See one stream")
     async def see(stream: StreamId) -> Response:
@@ -97,42 +124,49 @@ def stream_routes(steering: Steering, attacher: Attacher | None) -> APIRouter:
 
     @router.patch("/{stream}", summary="Change mix, rate, URL or buffer size", status_code=202)
     async def change(stream: StreamId, body: ChangeBody) -> Response:
-        return obey(stream, Change(body.options()))
+        return _obey(steering, stream, Change(body.options()))
 
     @router.delete("/{stream}", summary="End the stream, and its call with it", status_code=202)
     async def end(stream: StreamId, body: Annotated[LastTextBody | None, Body()] = None) -> Response:
-        return obey(stream, End(body.text if body else None))
+        return _obey(steering, stream, End(body.text if body else None))
+
+
+def _add_commands(router: APIRouter, steering: Steering) -> None:
+    """Add what a stream is told to do."""
 
     @router.post("/{stream}/pause", summary="Send the bot no audio", status_code=202)
     async def pause(stream: StreamId) -> Response:
-        return obey(stream, Pause())
+        return _obey(steering, stream, Pause())
 
     @router.post("/{stream}/resume", summary="Send the bot audio again", status_code=202)
     async def resume(stream: StreamId) -> Response:
-        return obey(stream, Resume())
+        return _obey(steering, stream, Resume())
 
     @router.post("/{stream}/text", summary="Send the bot a text message", status_code=202)
     async def say(stream: StreamId, body: TextBody) -> Response:
-        return obey(stream, Say(body.text))
+        return _obey(steering, stream, Say(body.text))
 
     @router.post("/{stream}/play", summary="Play a clip to the caller", status_code=202)
     async def play(stream: StreamId, body: PlayBody) -> Response:
-        return obey(stream, Play(body.model_dump(exclude_none=True)))
+        return _obey(steering, stream, Play(body.model_dump(exclude_none=True)))
 
     @router.post("/{stream}/clear", summary="Play nothing of what is queued", status_code=202)
     async def clear(stream: StreamId) -> Response:
-        return obey(stream, ClearPlayback())
+        return _obey(steering, stream, ClearPlayback())
 
     @router.post("/{stream}/dtmf", summary="Let the caller hear digits", status_code=202)
     async def dial(stream: StreamId, body: DigitsBody) -> Response:
-        return obey(stream, Dial(body.digits, body.duration_ms))
+        return _obey(steering, stream, Dial(body.digits, body.duration_ms))
 
     @router.post("/{stream}/transfer", summary="Let the caller call somebody else", status_code=202)
     async def transfer(stream: StreamId, body: TransferBody) -> Response:
-        return obey(stream, Transfer(body.to))
+        return _obey(steering, stream, Transfer(body.to))
 
     @router.post("/{stream}/hangup", summary="End the call, for a reason", status_code=202)
     async def hangup(stream: StreamId, body: Annotated[HangupBody | None, Body()] = None) -> Response:
-        return obey(stream, Hangup(body.cause if body else None))
+        return _obey(steering, stream, Hangup(body.cause if body else None))
 
-    return router
+
+def _obey(steering: Steering, stream: str, command: Command) -> Response:
+    steering.obey(stream, command)
+    return Response(status_code=202)

@@ -13,6 +13,7 @@ import msgspec
 from sidecar.core.clip import Clip
 from sidecar.core.media_leg import MediaLeg
 from sidecar.core.options import MixMode, StreamOptions, Track
+from sidecar.core.worker_counts import WorkerCounted
 
 
 class OpenStream(msgspec.Struct, frozen=True, tag=True):
@@ -123,12 +124,13 @@ class CloseStream(msgspec.Struct, frozen=True, tag=True):
     reason: str = ""
 
 
-LiveChange = ChangeFormat | ChangeBot | PauseAudio | PlayClip | ControlPlayback | AskStats
-"""What is asked of a stream between its beginning and its end, for somebody outside."""
+LegChange = StartMedia | ChangeLeg | SendDigits | LeaveStream
+"""What is done to one leg of a stream."""
 
-ToWorker = (
-    OpenStream | JoinStream | LeaveStream | ChangeLeg | StartMedia | SendDigits | SendText | LiveChange | CloseStream
-)
+LiveChange = ChangeFormat | ChangeBot | PauseAudio | PlayClip | ControlPlayback | AskStats | SendText
+"""What is asked of a stream between its beginning and its end, for somebody outside, or in answer to its bot."""
+
+ToWorker = OpenStream | JoinStream | LegChange | LiveChange | CloseStream
 
 
 class WorkerReady(msgspec.Struct, frozen=True, tag=True):
@@ -322,6 +324,7 @@ class StreamStats(msgspec.Struct, frozen=True):
     filled_ms: int = 0  # of noise, where the caller sent nothing
     frames_dropped: int = 0  # of a jitter buffer, or of a flood
     frames_missed: int = 0  # of one of two voices, in its turn
+    telephone_events_dropped: int = 0  # packets of digits, that were too many
     messages_sent: int = 0
     messages_dropped: int = 0
     messages_replayed: int = 0  # late, to a bot that had been lost
@@ -372,4 +375,4 @@ StreamMessage = (
 )
 """What a worker says of one stream."""
 
-FromWorker = WorkerReady | WorkerLoad | StreamMessage
+FromWorker = WorkerReady | WorkerLoad | WorkerCounted | StreamMessage

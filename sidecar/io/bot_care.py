@@ -20,6 +20,7 @@ from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.bot_life import BotLife
 from sidecar.core.errors import ErrorCode
 from sidecar.core.heart_beat import Beat, HeartBeat
+from sidecar.core.histogram import Histogram
 from sidecar.core.link import BotConnected, BotLost, BotResumed, BotStalled, FromWorker
 from sidecar.core.options import EventKind, MixMode, StreamOptions
 from sidecar.core.outbox import Outbox
@@ -55,7 +56,9 @@ class BotCare:
         uplink_seconds: float,  # of audio that is kept for a bot that does not read
         on_input: Callable[[BotStream], None],
         say: Callable[[FromWorker], None],
+        connect_times: Histogram,
     ) -> None:
+        self.unanswered_goodbyes = 0
         self.sinks: dict[int, AudioSink] = {}  # by row: where the audio for its bot goes
         self.heard_at = np.zeros(rows + 1)  # by row: when its bot last sent anything; what is for `NO_ROW` is nobody's
         self._loop = loop
@@ -67,6 +70,7 @@ class BotCare:
         self._uplink_seconds = uplink_seconds
         self._on_input = on_input
         self._say = say
+        self._connect_times = connect_times
         self._tls = TlsContexts()
         self._ailing: dict[BotStream, None] = {}  # in order: without a bot, or with one that has not caught up
         self._goodbyes: set[BotLane] = set()
@@ -86,6 +90,7 @@ class BotCare:
 
     def connect(self, stream: BotStream) -> None:
         """Begin to connect it."""
+        stream.asked_at = self._loop.time()
         stream.lane.on_input = partial(self._heard, stream)
         stream.lane.on_overflow = partial(self._overflowed, stream)
         stream.connecting = self._tasks.create_task(self._connect(stream))
@@ -93,7 +98,8 @@ class BotCare:
             self._lead_audio(stream, stream.lane)
 
     async def _connect(self, stream: BotStream) -> None:
-        await stream.connect(self._hosts, self._tls, seconds=self._connect_seconds)
+        seconds = min(self._connect_seconds, stream.life.seconds_left(now=self._loop.time()))
+        await stream.connect(self._hosts, self._tls, seconds=seconds)
         self._on_input(stream)
 
     def _line(self, options: StreamOptions) -> tuple[BotConnection, BotLane]:
@@ -110,6 +116,7 @@ class BotCare:
     def opened(self, stream: BotStream) -> None:
         """The handshake is done: send the metadata, and say whether the bot is new or back."""
         now = self._loop.time()
+        self._connect_times.observe(now - stream.asked_at)
         was_reached = stream.life.was_reached
         stream.life.connected(now=now)
         stream.lane.start(stream.options.metadata)
@@ -191,7 +198,8 @@ class BotCare:
         """Connect again, and send what was kept, where that is due."""
         for stream in list(self._ailing):
             if stream.life.is_due(now=now):
-                stream.replace_line(*self._line(stream.life.options), stream.life.options)
+                leaves = stream.lane in self._goodbyes
+                stream.replace_line(*self._line(stream.life.options), stream.life.options, leaves=leaves)
                 self.connect(stream)
             elif stream.connected:
                 self._catch_up(stream, now=now)
@@ -256,6 +264,8 @@ class BotCare:
         stream.closed = True
         if stream.connecting is not None:
             stream.connecting.cancel()
+        if stream.lane in self._goodbyes:
+            return
         if stream.connection.is_over or not stream.connection.is_open:
             stream.lane.close()
             return
@@ -263,8 +273,9 @@ class BotCare:
 
     def input_taken(self, stream: BotStream) -> None:
         """What came has been looked at: if that was the last, close the socket."""
-        if stream.connection.is_over:
-            stream.lane.close()
+        if stream.connection.is_over and stream.lane not in self._goodbyes:
+            self._expect_end(stream.lane)
+            self._let_go(stream.lane)
 
     def stop(self) -> None:
         """Wait for no goodbye any more."""
@@ -275,8 +286,7 @@ class BotCare:
         """Let nothing more be heard of a bot but its answer to our goodbye."""
         lane.row = NO_ROW
         lane.on_input = partial(self._hear_goodbye, lane)
-        self._goodbyes.add(lane)
-        self._loop.call_later(GOODBYE_SECONDS, self._end_goodbye, lane)
+        self._expect_end(lane)
         lane.say_goodbye(code, reason)
 
     def _hear_goodbye(self, lane: BotLane) -> None:
@@ -284,7 +294,22 @@ class BotCare:
         lane.connection.take_audio()
         lane.flush()
         if lane.connection.is_over:
+            self._let_go(lane)
+
+    def _expect_end(self, lane: BotLane) -> None:
+        self._goodbyes.add(lane)
+        self._loop.call_later(GOODBYE_SECONDS, self._cut_goodbye, lane)
+
+    def _let_go(self, lane: BotLane) -> None:
+        """The connection is over: close the socket, and if there is a close frame of ours, when the bot has seen it."""
+        if lane.connection.has_closed:
+            lane.part(partial(self._end_goodbye, lane))
+        else:
             self._end_goodbye(lane)
+
+    def _cut_goodbye(self, lane: BotLane) -> None:
+        self.unanswered_goodbyes += lane in self._goodbyes
+        self._end_goodbye(lane)
 
     def _end_goodbye(self, lane: BotLane) -> None:
         self._goodbyes.discard(lane)

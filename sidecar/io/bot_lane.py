@@ -18,6 +18,7 @@ import structlog
 from sidecar.core.bot_connection import BotConnection
 from sidecar.core.errors import ErrorCode
 from sidecar.core.outbox import Outbox
+from sidecar.io.parting import MOST_UNHEARD, Parting
 from sidecar.io.readiness import Readiness
 from sidecar.io.stream_error import StreamError
 
@@ -28,6 +29,9 @@ _WRITE_BUFFER = 64 << 10
 
 _MOST_WAITING = 64
 """Control and text frames for a bot that does not read."""
+
+_RTT_AT = 68
+"""Where `tcpi_rtt` is in Linux's `struct tcp_info`."""
 
 NO_ROW = -1
 
@@ -60,7 +64,9 @@ class BotLane:
         self.on_input: Callable[[], None] = lambda: None  # called when the connection has been given something
         self.on_overflow: Callable[[], None] = lambda: None  # called when audio is dropped, once until it has caught up
         self._ready = False  # audio may go
-        self._closed = False
+        self._closed = False  # nothing is written any more
+        self._gone = False  # the socket is closed
+        self._socket: socket.socket | None = None
 
     async def open(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
         """Take a connected socket over, and begin the handshake; raise OSError if TLS cannot be had."""
@@ -77,6 +83,10 @@ class BotLane:
     def _close_socket(self) -> None:
         raise NotImplementedError
 
+    def _part(self, rest: bytes, on_end: Callable[[], None]) -> None:
+        """Write the rest, and hear nothing any more; call `on_end` when the bot has closed."""
+        raise NotImplementedError
+
     def _unacknowledged_by_peer(self, *, forget: bool) -> int:
         raise NotImplementedError
 
@@ -86,6 +96,10 @@ class BotLane:
         With `forget`, they do not come after all, once it is closed, by a connection that everybody has forgotten.
         """
         return self.outbox.begun_bytes + (0 if self._closed else self._unacknowledged_by_peer(forget=forget))
+
+    def round_trip(self) -> float | None:
+        """Return the seconds that a byte takes to the bot and its acknowledgement back; None if that is not known."""
+        return None if self._closed or self._socket is None else _round_trip(self._socket)
 
     def start(self, metadata: str | None) -> None:
         """The handshake is done: send the metadata, then the audio."""
@@ -161,11 +175,18 @@ class BotLane:
         self.connection.close(code, reason)
         self.flush()
 
+    def part(self, on_end: Callable[[], None]) -> None:
+        """Our close frame is the last that is said: call `on_end` when the bot has closed too, and may be closed."""
+        self._closed = True
+        self.write_now = None
+        self._part(self.outbox.last_words(), on_end)
+
     def close(self) -> None:
         """Close the socket, whatever waits."""
-        if not self._closed:
-            self._closed = True
-            self.write_now = None
+        self._closed = True
+        self.write_now = None
+        if not self._gone:
+            self._gone = True
             self._close_socket()
 
     def _received(self, data: bytes) -> None:
@@ -191,8 +212,8 @@ class SocketLane(BotLane):
         super().__init__(connection, outbox)
         self.read_bytes = read_bytes  # when it is read with others
         self._readiness = readiness
-        self._socket: socket.socket | None = None
         self._waiting = False
+        self._parting: Parting | None = None
         self.read_into: Callable[[memoryview, int], int]
 
     def fileno(self) -> int:
@@ -255,8 +276,16 @@ class SocketLane(BotLane):
     def _unacknowledged_by_peer(self, *, forget: bool) -> int:
         return 0 if self._socket is None else _unacknowledged(self._socket, forget=forget)
 
+    def _part(self, rest: bytes, on_end: Callable[[], None]) -> None:
+        assert self._socket is not None
+        self._readiness.remove(self)
+        self._parting = Parting(self._socket, rest, self._readiness, on_end=on_end)
+        self._parting.begin()
+
     def _close_socket(self) -> None:
-        if self._socket is not None:
+        if self._parting is not None:
+            self._parting.close()
+        elif self._socket is not None:
             self._readiness.remove(self)
             self._socket.close()
 
@@ -267,12 +296,13 @@ class TlsLane(BotLane, asyncio.Protocol):
     def __init__(self, connection: BotConnection, outbox: Outbox) -> None:
         super().__init__(connection, outbox)
         self._transport: asyncio.Transport | None = None
-        self._socket: socket.socket | None = None  # the event loop's, who has its own for us that can do less
         self._paused = False
         self._heard = False  # anything at all
+        self._on_parted: Callable[[], None] | None = None  # set while nothing is heard any more
+        self._unheard = 0  # bytes since then
 
     async def open(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
-        self._socket = sock
+        self._socket = sock  # the event loop's own for us can do less
         try:
             await asyncio.get_running_loop().create_connection(
                 lambda: self,
@@ -295,13 +325,18 @@ class TlsLane(BotLane, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard = True
-        self._received(data)
+        if self._on_parted is None:
+            self._received(data)
+            return
+        self._unheard += len(data)
+        if self._unheard > MOST_UNHEARD:
+            self._on_parted()
 
     def eof_received(self) -> None:
         self._lost(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if not self._closed:
+        if not self._gone:
             self._lost(exc)
 
     def pause_writing(self) -> None:
@@ -326,12 +361,22 @@ class TlsLane(BotLane, asyncio.Protocol):
             return 0
         return self._transport.get_write_buffer_size() + _unacknowledged(self._socket, forget=forget)
 
+    def _part(self, rest: bytes, on_end: Callable[[], None]) -> None:
+        """TLS cannot be shut down for writing alone: the bot closes, as it is to (RFC 6455, section 7.1.1)."""
+        assert self._transport is not None
+        self._on_parted = on_end
+        if rest:
+            self._transport.write(rest)
+
     def _close_socket(self) -> None:
         if self._transport is not None:
             self._transport.abort()
 
     def _lost(self, exc: Exception | None) -> None:
         """A bot that does not like our certificate may say so only now (RFC 8446, section 4.4.2.4), or not at all."""
+        if self._on_parted is not None:
+            self._on_parted()
+            return
         if isinstance(exc, ssl.SSLError):
             self.connection.fail(*explain_tls(exc))
         elif not self._heard:
@@ -347,6 +392,17 @@ def _unacknowledged(sock: socket.socket, *, forget: bool) -> int:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
     return 0
+
+
+def _round_trip(sock: socket.socket) -> float | None:
+    """Ask TCP for its own estimate."""
+    if not hasattr(socket, "TCP_INFO"):
+        return None
+    with contextlib.suppress(OSError, ValueError):  # it is closed already
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RTT_AT + 4)
+        microseconds = int.from_bytes(info[_RTT_AT:], sys.byteorder)
+        return microseconds / 1e6 if microseconds else None
+    return None
 
 
 def send_frames(lanes: Iterable[AudioSink], frames: Iterable[bytes]) -> None:

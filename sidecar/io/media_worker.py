@@ -8,12 +8,12 @@ RTP what is to be played.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 
@@ -21,10 +21,9 @@ import numpy as np
 import structlog
 from websockets.frames import CloseCode
 
-from rtp import Codec, GateCounters, MediaPlane, prepare, records
+from rtp import GateCounters, MediaPlane, prepare, records
 from sidecar.core.bot_connection import Closed, ConnectionEvent, Failed, Opened, TextReceived
-from sidecar.core.bot_hosts import BotHosts
-from sidecar.core.bridge import JITTER_FRAMES, Bridge, Messages
+from sidecar.core.bridge import Bridge, Messages
 from sidecar.core.digit_rows import ToneRows
 from sidecar.core.grid_lateness import GridLateness
 from sidecar.core.legs import Legs
@@ -39,18 +38,15 @@ from sidecar.core.link import (
     OpenStream,
     PlaybackDrained,
     SendDigits,
-    SendText,
     StartMedia,
     StreamEnded,
     StreamRefused,
     StreamStats,
-    TextUnsent,
     ToWorker,
     WorkerLoad,
     WorkerReady,
 )
 from sidecar.core.player import Player
-from sidecar.core.silence_watch import MediaTimeouts
 from sidecar.io.bot_care import BotCare
 from sidecar.io.bot_inputs import MOST_READS, BotInputs, bytes_to_read
 from sidecar.io.bot_lane import NO_ROW, SocketLane, send_frames
@@ -62,26 +58,13 @@ from sidecar.io.live_changes import LiveChanges
 from sidecar.io.media_sockets import MediaSockets
 from sidecar.io.readiness import open_readiness
 from sidecar.io.rtp_backlog import RtpBacklog
+from sidecar.io.worker_figures import WorkerFigures
+from sidecar.io.worker_settings import WorkerSettings
 
 log = structlog.get_logger(__name__)
 
 LOAD_SECONDS = 0.5
 """Between two `WorkerLoad`s."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerSettings:
-    """What a media worker is told when it starts."""
-
-    capacity: int = 2000  # calls
-    connect_timeout: float = 5.0  # seconds
-    uplink_seconds: float = 2.0  # audio kept for a bot that does not read, or is not connected yet
-    bot_hosts: BotHosts = field(default_factory=BotHosts)
-    portable: bool = False  # use no system call that only Linux has
-    jitter_frames: int = JITTER_FRAMES
-    codecs: Sequence[Codec] = ()  # to be loaded before the first call
-    timeouts: MediaTimeouts = field(default_factory=MediaTimeouts)
-    inband_digits: bool = False  # looked for in the audio of who sends no telephone events
 
 
 class MediaWorker:
@@ -94,7 +77,9 @@ class MediaWorker:
         sockets: MediaSockets,
         random: Random,
         to_control: Callable[[FromWorker], None],
+        unsaid: Callable[[], int] = lambda: 0,
     ) -> None:
+        """`unsaid` counts what was too much for the link to take to control."""
         self._settings = settings
         self._sockets = sockets
         self._datagrams = sockets.datagrams
@@ -104,14 +89,15 @@ class MediaWorker:
         tones = ToneRows(settings.capacity) if settings.inband_digits else None
         self._legs = Legs(self._plane, random=random, timeouts=settings.timeouts, tones=tones)
         self._bridge = Bridge(self._plane, random_bytes=os.urandom, jitter_frames=settings.jitter_frames, tones=tones)
-        self._joined = JoinedLegs(self._legs, self._bridge, sockets, to_control)
         self._streams: dict[str, BotStream] = {}
+        self._figures = WorkerFigures(self._streams, self._legs, self._bridge, sockets, unsaid)
+        self._joined = JoinedLegs(self._legs, self._bridge, sockets, to_control, self._after_input, self._figures.tally)
         self._by_row: list[BotStream | None] = [None] * settings.capacity
         self._inputs = BotInputs()
-        self._backlog = RtpBacklog(sockets.datagrams, self._plane)
+        self._backlog = RtpBacklog(sockets.datagrams, self._plane, self._figures.histograms["rtp_batch_datagrams"])
         self._stopping = asyncio.Event()
         self._ticker: asyncio.Handle | None = None  # none while there is no stream
-        self._lateness = GridLateness()
+        self._lateness = GridLateness(self._figures.histograms["grid_late_seconds"])
 
     async def run(self) -> None:
         """Take streams until `stop` is called; then close all, the RTP socket too."""
@@ -130,6 +116,7 @@ class MediaWorker:
                 await self._tell_load()
                 for stream in list(self._streams.values()):
                     self._close(stream, CloseCode.GOING_AWAY, "the sidecar stops")
+                self._tell_counts()
                 while not self._care.idle:  # noqa: ASYNC110  once, for as long as a goodbye may take
                     await asyncio.sleep(0.01)
         finally:
@@ -147,7 +134,7 @@ class MediaWorker:
     async def _tell_load(self) -> None:
         """Say how it goes, again and again, until `stop` is called."""
         at, cpu = self._loop.time(), time.process_time()
-        while True:
+        for turn in itertools.count():
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), LOAD_SECONDS)
                 return
@@ -155,6 +142,11 @@ class MediaWorker:
             p99, most = self._lateness.read(now=now)
             self._to_control(WorkerLoad(len(self._streams), p99, most, (used - cpu) / (now - at)))
             at, cpu = now, used
+            if turn % 2:
+                self._tell_counts()
+
+    def _tell_counts(self) -> None:
+        self._to_control(self._figures.take(self._joined, self._care, self._clips))
 
     @property
     def idle(self) -> bool:
@@ -179,30 +171,14 @@ class MediaWorker:
         leg = self._streams.get(message.stream) or self._joined.get(message.stream)
         if leg is None:
             return
-        stream, now = leg.stream if isinstance(leg, JoinedLeg) else leg, self._loop.time()
-        if isinstance(message, StartMedia):
-            self._legs.start(leg.row, receives=message.receives, now=now)
-            self._bridge.start(leg.row, sends=message.sends)
-        elif isinstance(message, SendText):
-            if message.keep and not stream.connected:
-                self._to_control(TextUnsent(stream.name, message.text))
-                return
-            stream.player.texts.append(message.text)
-            self._after_input(stream)
-        elif isinstance(message, SendDigits):
-            if not self._legs.dial(leg.row, message.digits, duration_ms=message.duration_ms):
-                stream.player.fail("dtmf: too many digits wait to be sent")
-                self._after_input(stream)
-        elif isinstance(message, ChangeLeg):
-            self._joined.change(leg, message.leg, now=now)
-        elif isinstance(message, CloseStream):
-            self._close(stream, message.code, message.reason)
-        elif not isinstance(message, LeaveStream):
-            self._live.handle(stream, message)
-        elif isinstance(leg, JoinedLeg):
-            self._joined.leave(leg, now=now)
-        else:
-            self._joined.leave_first(leg, now=now)
+        stream = leg.stream if isinstance(leg, JoinedLeg) else leg
+        match message:
+            case StartMedia() | ChangeLeg() | SendDigits() | LeaveStream():
+                self._joined.handle(leg, message, now=self._loop.time())
+            case CloseStream(_, code, reason):
+                self._close(stream, code, reason)
+            case _:
+                self._live.handle(stream, message)
 
     def _open(self, message: OpenStream) -> None:
         leg, options = message.leg, message.options
@@ -244,6 +220,7 @@ class MediaWorker:
             uplink_seconds=self._settings.uplink_seconds,
             on_input=self._after_input,
             say=self._to_control,
+            connect_times=self._figures.histograms["bot_connect_seconds"],
         )
 
     def _close(self, stream: BotStream, code: int, reason: str) -> None:
@@ -263,6 +240,7 @@ class MediaWorker:
         last = self._bridge.close(stream.row)
         if last is not None:
             self._send(last)
+        self._figures.tally.end(stream.name, stats)
         self._send_reports()
         if not stream.has_left:
             self._sockets.close_leg(stream.port)
@@ -404,6 +382,7 @@ class MediaWorker:
         """Tell what callers' voices have brought, before more is played to who interrupts."""
         for row, news in self._bridge.speech.take_news():
             stream = self._stream_of(row)
+            self._figures.hear(news)
             stream.player.hear(news, now=now)
             self._after_input(stream)
 

@@ -9,9 +9,10 @@ import msgspec
 
 from sidecar.core.link import ToWorker
 from sidecar.io.media_sockets import MediaSockets, open_one_port
-from sidecar.io.media_worker import MediaWorker, WorkerSettings
+from sidecar.io.media_worker import MediaWorker
 from sidecar.io.port_pairs import PortPairs
 from sidecar.io.process_link import ProcessLink
+from sidecar.io.worker_settings import WorkerSettings
 
 
 class StartWorker(msgspec.Struct, frozen=True):
@@ -38,6 +39,12 @@ async def run_worker(sock: socket.socket, start: StartWorker) -> None:
     link: ProcessLink[ToWorker] = ProcessLink(
         sock, ToWorker, on_message=lambda message: worker.handle(message), on_closed=lambda _why: worker.stop()
     )
-    worker = MediaWorker(start.settings, sockets=start.open_sockets(), random=SystemRandom(), to_control=link.send)
+    worker = MediaWorker(
+        start.settings,
+        sockets=start.open_sockets(),
+        random=SystemRandom(),
+        to_control=link.send,
+        unsaid=lambda: link.counters["dropped"],
+    )
     await worker.run()
     link.finish()
