@@ -138,11 +138,13 @@ async def test_of_a_batch_all_that_can_be_read_are_told_in_time(kind: Kind, loop
 
 async def test_a_batch_that_rests_may_be_looked_at_before_its_time(kind: Kind, loop: str) -> None:
     readiness, sources = kind(asyncio.get_running_loop()), [Watched() for _ in range(20)]
+    told = asyncio.Event()
     for source in sources:
         readiness.add_to_batch(source)
         source.far.send(b"1")
-    while not all(source.read for source in sources):
-        await asyncio.sleep(0)
+    sources[0].then = told.set
+    await told.wait()
+    sources[0].then = lambda: None
     for source in sources:
         source.far.send(b"2")
     readiness.look_at_batch()
