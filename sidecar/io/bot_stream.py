@@ -22,11 +22,12 @@ from sidecar.core.link import StreamStats
 from sidecar.core.options import StreamOptions
 from sidecar.core.player import Player
 from sidecar.core.replay import Replay
-from sidecar.io.bot_lane import AudioSink, BotLane, explain_tls
+from sidecar.io.bot_lane import AudioSink, BotLane
 from sidecar.io.bot_route import find_routes
 from sidecar.io.secret_reader import read_authorization
 from sidecar.io.stream_error import StreamError
 from sidecar.io.tls_contexts import TlsContexts
+from sidecar.io.tls_lane import explain_tls
 from sip.admission import Bucket
 
 log = structlog.get_logger(__name__)
