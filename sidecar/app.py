@@ -41,7 +41,7 @@ from sidecar.io.worker_settings import WorkerSettings
 from sidecar.io.worker_start import StartWorker
 from sidecar.outlets import running_outlets
 from sidecar.settings import ApiSettings, RtpSettings, Settings, SipSettings
-from sip import Address, SipUri, UserAgent
+from sip import Address, AuthenticationFailed, SipUri, UserAgent
 from sip.grammar import format_host_port
 
 if TYPE_CHECKING:
@@ -109,11 +109,13 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     events = EventFeed()
     events.subscribe(log_event)
 
-    def on_event(event: StreamEvent | StatsTold | ToWorker) -> None:
+    def on_event(event: StreamEvent | StatsTold | ToWorker | AuthenticationFailed) -> None:
         if isinstance(event, StreamEvent):
             events.publish(event)
         elif isinstance(event, StatsTold):
             steering.stats_told(event)
+        elif isinstance(event, AuthenticationFailed):
+            log.warning("authentication failed", host=event.source[0], user=event.username)
         elif (worker := control.workers.worker_of(event.stream)) is not None:  # else it died meanwhile
             workers[worker].send(event)
 
@@ -253,8 +255,10 @@ def _user_agent(settings: SipSettings, sockets: _SipSockets) -> UserAgent:
 
 
 def _sip_driver(
-    settings: SipSettings, control: CallControl, on_event: Callable[[StreamEvent | StatsTold | ToWorker], None]
-) -> SipDriver[StreamEvent | StatsTold | ToWorker]:
+    settings: SipSettings,
+    control: CallControl,
+    on_event: Callable[[StreamEvent | StatsTold | ToWorker | AuthenticationFailed], None],
+) -> SipDriver[StreamEvent | StatsTold | ToWorker | AuthenticationFailed]:
     return SipDriver(
         control,
         on_event,

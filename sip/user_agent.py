@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from .admission import Admission, Gate
 from .call_commands import CallCommands
-from .digest import Credentials, DigestGuard
+from .digest import AuthenticationFailed, Credentials, DigestGuard
 from .endpoint import Endpoint
-from .error import LoopDetected, NoSuchCall, ServiceUnavailable, SipError, Unauthorized
+from .error import LoopDetected, NoSuchCall, ServiceUnavailable, SipError, Unauthorized, WrongCredentials
 from .event import Event
 from .parser import parse_message
 from .request import Request
@@ -20,6 +21,7 @@ from .via import Address, StreamAddress
 
 _LATER = (("Retry-After", "5"),)  # seconds
 _SOON = (("Retry-After", "1"),)
+_FAILURES_MAX = 16
 
 
 class UserAgent(CallCommands):
@@ -48,6 +50,7 @@ class UserAgent(CallCommands):
             max_calls=max_calls,
         )
         self._guard = None if credentials is None else DigestGuard(credentials, random=random)
+        self._failed_authentications = deque[AuthenticationFailed](maxlen=_FAILURES_MAX)
         self._gate = Gate(admission)
         self.unavailable: str | None = None  # the reason, where OPTIONS and new INVITEs get 503
 
@@ -120,6 +123,10 @@ class UserAgent(CallCommands):
         """Return the next thing that the owner should know."""
         return self._calls.next_event()
 
+    def next_failed_authentication(self) -> AuthenticationFailed | None:
+        """Return who has failed to say who it is; of those that nobody has asked for, the newest are known."""
+        return self._failed_authentications.popleft() if self._failed_authentications else None
+
     def _receive_request(self, request: Request, source: Address, now: float) -> None:
         self.counters.requests_received += 1
         if request.method == "ACK":
@@ -183,7 +190,7 @@ class UserAgent(CallCommands):
 
     def _receive_invite(self, transaction: AnyServerTransaction, source: Address, now: float) -> None:
         if self._guard is not None:
-            self._authenticate(self._guard, transaction.request, now)
+            self._authenticate(self._guard, transaction.request, source, now)
         if not self._gate.admits_invite(now=now):
             self.counters.refused_calls += 1
             raise ServiceUnavailable("Too Many Calls A Second", headers=_SOON)
@@ -203,11 +210,14 @@ class UserAgent(CallCommands):
         call.respond(100, now=now)
         self._calls.settle(call)
 
-    def _authenticate(self, guard: DigestGuard, request: Request, now: float) -> None:
+    def _authenticate(self, guard: DigestGuard, request: Request, source: Address, now: float) -> None:
         try:
             guard.check(request, now=now)
-        except Unauthorized:
+        except Unauthorized as error:
             self.counters.challenges += 1
+            if isinstance(error, WrongCredentials):
+                self.counters.wrong_credentials += 1
+                self._failed_authentications.append(AuthenticationFailed(source, error.username))
             raise
 
     def _receive_in_dialog(self, request: Request, transaction: AnyServerTransaction, now: float) -> None:

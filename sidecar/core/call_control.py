@@ -31,6 +31,7 @@ from sidecar.core.stream_snapshot import StreamSnapshot
 from sidecar.core.workers import Readiness, Workers
 from sip import (
     Address,
+    AuthenticationFailed,
     CallConfirmed,
     CallEnded,
     CallReceived,
@@ -48,6 +49,7 @@ from sip import (
     TransferProgress,
     UserAgent,
 )
+from sip.admission import Bucket
 
 
 class CallControl:
@@ -100,6 +102,7 @@ class CallControl:
         self._outbox: Outbox = deque()
         self._draining = False
         self._open_or_close()
+        self._told_failures = Bucket(1.0, 10)  # of authentication; more are counted alone
         self.dropped_sources = 0  # datagrams from addresses that are not allowed
         self.ignored_infos = 0  # INFOs that hold no digit
 
@@ -140,7 +143,7 @@ class CallControl:
         """Return the SIP messages to send."""
         return self._agent.datagrams_to_send()
 
-    def next_event(self) -> StreamEvent | StatsTold | ToWorker | None:
+    def next_event(self) -> StreamEvent | StatsTold | ToWorker | AuthenticationFailed | None:
         """Return the next thing that the outside should know or has asked for, or the next message to the worker."""
         return self._outbox.popleft() if self._outbox else None
 
@@ -253,6 +256,10 @@ class CallControl:
             elif (session := self._by_call.get(event.call)) is not None:
                 self._handle_call_event(session, event, now=now)
                 session.send_infos(now=now)
+
+        while (failed := self._agent.next_failed_authentication()) is not None:
+            if self._told_failures.take(now=now):
+                self._outbox.append(failed)
 
     def _handle_call_event(self, session: StreamSession, event: Event, *, now: float) -> None:
         leg = session.legs.of(event.call)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from tests.integration.test_rest import MANY, ODD, is_unicode
 from tests.support.bots import Bot
@@ -70,7 +71,7 @@ async def test_odd_text_in_any_option_is_taken_or_refused_by_its_name() -> None:
         properties = document["components"]["schemas"]["AttachBody"]["properties"]
         texts = [name for name, schema in properties.items() if {"type": "string"} in schema.get("anyOf", [])]
         assert {"metadata", "auth", "id", "on_bot_lost", "tls_ca_file"} <= set(texts)
-        tried: list[tuple[str, dict[str, object]]] = [
+        tried: list[tuple[str, dict[str, Any]]] = [
             *((name, {name: odd}) for name in ("call", "url", "freeswitch", "profile", *texts) for odd in ODD),
             *(("extra_headers", {"extra_headers": {"X-Odd": odd}}) for odd in ODD),
             *(("extra_headers", {"extra_headers": {odd: "x"}}) for odd in ODD),
