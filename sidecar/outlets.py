@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from secrets import token_hex
 from typing import TYPE_CHECKING
@@ -18,6 +18,8 @@ from sidecar.io.webhook_sender import WebhookSender, running_webhooks
 from sidecar.settings import Settings
 
 if TYPE_CHECKING:
+    from prometheus_client.registry import Collector
+
     from sidecar.api.service import Service
     from sidecar.core.attaching import Attacher
 
@@ -31,8 +33,12 @@ async def running_outlets(
     supervisor: Supervisor,
     *,
     attacher: Attacher | None = None,
+    metrics: Callable[[], Iterable[Collector]] = tuple,
 ) -> AsyncIterator[Service | None]:
-    """Let events be told within the block, and answer REST requests on `api_socket`, if there is one."""
+    """Let events be told within the block, and answer REST requests on `api_socket`, if there is one.
+
+    `metrics` says what `/metrics` tells beside what it tells of these outlets.
+    """
     if api_socket is None and not settings.webhooks:
         yield None
         return
@@ -60,7 +66,13 @@ async def running_outlets(
             api = settings.api
             gate = Gate(api.access(), requests_per_second=api.requests_per_second, open_metrics=api.open_metrics)
             running = running_service(
-                api_socket, gate, steering, listeners=Listeners(ring), webhooks=senders, attacher=attacher
+                api_socket,
+                gate,
+                steering,
+                listeners=Listeners(ring),
+                webhooks=senders,
+                attacher=attacher,
+                metrics=metrics(),
             )
             service = await stack.enter_async_context(running)
         stack.callback(events.subscribe(publish))

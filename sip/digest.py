@@ -72,7 +72,8 @@ class DigestGuard:
         self._random = random
         self._secret = random.getrandbits(256).to_bytes(32, "big")
         self._counts: OrderedDict[str, int] = OrderedDict()  # the highest nonce count of each nonce
-        self._forgotten = -1  # when the newest nonce was made that is not remembered any more, in ms
+        self.forgotten = 0  # nonces
+        self._forgotten_at = -1  # when the newest nonce was made that is not remembered any more, in ms
 
     def check(self, request: Request, *, now: float) -> str:
         """Return the user; raise `Unauthorized`, with what to answer, if there is no valid proof."""
@@ -107,7 +108,7 @@ class DigestGuard:
         if not hmac.compare_digest(self._sign(body).encode(), nonce.encode("utf-8", "surrogateescape")):
             return False
         made = _made(nonce)
-        return made > self._forgotten and 0 <= now - made / 1000 <= _NONCE_LIFE
+        return made > self._forgotten_at and 0 <= now - made / 1000 <= _NONCE_LIFE
 
     def _counts_up(self, nonce: str, count: str) -> bool:
         """Note the use of a nonce; refuse one that was there before (RFC 7616, 3.4)."""
@@ -117,7 +118,8 @@ class DigestGuard:
         self._counts.move_to_end(nonce)
         if len(self._counts) > _NONCES_MAX:
             forgotten, _ = self._counts.popitem(last=False)
-            self._forgotten = max(self._forgotten, _made(forgotten))  # or its proofs could be used once more
+            self.forgotten += 1
+            self._forgotten_at = max(self._forgotten_at, _made(forgotten))  # or its proofs could be used once more
         return True
 
     def _challenge(self, now: float, *, stale: bool = False) -> Unauthorized:

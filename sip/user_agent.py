@@ -6,6 +6,7 @@ from random import Random
 
 from .admission import Admission, Gate
 from .call_commands import CallCommands
+from .counters import Counters
 from .digest import AuthenticationFailed, Credentials, DigestGuard
 from .endpoint import Endpoint
 from .error import LoopDetected, NoSuchCall, ServiceUnavailable, SipError, Unauthorized, WrongCredentials
@@ -22,6 +23,9 @@ from .via import Address, StreamAddress
 _LATER = (("Retry-After", "5"),)  # seconds
 _SOON = (("Retry-After", "1"),)
 _FAILURES_MAX = 16
+_METHODS = frozenset(
+    "ACK BYE CANCEL INFO INVITE MESSAGE NOTIFY OPTIONS PRACK PUBLISH REFER REGISTER SUBSCRIBE UPDATE".split()
+)
 
 
 class UserAgent(CallCommands):
@@ -44,9 +48,11 @@ class UserAgent(CallCommands):
         stream_contacts: Mapping[str, Address] | None = None,
         advertised: Callable[[str], str] | None = None,
     ) -> None:
+        counters = Counters()
         super().__init__(
             endpoint=Endpoint(contact, name, random, timers, stream_contacts or {}, advertised),
-            layer=TransactionLayer(timers=timers, max_transactions=max_transactions),
+            layer=TransactionLayer(timers=timers, max_transactions=max_transactions, counters=counters),
+            counters=counters,
             max_calls=max_calls,
         )
         self._guard = None if credentials is None else DigestGuard(credentials, random=random)
@@ -73,6 +79,16 @@ class UserAgent(CallCommands):
     def open_calls(self) -> int:
         """The number of calls that are up, or of which an answer is still waited for: to a BYE, say."""
         return self._calls.open_calls
+
+    @property
+    def transactions(self) -> int:
+        """The number of transactions that are not over."""
+        return len(self._layer)
+
+    @property
+    def forgotten(self) -> dict[str, int]:
+        """How many of what were forgotten before their time, since there is room for so many."""
+        return {"nonce": 0 if self._guard is None else self._guard.forgotten, "source": self._gate.forgotten}
 
     @property
     def idle(self) -> bool:
@@ -129,6 +145,7 @@ class UserAgent(CallCommands):
 
     def _receive_request(self, request: Request, source: Address, now: float) -> None:
         self.counters.requests_received += 1
+        self.counters.requests_by_method[request.method if request.method in _METHODS else "other"] += 1
         if request.method == "ACK":
             self._receive_ack(request, now)
             return
@@ -254,6 +271,7 @@ class UserAgent(CallCommands):
 
     def _receive_response(self, response: Response, now: float) -> None:
         self.counters.responses_received += 1
+        self.counters.responses_by_class[response.status // 100] += 1
         transaction, is_news = self._layer.receive_response(response, now=now)
         if transaction is None:
             self.counters.stray_responses += 1
@@ -279,4 +297,5 @@ class UserAgent(CallCommands):
 
     def _refuse_without_state(self, request: Request, error: SipError, source: Address) -> None:
         response = self._endpoint.refusal(request, error)
+        self.counters.responses_sent[response.status] += 1
         self._layer.send(bytes(response), request.via.response_address(source))

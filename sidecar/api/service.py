@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
+from prometheus_client.registry import Collector
 
 from sidecar.api.application import make_application
 from sidecar.api.event_stream import Listeners
@@ -39,19 +40,21 @@ async def running_service(
     listeners: Listeners,
     webhooks: Sequence[WebhookSender] = (),
     attacher: Attacher | None = None,
+    metrics: Iterable[Collector] = (),
     limits: HttpLimits | None = None,
 ) -> AsyncIterator[Service]:
-    """Answer requests that come to `sock`, until the block ends."""
+    """Answer requests that come to `sock`, until the block ends; `metrics` are those of the rest of the process."""
     registry, keys = CollectorRegistry(), IdempotencyKeys[Answer]()
     app = make_application(steering, attacher=attacher, listeners=listeners, registry=registry)
     frame = Frame(app, gate=gate, keys=keys)
     server = HttpServer(frame, limits=limits or HttpLimits())
-    for metrics in (
+    for each in (
         CallMetrics(steering.readiness),
         OutletMetrics(listeners, webhooks),
         HttpMetrics(frame, server, keys),
+        *metrics,
     ):
-        registry.register(metrics)
+        registry.register(each)
     await server.listen(sock)
     try:
         yield Service(server, listeners, registry)

@@ -5,7 +5,7 @@ Sans-IO, like the cores it stands on: datagrams, messages and the time go in; da
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from random import Random
@@ -13,21 +13,31 @@ from random import Random
 from rtp import PortAllocator
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.call_facts import facts_of
+from sidecar.core.call_figures import CallFigures
 from sidecar.core.cause import Cause, reason_headers
 from sidecar.core.commands import Command
 from sidecar.core.errors import CommandError, NoSuchStream
 from sidecar.core.event_series import EventSeries
-from sidecar.core.events import StreamEvent
+from sidecar.core.events import Failure, StreamEvent
 from sidecar.core.freeswitch.tickets import Tickets
 from sidecar.core.intake import Asked, Intake
 from sidecar.core.joining import Owner, check_join
-from sidecar.core.link import FromWorker, StatsTold, ToWorker, WorkerLoad, WorkerReady
+from sidecar.core.link import (
+    FromWorker,
+    LegRefused,
+    StatsTold,
+    StreamRefused,
+    ToWorker,
+    WorkerLoad,
+    WorkerReady,
+)
 from sidecar.core.media_negotiation import MediaNegotiation
 from sidecar.core.media_policy import MediaPolicy
 from sidecar.core.options import OptionError, Profile, Track
 from sidecar.core.stream_leg import StreamLeg
 from sidecar.core.stream_session import Outbox, StreamSession
 from sidecar.core.stream_snapshot import StreamSnapshot
+from sidecar.core.worker_counts import WorkerCounted
 from sidecar.core.workers import Readiness, Workers
 from sip import (
     Address,
@@ -96,6 +106,7 @@ class CallControl:
         self._ports = ports
         self._tells_by_info = tells_by_info
         self.workers = Workers(late_ms=late_ms)
+        self.figures = CallFigures()
         self._sessions: dict[str, StreamSession] = {}
         self._legs: dict[str, StreamSession] = {}  # by the names of legs that have joined one
         self._by_call: dict[CallRef, StreamSession] = {}
@@ -145,7 +156,10 @@ class CallControl:
 
     def next_event(self) -> StreamEvent | StatsTold | ToWorker | AuthenticationFailed | None:
         """Return the next thing that the outside should know or has asked for, or the next message to the worker."""
-        return self._outbox.popleft() if self._outbox else None
+        event = self._outbox.popleft() if self._outbox else None
+        if isinstance(event, StreamEvent) and isinstance(event.body, Failure):
+            self.figures.errors[event.body.message.code] += 1
+        return event
 
     def receive_message(self, message: FromWorker, *, worker: int = 0, now: float) -> None:
         """Take a message of a worker."""
@@ -157,8 +171,12 @@ class CallControl:
             self.workers.loaded(worker, message, now=now)
             self._open_or_close()
             return
+        if isinstance(message, WorkerCounted):
+            self.workers.totals.add(worker, message)
+            return
         session = self._sessions.get(message.stream) or self._legs.get(message.stream)
         if session is not None:  # else it is no news any more
+            self.figures.legs_refused += isinstance(message, StreamRefused | LegRefused)
             session.receive_message(message, now=now)
             session.send_infos(now=now)
             self._handle_sip_events(now=now)
@@ -236,6 +254,21 @@ class CallControl:
             raise NoSuchStream("there is no such stream")
         return session
 
+    def states(self) -> Counter[str]:
+        """Return how many streams are starting, up and ending."""
+        return Counter(session.state for session in self._sessions.values())
+
+    @property
+    def infos_refused(self) -> int:
+        """How many INFOs to callers were too many, or too long."""
+        live = sum(leg.infos.refused for session in self._sessions.values() for leg in session.legs)
+        return self.figures.infos_refused + live
+
+    @property
+    def ports_refused(self) -> int:
+        """How many calls found no port that was free."""
+        return 0 if self._ports is None else self._ports.refused
+
     def hang_up_all(self, *, now: float) -> None:
         """End every call, and take no new ones: the sidecar stops."""
         self.drain()
@@ -252,8 +285,12 @@ class CallControl:
                 try:
                     self._take_call(event, asked, now=now)
                 except (OptionError, SipError) as error:
+                    self.figures.refused[error.sip_status] += 1
                     self._refuse_call(event, asked, error, now=now)
-            elif (session := self._by_call.get(event.call)) is not None:
+                continue
+            if isinstance(event, CallEnded):
+                self.figures.ended[event.cause.name.lower()] += 1
+            if (session := self._by_call.get(event.call)) is not None:
                 self._handle_call_event(session, event, now=now)
                 session.send_infos(now=now)
 
@@ -275,6 +312,8 @@ class CallControl:
             case OfferAnswered(_, answer):
                 session.offer_answered(leg, answer, now=now)
             case CallConfirmed(_, answer):
+                assert leg.answered_at is not None
+                self.figures.set_up.observe(leg.answered_at - leg.received_at)
                 session.confirmed(leg, answer, now=now)
             case DigitReceived(_, digit, duration_ms):
                 session.receive_digit(leg, digit, duration_ms)
@@ -363,6 +402,7 @@ class CallControl:
             say=self._outbox.append,
             port=port,
             tells_by_info=self._tells_by_info,
+            now=now,
         )
 
     def _negotiate(self, event: CallReceived, port: int) -> MediaNegotiation:
@@ -390,6 +430,7 @@ class CallControl:
     def _forget_if_over(self, session: StreamSession, *, now: float) -> None:
         if session.is_over and self._sessions.pop(session.stream, None) is not None:
             for leg in session.legs:
+                self.figures.infos_refused += leg.infos.refused
                 self._legs.pop(leg.name, None)
                 self.workers.forget(leg.name)
                 self._give_back(leg.port, now=now)

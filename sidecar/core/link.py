@@ -13,6 +13,7 @@ import msgspec
 from sidecar.core.clip import Clip
 from sidecar.core.media_leg import MediaLeg
 from sidecar.core.options import MixMode, StreamOptions, Track
+from sidecar.core.worker_counts import WorkerCounted
 
 
 class OpenStream(msgspec.Struct, frozen=True, tag=True):
@@ -323,6 +324,7 @@ class StreamStats(msgspec.Struct, frozen=True):
     filled_ms: int = 0  # of noise, where the caller sent nothing
     frames_dropped: int = 0  # of a jitter buffer, or of a flood
     frames_missed: int = 0  # of one of two voices, in its turn
+    telephone_events_dropped: int = 0  # packets of digits, that were too many
     messages_sent: int = 0
     messages_dropped: int = 0
     messages_replayed: int = 0  # late, to a bot that had been lost
@@ -373,4 +375,4 @@ StreamMessage = (
 )
 """What a worker says of one stream."""
 
-FromWorker = WorkerReady | WorkerLoad | StreamMessage
+FromWorker = WorkerReady | WorkerLoad | WorkerCounted | StreamMessage

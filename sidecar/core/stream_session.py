@@ -134,6 +134,11 @@ class StreamSession:
         return self._closing or self.legs.are_over
 
     @property
+    def state(self) -> str:
+        """How far it is: starting, up, ending."""
+        return "ending" if self.is_ending else "up" if self.legs.leading.is_confirmed else "starting"
+
+    @property
     def joinable(self) -> Joinable:
         """What decides whether another leg may join."""
         return Joinable(self._owner, self._options, self._joinable_until, frozenset(self.legs.tracks))
@@ -193,7 +198,7 @@ class StreamSession:
             id=self.stream,
             call=self._events.call,
             call_id=leg.request.call_id,
-            state="ending" if self.is_ending else "up" if leg.is_confirmed else "starting",
+            state=self.state,
             bot=self._bot.state.value,
             paused=self.commands.paused,
             from_=str(leg.request.from_.uri),

@@ -30,6 +30,9 @@ _WRITE_BUFFER = 64 << 10
 _MOST_WAITING = 64
 """Control and text frames for a bot that does not read."""
 
+_RTT_AT = 68
+"""Where `tcpi_rtt` is in Linux's `struct tcp_info`."""
+
 NO_ROW = -1
 
 _READ_BYTES = 32 << 10
@@ -63,6 +66,7 @@ class BotLane:
         self._ready = False  # audio may go
         self._closed = False  # nothing is written any more
         self._gone = False  # the socket is closed
+        self._socket: socket.socket | None = None
 
     async def open(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
         """Take a connected socket over, and begin the handshake; raise OSError if TLS cannot be had."""
@@ -92,6 +96,10 @@ class BotLane:
         With `forget`, they do not come after all, once it is closed, by a connection that everybody has forgotten.
         """
         return self.outbox.begun_bytes + (0 if self._closed else self._unacknowledged_by_peer(forget=forget))
+
+    def round_trip(self) -> float | None:
+        """Return the seconds that a byte takes to the bot and its acknowledgement back; None if that is not known."""
+        return None if self._closed or self._socket is None else _round_trip(self._socket)
 
     def start(self, metadata: str | None) -> None:
         """The handshake is done: send the metadata, then the audio."""
@@ -204,7 +212,6 @@ class SocketLane(BotLane):
         super().__init__(connection, outbox)
         self.read_bytes = read_bytes  # when it is read with others
         self._readiness = readiness
-        self._socket: socket.socket | None = None
         self._waiting = False
         self._parting: Parting | None = None
         self.read_into: Callable[[memoryview, int], int]
@@ -288,14 +295,13 @@ class TlsLane(BotLane, asyncio.Protocol):
     def __init__(self, connection: BotConnection, outbox: Outbox) -> None:
         super().__init__(connection, outbox)
         self._transport: asyncio.Transport | None = None
-        self._socket: socket.socket | None = None  # the event loop's, who has its own for us that can do less
         self._paused = False
         self._heard = False  # anything at all
         self._on_parted: Callable[[], None] | None = None  # set while nothing is heard any more
         self._unheard = 0  # bytes since then
 
     async def open(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
-        self._socket = sock
+        self._socket = sock  # the event loop's own for us can do less
         try:
             await asyncio.get_running_loop().create_connection(
                 lambda: self,
@@ -385,6 +391,17 @@ def _unacknowledged(sock: socket.socket, *, forget: bool) -> int:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
     return 0
+
+
+def _round_trip(sock: socket.socket) -> float | None:
+    """Ask TCP for its own estimate."""
+    if not hasattr(socket, "TCP_INFO"):
+        return None
+    with contextlib.suppress(OSError, ValueError):  # it is closed already
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RTT_AT + 4)
+        microseconds = int.from_bytes(info[_RTT_AT:], sys.byteorder)
+        return microseconds / 1e6 if microseconds else None
+    return None
 
 
 def send_frames(lanes: Iterable[AudioSink], frames: memoryview, size: int) -> None:

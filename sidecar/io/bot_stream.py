@@ -53,6 +53,7 @@ class BotStream:
     heart_beat: HeartBeat | None = None  # of the connection, once it is open
     beat: asyncio.TimerHandle | None = None
     reconnects: int = 0
+    asked_at: float = 0.0  # when it was last begun to connect
     paused: bool = False  # its bot is sent no audio
     messages_paused: int = 0  # that it was not sent for that
     sink: AudioSink = field(init=False)  # where its audio goes while it is not paused

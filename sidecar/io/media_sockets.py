@@ -26,6 +26,8 @@ OnReport = Callable[[bytes, int], None]
 class MediaSockets(Protocol):
     """What RTP and RTCP come and go by."""
 
+    unknown_source: int  # datagrams that came from elsewhere than a leg is at, and went no further
+
     @property
     def datagrams(self) -> DatagramBatch:
         """RTP, in batches."""
@@ -83,6 +85,8 @@ class ReportSocket:
 
 class OnePort:
     """One port for the RTP of all calls, the next one for their RTCP."""
+
+    unknown_source = 0  # the plane knows who is known
 
     def __init__(self, datagrams: Datagrams, reports: socket.socket) -> None:
         self._datagrams = datagrams
