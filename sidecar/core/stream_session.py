@@ -69,9 +69,9 @@ from sidecar.core.stream_commands import StreamCommands
 from sidecar.core.stream_leg import StreamLeg
 from sidecar.core.stream_legs import StreamLegs
 from sidecar.core.stream_snapshot import StreamSnapshot
-from sip import EndCause, SipError
+from sip import AuthenticationFailed, EndCause, SipError
 
-Outbox = deque[StreamEvent | StatsTold | ToWorker]
+Outbox = deque[StreamEvent | StatsTold | ToWorker | AuthenticationFailed]
 
 
 class StreamSession:
