@@ -208,7 +208,7 @@ class BotCare:
         """Send what is due of what was kept; when that is all, audio goes to the socket again."""
         if not stream.lane.outbox:  # else what is kept waits, and its bound is that of REPLAY
             for frame in stream.replay.take(now=now):
-                stream.lane.send_audio(memoryview(frame))
+                stream.lane.send_audio(frame)
         if not stream.replay.is_active:
             del self._ailing[stream]
             self._lead_audio(stream, stream.lane)
@@ -324,10 +324,10 @@ class _Keeping:
     def __init__(self, replay: Replay) -> None:
         self._replay = replay
 
-    def send_audio(self, frame: memoryview) -> None:
-        self._replay.put(bytes(frame))
+    def send_audio(self, frame: bytes) -> None:
+        self._replay.put(frame)
 
-    def keep_rest(self, frame: memoryview, written: int) -> None:
+    def keep_rest(self, frame: bytes, written: int) -> None:
         raise AssertionError("nothing is written here")
 
 
@@ -339,10 +339,10 @@ class _Paused:
     def __init__(self, stream: BotStream) -> None:
         self._stream = stream
 
-    def send_audio(self, frame: memoryview) -> None:
+    def send_audio(self, frame: bytes) -> None:
         self._stream.messages_paused += 1
 
-    def keep_rest(self, frame: memoryview, written: int) -> None:
+    def keep_rest(self, frame: bytes, written: int) -> None:
         raise AssertionError("nothing is written here")
 
 

@@ -43,13 +43,13 @@ class AudioSink(Protocol):
     """Where the audio for a bot goes: its lane, or what stands in for one."""
 
     @property
-    def write_now(self) -> Callable[[memoryview], int] | None:
+    def write_now(self) -> Callable[[bytes], int] | None:
         """Set while audio may be written at once."""
 
-    def send_audio(self, frame: memoryview) -> None:
+    def send_audio(self, frame: bytes) -> None:
         """Send one whole WebSocket frame, or keep it."""
 
-    def keep_rest(self, frame: memoryview, written: int) -> None:
+    def keep_rest(self, frame: bytes, written: int) -> None:
         """Keep what `write_now` has not written."""
 
 
@@ -60,7 +60,7 @@ class BotLane:
         self.connection = connection
         self.outbox = outbox
         self.row = NO_ROW  # where its audio is played; none, while what it sends must be looked at
-        self.write_now: Callable[[memoryview], int] | None = None  # set while audio may be written past the outbox
+        self.write_now: Callable[[bytes], int] | None = None  # set while audio may be written past the outbox
         self.on_input: Callable[[], None] = lambda: None  # called when the connection has been given something
         self.on_overflow: Callable[[], None] = lambda: None  # called when audio is dropped, once until it has caught up
         self._ready = False  # audio may go
@@ -72,7 +72,7 @@ class BotLane:
         """Take a connected socket over, and begin the handshake; raise OSError if TLS cannot be had."""
         raise NotImplementedError
 
-    def _write(self, data: bytes | memoryview) -> int:
+    def _write(self, data: bytes) -> int:
         """Write what can be written now; return how many bytes that was."""
         raise NotImplementedError
 
@@ -110,26 +110,26 @@ class BotLane:
         self.pump()
         self._open_shortcut()
 
-    def send_audio(self, frame: memoryview) -> None:
+    def send_audio(self, frame: bytes) -> None:
         """Send one whole WebSocket frame, or keep it."""
         if self._closed:
             return
         if not self._ready or self.outbox:
             overflowed = self.outbox.overflows
-            self.outbox.put_audio(bytes(frame))
+            self.outbox.put_audio(frame)
             if self._ready and self.outbox.overflows and not overflowed:
                 self.on_overflow()
             return
         self.keep_rest(frame, self._write(frame))
 
-    def keep_rest(self, frame: memoryview, written: int) -> None:
+    def keep_rest(self, frame: bytes, written: int) -> None:
         """Keep what has not been written of a frame, and write no other before it."""
         if written < len(frame):
             self.write_now = None
             if written:
-                self.outbox.put_ahead(bytes(frame[written:]))
+                self.outbox.put_ahead(frame[written:])
             else:
-                self.outbox.put_audio(bytes(frame))
+                self.outbox.put_audio(frame)
             self._wait_to_write(True)
 
     def flush(self) -> None:
@@ -228,11 +228,12 @@ class SocketLane(BotLane):
         self.outbox.put_ahead(b"".join(self.connection.data_to_send()))
         self.pump()
 
-    def on_readable(self) -> None:
+    def on_readable(self) -> int:
         """Read what has come."""
         data = self._read()
         if data is not None:
             self._received(data)
+        return 1
 
     def take(self, data: bytes, *, more: bool) -> None:
         """Take what was read into some room; if there may be `more`, read on."""
@@ -258,7 +259,7 @@ class SocketLane(BotLane):
         """Write on where there was no room."""
         self.pump()
 
-    def _write(self, data: bytes | memoryview) -> int:
+    def _write(self, data: bytes) -> int:
         assert self._socket is not None
         try:
             return self._socket.send(data)
@@ -345,11 +346,11 @@ class TlsLane(BotLane, asyncio.Protocol):
         self._paused = False
         self.pump()
 
-    def _write(self, data: bytes | memoryview) -> int:
+    def _write(self, data: bytes) -> int:
         assert self._transport is not None
         if self._paused:
             return 0
-        self._transport.write(bytes(data))
+        self._transport.write(data)
         return len(data)
 
     def _wait_to_write(self, waiting: bool) -> None:
@@ -404,10 +405,9 @@ def _round_trip(sock: socket.socket) -> float | None:
     return None
 
 
-def send_frames(lanes: Iterable[AudioSink], frames: memoryview, size: int) -> None:
-    """Send each lane the next `size` bytes of `frames`, one whole WebSocket frame, as `send_audio` does."""
-    for at, lane in enumerate(lanes):
-        frame = frames[at * size : (at + 1) * size]
+def send_frames(lanes: Iterable[AudioSink], frames: Iterable[bytes]) -> None:
+    """Send each lane its one whole WebSocket frame, as `send_audio` does."""
+    for lane, frame in zip(lanes, frames, strict=True):
         write_now = lane.write_now
         if write_now is None:
             lane.send_audio(frame)
@@ -417,7 +417,7 @@ def send_frames(lanes: Iterable[AudioSink], frames: memoryview, size: int) -> No
         except OSError:
             lane.send_audio(frame)
             continue
-        if written != size:
+        if written != len(frame):
             lane.keep_rest(frame, written)
 
 

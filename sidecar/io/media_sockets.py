@@ -62,14 +62,15 @@ class ReportSocket:
         """The file descriptor, to wait on."""
         return self._sock.fileno()
 
-    def on_readable(self) -> None:
+    def on_readable(self) -> int:
         """Read what has come; the rest waits for the next turn."""
-        for _ in range(_REPORTS_AT_ONCE):
+        for count in range(_REPORTS_AT_ONCE):
             try:
                 data, source = self._sock.recvfrom(_REPORT_BYTES)
             except (BlockingIOError, ConnectionError):
-                return
+                return count
             self._on_report(data, source)
+        return _REPORTS_AT_ONCE
 
     def on_writable(self) -> None:
         """Never asked for."""
@@ -105,9 +106,11 @@ class OnePort:
         """The RTP socket, for the event loop to wait on."""
         return self._datagrams.fileno()
 
-    def on_readable(self) -> None:
+    def on_readable(self) -> int:
         """Read RTP."""
-        self._on_datagrams(self._datagrams.receive())
+        count = self._datagrams.receive()
+        self._on_datagrams(count)
+        return count
 
     def on_writable(self) -> None:
         """Never asked for: RTP that cannot be sent now is too late anyway."""

@@ -21,7 +21,7 @@ import numpy as np
 import structlog
 from websockets.frames import CloseCode
 
-from rtp import GateCounters, MediaPlane, prepare
+from rtp import GateCounters, MediaPlane, prepare, records
 from sidecar.core.bot_connection import Closed, ConnectionEvent, Failed, Opened, TextReceived
 from sidecar.core.bridge import Bridge, Messages
 from sidecar.core.digit_rows import ToneRows
@@ -267,8 +267,8 @@ class MediaWorker:
 
     def _send(self, messages: Messages) -> None:
         """Write one WebSocket frame to each of the bots."""
-        sinks = [self._care.sinks[row] for row in messages.rows.tolist()]
-        send_frames(sinks, messages.frames.data.cast("B"), messages.frames.shape[1])
+        sinks = map(self._care.sinks.__getitem__, messages.rows.tolist())
+        send_frames(sinks, records(messages.frames).tolist())
 
     # --- down: from the bot to the caller
 
@@ -352,6 +352,7 @@ class MediaWorker:
         if due is not None:
             self._lateness.note(now - due, now=now)
         try:
+            self._readiness.look_at_batch()
             self._tell_speech(now)
             datagrams = self._datagrams
             for _ in range(self._bridge.ticks_due(now=now)):

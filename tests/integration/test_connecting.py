@@ -63,7 +63,7 @@ class Line:
     def say(self, pcm: bytes) -> None:
         masks = np.array([0x12345678], np.uint32)
         frame = masked_binary_frames(np.frombuffer(pcm, np.uint8)[None], masks)
-        self.stream.lane.send_audio(frame.data.cast("B"))
+        self.stream.lane.send_audio(frame.tobytes())
 
     async def until_heard(self, size: int) -> None:
         async with asyncio.timeout(5):
