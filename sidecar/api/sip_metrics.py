@@ -29,11 +29,17 @@ class ControlMetrics(Collector):
     """Of calls, of the link to workers, and of what goes on beside."""
 
     def __init__(
-        self, control: CallControl, workers: Sequence[WorkerInside | WorkerProcess], supervisor: Supervisor
+        self,
+        control: CallControl,
+        workers: Sequence[WorkerInside | WorkerProcess],
+        supervisor: Supervisor,
+        traces: Mapping[str, int] | None,
     ) -> None:
+        """`traces` are what has become of spans, if there are any."""
         self._control = control
         self._workers = workers
         self._supervisor = supervisor
+        self._traces = traces or dict.fromkeys(("exported", "failed", "dropped"), 0)
 
     def collect(self) -> Iterable[Metric]:
         """Read them."""
@@ -61,6 +67,7 @@ class ControlMetrics(Collector):
         yield counter(
             "task_failures", "Tasks beside the calls that a mistake of ours has ended", each(failures), "task"
         )
+        yield counter("trace_spans", "Spans of calls", each(self._traces), "outcome")
         links = [worker.link_counters for worker in self._workers]
         sent = {name: sum(link[name] for link in links) for name in ("sent", "received")}
         yield counter("link_messages", "Messages between control and workers", each(sent), "direction")
