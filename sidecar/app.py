@@ -41,7 +41,7 @@ from sidecar.io.worker_settings import WorkerSettings
 from sidecar.io.worker_start import StartWorker
 from sidecar.outlets import running_outlets
 from sidecar.settings import ApiSettings, RtpSettings, Settings, SipSettings
-from sip import Address, SipUri, UserAgent
+from sip import Address, AuthenticationFailed, SipUri, UserAgent
 from sip.grammar import format_host_port
 
 if TYPE_CHECKING:
@@ -115,11 +115,13 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     if traces is not None:
         events.subscribe(traces.hear)
 
-    def on_event(event: StreamEvent | StatsTold | ToWorker) -> None:
+    def on_event(event: StreamEvent | StatsTold | ToWorker | AuthenticationFailed) -> None:
         if isinstance(event, StreamEvent):
             events.publish(event)
         elif isinstance(event, StatsTold):
             steering.stats_told(event)
+        elif isinstance(event, AuthenticationFailed):
+            log.warning("authentication failed", host=event.source[0], user=event.username)
         elif (worker := control.workers.worker_of(event.stream)) is not None:  # else it died meanwhile
             workers[worker].send(event if traces is None else traces.mark(event))
 
@@ -152,7 +154,7 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         events,
         supervisor,
         attacher=attacher if settings.freeswitch else None,
-        metrics=lambda: _metrics(agent, control, driver, workers, servers, tickets, supervisor, traces),
+        metrics=lambda: _metrics(agent, control, driver, workers, servers, tickets, supervisor, events, traces),
     )
     async with outlets as api, asyncio.TaskGroup() as tasks:
         for worker in workers:
@@ -269,8 +271,10 @@ def _user_agent(settings: SipSettings, sockets: _SipSockets) -> UserAgent:
 
 
 def _sip_driver(
-    settings: SipSettings, control: CallControl, on_event: Callable[[StreamEvent | StatsTold | ToWorker], None]
-) -> SipDriver[StreamEvent | StatsTold | ToWorker]:
+    settings: SipSettings,
+    control: CallControl,
+    on_event: Callable[[StreamEvent | StatsTold | ToWorker | AuthenticationFailed], None],
+) -> SipDriver[StreamEvent | StatsTold | ToWorker | AuthenticationFailed]:
     return SipDriver(
         control,
         on_event,
@@ -376,6 +380,7 @@ def _metrics(
     servers: FreeSwitchServers,
     tickets: Tickets,
     supervisor: Supervisor,
+    events: EventFeed,
     traces: CallTraces | None,
 ) -> list[Collector]:
     """Return what `/metrics` tells of all but itself; what is imported here, is not needed without it."""
@@ -384,7 +389,7 @@ def _metrics(
     from sidecar.api.worker_metrics import WorkerMetrics
 
     return [
-        ControlMetrics(control, workers, supervisor, None if traces is None else traces.queue.counts),
+        ControlMetrics(control, workers, supervisor, events, None if traces is None else traces.queue.counts),
         SipMetrics(agent, control, driver),
         WorkerMetrics(control.workers.totals),
         FreeSwitchMetrics(servers, tickets),

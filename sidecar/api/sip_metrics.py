@@ -14,6 +14,7 @@ from sidecar import __version__
 from sidecar.api.metric_families import Samples, counter, each, gauge, histogram, one
 from sidecar.core.call_control import CallControl
 from sidecar.core.errors import ErrorCode
+from sidecar.io.event_feed import EventFeed
 from sidecar.io.sip_connection import Ending
 from sidecar.io.sip_driver import SipDriver
 from sidecar.io.sip_streams import Refusal
@@ -33,12 +34,14 @@ class ControlMetrics(Collector):
         control: CallControl,
         workers: Sequence[WorkerInside | WorkerProcess],
         supervisor: Supervisor,
+        events: EventFeed,
         traces: Mapping[str, int] | None,
     ) -> None:
         """`traces` are what has become of spans, if there are any."""
         self._control = control
         self._workers = workers
         self._supervisor = supervisor
+        self._events = events
         self._traces = traces or dict.fromkeys(("exported", "failed", "dropped"), 0)
 
     def collect(self) -> Iterable[Metric]:
@@ -67,6 +70,7 @@ class ControlMetrics(Collector):
         yield counter(
             "task_failures", "Tasks beside the calls that a mistake of ours has ended", each(failures), "task"
         )
+        yield counter("event_failures", "Events that a mistake of ours kept from an outlet", one(self._events.failed))
         yield counter("trace_spans", "Spans of calls", each(self._traces), "outcome")
         links = [worker.link_counters for worker in self._workers]
         sent = {name: sum(link[name] for link in links) for name in ("sent", "received")}
@@ -112,6 +116,8 @@ class SipMetrics(Collector):
             "any": seen.rejected_requests,
         }
         yield counter("sip_refused", "Requests refused without asking anybody", each(refused), "reason")
+        wrong = one(seen.wrong_credentials)
+        yield counter("sip_authentication_failures", "Calls whose name or password was wrong", wrong)
         yield counter("sip_datagrams_received", "SIP messages and keep-alives", one(seen.datagrams_received))
         yield counter("sip_keepalives", "Keep-alives", one(seen.keepalives))
         yield counter("sip_forgotten", "What was forgotten before its time", each(self._agent.forgotten), "what")
