@@ -4,9 +4,18 @@
 """
 
 from sidecar.settings.api import ApiSettings
+from sidecar.settings.directory import DirectorySettings
 from sidecar.settings.loading import SettingsError, load_settings
 from sidecar.settings.root import Settings
 from sidecar.settings.rtp import RtpSettings
 from sidecar.settings.sip import SipSettings
 
-__all__ = ["ApiSettings", "RtpSettings", "Settings", "SettingsError", "SipSettings", "load_settings"]
+__all__ = [
+    "ApiSettings",
+    "DirectorySettings",
+    "RtpSettings",
+    "Settings",
+    "SettingsError",
+    "SipSettings",
+    "load_settings",
+]

@@ -43,7 +43,7 @@ def sender(url: str, *, hosts: BotHosts | None = None) -> WebhookSender:
 
 def add(hook: WebhookSender, *names: str) -> None:
     for number, name in enumerate(names, 1):
-        hook.add(f"id-{name}", RingEvent(number, "json", name[0], b'"%s"' % name.encode()))
+        hook.add(f"id-{name}", RingEvent(number, f"id-{name}", "json", name[0], b'"%s"' % name.encode()))
 
 
 async def test_what_happens_to_a_call_is_posted_signed_and_in_order() -> None:
