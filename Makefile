@@ -1,7 +1,7 @@
 # What is slow has a target of its own; `make ci` is what every change must pass.
 BIN := .venv/bin
 
-.PHONY: ci format lint types imports test coverage fuzz simulate bench fuzz-guided itu load load-profile misbehave bad-bots soak soak-short
+.PHONY: ci format lint types imports test coverage fuzz simulate bench fuzz-guided itu load load-profile misbehave bad-bots soak soak-short lock sbom packaging-tools
 
 ci: lint types imports test coverage
 
@@ -67,6 +67,24 @@ soak-short: .venv/installed-dev
 load-profile: .venv/installed-dev  # where the time of a call goes; needs the right to look into processes
 	$(BIN)/python -m pip install --quiet --editable '.[profile]'
 	$(BIN)/python -m tests.load.sip_calls --seconds 20 --rate 100 --profile profile.txt
+
+packaging-tools: .venv/installed-dev
+	$(BIN)/python -m pip install --quiet --editable '.[packaging]'
+
+COMPILE = CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --generate-hashes --strip-extras \
+  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
+lock: packaging-tools  # what the image installs, to the byte: the newest of all that pyproject.toml allows
+	$(COMPILE) --upgrade --output-file requirements.lock pyproject.toml
+	$(COMPILE) --upgrade --only-build-deps --build-deps-for wheel --output-file requirements-build.lock pyproject.toml
+
+sbom: packaging-tools  # what is in the image, for those who must know: dist/sbom.cdx.json, CycloneDX
+	python3 -m venv --clear --without-pip build/image
+	$(BIN)/python -m pip --python build/image/bin/python install --quiet --no-deps --only-binary :all: \
+	  --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip --python build/image/bin/python install --quiet --no-deps .
+	mkdir -p dist
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	  --output-file dist/sbom.cdx.json build/image/bin/python
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest --cov --cov-report=

@@ -26,7 +26,7 @@ from sidecar.io.event_feed import EventFeed, log_event
 from sidecar.io.event_socket_client import EventSocketClient
 from sidecar.io.freeswitch_servers import FreeSwitchServers
 from sidecar.io.media_sockets import MediaSockets, bound_ports, open_one_port
-from sidecar.io.media_worker import MediaWorker, WorkerSettings
+from sidecar.io.media_worker import MediaWorker
 from sidecar.io.network import OwnAddresses, bound_pair, bound_socket, own_address
 from sidecar.io.port_pairs import PortPairs
 from sidecar.io.signals import stop_signals
@@ -34,8 +34,10 @@ from sidecar.io.sip_connection import ConnectionLimits
 from sidecar.io.sip_driver import SipDriver
 from sidecar.io.sip_streams import SipStreams
 from sidecar.io.steering import Steering
+from sidecar.io.supervisor import Supervisor
 from sidecar.io.worker_inside import WorkerInside
 from sidecar.io.worker_process import OnLost, OnMessage, WorkerProcess
+from sidecar.io.worker_settings import WorkerSettings
 from sidecar.io.worker_start import StartWorker
 from sidecar.outlets import running_outlets
 from sidecar.settings import ApiSettings, RtpSettings, Settings, SipSettings
@@ -66,9 +68,11 @@ class Sidecar:
     control: CallControl
     workers: Sequence[WorkerInside | WorkerProcess]
     streams: SipStreams
+    servers: FreeSwitchServers
     attacher: Eavesdropper
     steering: Steering
     events: EventFeed
+    supervisor: Supervisor
     api_port: int  # 0: none
     api: Service | None
 
@@ -130,12 +134,13 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         driver.drain()
 
     workers += _worker_hosts(settings, media_ports, on_message, on_lost)
-    servers = FreeSwitchServers(_event_sockets(settings))
+    supervisor = Supervisor(SystemRandom())
+    servers = FreeSwitchServers(_event_sockets(settings), supervisor)
     events.subscribe(servers.events.tell)
     attacher = _attacher(settings, servers, control, tickets, sip_port=_port(sip_sockets.udp))
     events.subscribe(attacher.hear)
     outlets = running_outlets(
-        settings, api_socket, steering, events, attacher=attacher if settings.freeswitch else None
+        settings, api_socket, steering, events, supervisor, attacher=attacher if settings.freeswitch else None
     )
     async with outlets as api, asyncio.TaskGroup() as tasks:
         for worker in workers:
@@ -156,9 +161,11 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
                 control,
                 workers,
                 driver.streams,
+                servers,
                 attacher,
                 steering,
                 events,
+                supervisor,
                 _port(api_socket),
                 api,
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,9 @@ from sidecar.log import CONTROL_BUT_LAYOUT, printable
 
 if TYPE_CHECKING:
     from sidecar.bench import Figures
+    from sidecar.doctor import Finding
+
+_STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
 def print_error(text: str) -> None:
@@ -107,6 +110,20 @@ def figures_table(figures: Figures) -> Table:
 def print_figures(figures: Figures) -> None:
     """Print what a bench has measured."""
     Console(highlight=False).print(figures_table(figures))
+
+
+def print_findings(found: Sequence[Finding]) -> None:
+    """Print what a doctor has found, a line each, however long: lines are for grep too."""
+    console = Console(highlight=False)
+    width = max(len(each.check) for each in found)
+    for each in found:
+        verdict = each.verdict.value
+        text = Text.assemble(
+            (f"{verdict:<4}", _STYLES[verdict]), f"  {printable(each.check):<{width}}  {printable(each.what)}"
+        )
+        if each.fix is not None:
+            text.append(f" — {printable(each.fix)}", "bold")
+        console.print(text, soft_wrap=True)
 
 
 def span_json(span: Span | None) -> dict[str, float | None]:

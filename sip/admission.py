@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-_SOURCES_MAX = 10_000
+_NAMES_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,35 +33,36 @@ class Bucket:
         return True
 
 
+class Buckets:
+    """A bucket for each name; those that were seen last are remembered."""
+
+    def __init__(self, rate: float, most: float) -> None:
+        self._rate, self._most = rate, most
+        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+
+    def take(self, name: str, *, now: float) -> bool:
+        """Tell whether one more of that name may pass."""
+        bucket = self._buckets.get(name)
+        if bucket is None:
+            bucket = self._buckets[name] = Bucket(self._rate, self._most)
+            if len(self._buckets) > _NAMES_MAX:
+                self._buckets.popitem(last=False)
+        self._buckets.move_to_end(name)
+        return bucket.take(now=now)
+
+
 class Gate:
-    """Holds those who come to an `Admission`; the sources that were seen last are remembered."""
+    """Holds those who come to an `Admission`."""
 
     def __init__(self, admission: Admission) -> None:
-        self._admission = admission
-        self._invites: Bucket | None = None
-        self._sources: OrderedDict[str, Bucket] = OrderedDict()
+        invites, requests, saved = admission.invites_per_second, admission.requests_per_second, admission.burst_seconds
+        self._invites = Bucket(invites, max(1.0, invites * saved)) if invites else None
+        self._sources = Buckets(requests, max(1.0, requests * saved)) if requests else None
 
     def admits_source(self, host: str, *, now: float) -> bool:
         """Tell whether one more request of this host is looked at."""
-        rate = self._admission.requests_per_second
-        if not rate:
-            return True
-        bucket = self._sources.get(host)
-        if bucket is None:
-            bucket = self._sources[host] = self._new_bucket(rate)
-            if len(self._sources) > _SOURCES_MAX:
-                self._sources.popitem(last=False)
-        self._sources.move_to_end(host)
-        return bucket.take(now=now)
+        return self._sources is None or self._sources.take(host, now=now)
 
     def admits_invite(self, *, now: float) -> bool:
         """Tell whether one more call may come in."""
-        rate = self._admission.invites_per_second
-        if not rate:
-            return True
-        if self._invites is None:
-            self._invites = self._new_bucket(rate)
-        return self._invites.take(now=now)
-
-    def _new_bucket(self, rate: float) -> Bucket:
-        return Bucket(rate, max(1.0, rate * self._admission.burst_seconds))
+        return self._invites is None or self._invites.take(now=now)

@@ -8,7 +8,17 @@ from dataclasses import fields
 from enum import EnumType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+import msgspec
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from rtp import DIGITS, LONGEST_MS, SHORTEST_MS
 from sidecar.core.cause import Cause
@@ -33,6 +43,17 @@ Url = Annotated[str, Field(pattern=_WS_URL, max_length=4096)]
 
 def _example(**fields: Any) -> ConfigDict:
     return ConfigDict(extra="forbid", frozen=True, strict=True, json_schema_extra={"examples": [fields]})
+
+
+def _unicode(value: Any) -> Any:
+    """Take what is text to the end: JSON may write half a character, which no other encoding has."""
+    try:
+        msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        raise ValueError("holds a lone surrogate, which is no character") from None
+    except RecursionError:
+        raise ValueError("is too deep") from None
+    return value
 
 
 class TextBody(BaseModel):
@@ -62,14 +83,16 @@ class PlayBody(BaseModel):
     )
 
     audioDataType: ClipName
-    sampleRate: int | None = Field(None, ge=4000, le=192_000, description="Hz; needed for `raw`")
+    sampleRate: int | None = Field(None, ge=4000, le=192_000, validate_default=True, description="Hz; needed for `raw`")
     audioData: str = Field(min_length=1, description="base64")
+    __pydantic_extra__: dict[str, Annotated[Any, AfterValidator(_unicode)]]
 
-    @model_validator(mode="after")
-    def _raw_has_a_rate(self) -> Self:
-        if self.audioDataType == "raw" and self.sampleRate is None:
-            raise ValueError("sampleRate: needed for raw")
-        return self
+    @field_validator("sampleRate")
+    @classmethod
+    def _raw_has_a_rate(cls, rate: int | None, info: ValidationInfo) -> int | None:
+        if rate is None and info.data.get("audioDataType") == "raw":
+            raise ValueError("needed for raw")
+        return rate
 
 
 class DigitsBody(BaseModel):

@@ -8,9 +8,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 
 from sidecar.api.frame import Receive, Send
+from sidecar.api.parameters import known_parameters_alone
 from sidecar.api.problems import Problem, ProblemKind
 from sidecar.core.event_ring import EventRing
 from sidecar.core.events import EVENT_KINDS
@@ -152,7 +153,7 @@ async def _until_gone(receive: Receive, awake: asyncio.Event) -> None:
 
 def event_routes(listeners: Listeners) -> APIRouter:
     """Return the route of the events."""
-    router = APIRouter(prefix="/v1/events", tags=["events"])
+    router = APIRouter(prefix="/v1/events", tags=["events"], dependencies=[Depends(known_parameters_alone)])
 
     @router.get("", summary="Listen to events", response_class=Response)
     async def events(

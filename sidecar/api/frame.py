@@ -77,7 +77,9 @@ class Frame:
 
     async def _pass_on(self, exchange: _Exchange, receive: Receive) -> None:
         headers = exchange.headers
-        exchange.token = self._gate.admit(exchange.method, exchange.path, headers, now=self._loop.time())
+        exchange.token = self._gate.admit(
+            exchange.method, exchange.path, headers, client=exchange.client, now=self._loop.time()
+        )
         body = await _read_body(headers, receive)
         if body and headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json":
             raise Problem(ProblemKind.NOT_JSON, "the Content-Type is not application/json")
@@ -139,6 +141,7 @@ class _Exchange:
         self.scope = scope
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        self.client: str = scope["client"][0] if scope["client"] else ""  # its address
         self.headers: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
             self.headers.setdefault(name, value)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from sidecar.api.problems import Problem, ProblemKind
 from sidecar.core.access import AccessList, AccessToken, Scope
-from sip.admission import Bucket
+from sip.admission import Buckets
 
 OPEN_PATHS = frozenset(("/healthz", "/readyz", "/openapi.json", "/problems"))
 _PROBES = frozenset(("/healthz", "/readyz"))
@@ -24,13 +24,19 @@ class Gate:
     """
 
     def __init__(self, access: AccessList, *, requests_per_second: float, open_metrics: bool) -> None:
+        """Of each token there are so many requests a second, and of each address without one that is known."""
         self._access = access
-        self._allowance = Bucket(requests_per_second, max(1, round(2 * requests_per_second)))
+        most = max(1, round(2 * requests_per_second))
+        self._holders, self._strangers = Buckets(requests_per_second, most), Buckets(requests_per_second, most)
         self._open = OPEN_PATHS | {"/metrics"} if open_metrics else OPEN_PATHS
 
-    def admit(self, method: str, path: str, headers: Mapping[bytes, bytes], *, now: float) -> AccessToken | None:
-        """Return the token of a request; None if it needs none."""
-        if path not in _PROBES and not self._allowance.take(now=now):
+    def admit(
+        self, method: str, path: str, headers: Mapping[bytes, bytes], *, client: str, now: float
+    ) -> AccessToken | None:
+        """Return the token of a request from the address `client`; None if it needs none."""
+        authorization = headers.get(b"authorization")
+        token = None if authorization is None else self._access.find(authorization)
+        if path not in _PROBES and not self._has_allowance(token, client, now=now):
             detail = "more requests than api.requests_per_second"
             raise Problem(ProblemKind.TOO_MANY_REQUESTS, detail, headers={"Retry-After": "1"})
         host = headers.get(b"host", b"").decode("latin-1").lower()
@@ -41,17 +47,18 @@ class Gate:
             raise Problem(ProblemKind.CROSS_ORIGIN, "the Origin is not the Host")
         if self._access.is_open or path in self._open or path.startswith("/docs"):
             return None
-        return self._token(method, headers.get(b"authorization"))
-
-    def _token(self, method: str, authorization: bytes | None) -> AccessToken:
         if authorization is None:
             raise _challenge(ProblemKind.UNAUTHORIZED, "there is no Authorization header", "")
-        token = self._access.find(authorization)
         if token is None:
             raise _challenge(ProblemKind.UNAUTHORIZED, "the token is not known", ', error="invalid_token"')
         if token.scope is not Scope.FULL and method not in _SAFE:
             raise _challenge(ProblemKind.FORBIDDEN, "the token is for reading alone", ', error="insufficient_scope"')
         return token
+
+    def _has_allowance(self, token: AccessToken | None, client: str, *, now: float) -> bool:
+        if token is not None:
+            return self._holders.take(token.name, now=now)
+        return self._strangers.take(client, now=now)
 
 
 def _challenge(kind: ProblemKind, detail: str, error: str) -> Problem:

@@ -13,6 +13,7 @@ import typer
 from sidecar.cli.bench import bench
 from sidecar.cli.call import call
 from sidecar.cli.demo import demo
+from sidecar.cli.doctor import doctor
 from sidecar.cli.echo import echo
 from sidecar.cli.freeswitch import freeswitch
 from sidecar.cli.serve import serve
@@ -25,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (serve, demo, echo, call, bench, freeswitch):
+for command in (serve, doctor, freeswitch, demo, echo, call, bench):
     app.command()(command)
 
 

@@ -26,23 +26,7 @@ def serve(config: ConfigFile = None) -> None:
 
 def _taken_ports(settings: Settings) -> str:
     """Name the ports that could not be had: the system's error does not."""
-    from socket import SOCK_DGRAM, SOCK_STREAM
+    from sidecar.doctor.ports import listened_ports
 
-    from sidecar.io.network import why_not
-    from sip.grammar import format_host_port
-
-    sip, rtp = settings.sip, settings.rtp
-    ports = [
-        ("SIP", sip.host, sip.port, SOCK_DGRAM),
-        ("SIP over TCP", sip.host, sip.port, SOCK_STREAM),
-        *(("RTP", rtp.host, port, SOCK_DGRAM) for port in settings.rtp_ports()),
-    ]
-    if sip.tls_certificate is not None:
-        ports.append(("SIP over TLS", sip.host, sip.tls_port, SOCK_STREAM))
-    if settings.api.enabled:
-        ports.append(("REST", settings.api.host, settings.api.port, SOCK_STREAM))
-    return ", ".join(
-        f"{name} on {format_host_port(host, port)}: {why}"
-        for name, host, port, kind in ports
-        if (why := why_not(host, port, kind))
-    )
+    tried = ((port, port.trouble()) for port in listened_ports(settings))
+    return ", ".join(f"{port}: {trouble.strerror}" for port, trouble in tried if trouble is not None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from random import Random
 
 FIRST, FACTOR, MOST = 0.25, 2.0, 5.0
@@ -33,6 +34,10 @@ class Backoff:
         self._attempts = min(self._attempts + 1, 16)
         at = now + most * self._random.uniform(0.5, 1.0)
         return at if at <= self._lost_at + self._give_up_after else None
+
+    def left(self, *, now: float) -> float:
+        """Return how many seconds an attempt may take that begins now."""
+        return math.inf if self._lost_at is None else self._lost_at + self._give_up_after - now
 
     def connected(self, *, now: float) -> None:
         """An attempt succeeded."""

@@ -115,6 +115,11 @@ class BotConnection:
         return self._over
 
     @property
+    def has_closed(self) -> bool:
+        """Whether we have sent a close frame, be it first or in answer to the bot's."""
+        return self._protocol.close_sent is not None
+
+    @property
     def is_plain(self) -> bool:
         """Whether a binary frame that came now, whole and alone, would be nothing but audio."""
         return self.is_open and not (self._over or self._head or self._left or self._fragmented)

@@ -64,6 +64,10 @@ class BotLife:
         self.retry_at = None
         return True
 
+    def seconds_left(self, *, now: float) -> float:
+        """Return how long the attempt that begins now may take."""
+        return self._backoff.left(now=now)
+
     def _falls_back_after(self, end: Closed | Failed) -> bool:
         is_refused = isinstance(end, Failed) and end.forbidden and not self.was_reached
         action = self.options.on_bot_lost.after(fallback_tried=self._fallback_tried)

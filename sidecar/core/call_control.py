@@ -221,7 +221,7 @@ class CallControl:
 
         Each time it is asked, it is answered once, be it when the stream is over.
         """
-        self._session(stream).ask_stats()
+        self._session(stream).stats.ask()
 
     def has(self, stream: str) -> bool:
         """Whether there is such a stream."""

@@ -25,7 +25,7 @@ class CallMedia:
         say: Callable[[ToWorker], None],
     ) -> None:
         self.on_hold: Callable[[bool], None] | None = None  # told when they do not listen any more, and when again
-        self._is_held = negotiation.terms is not None and not negotiation.terms.sends
+        self.is_held = negotiation.terms is not None and not negotiation.terms.sends
         self._stream = stream
         self._call = received.call
         self._negotiation = negotiation
@@ -121,10 +121,10 @@ class CallMedia:
         if change.answers_offer:
             self._agent.accept_offer(self._call, change.terms.description, now=now)
         self._start()
-        if change.terms.sends == self._is_held:
-            self._is_held = not change.terms.sends
+        if change.terms.sends == self.is_held:
+            self.is_held = not change.terms.sends
             if self.on_hold is not None:
-                self.on_hold(self._is_held)
+                self.on_hold(self.is_held)
 
     def _begin(self) -> None:
         self._is_due = True

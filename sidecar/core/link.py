@@ -123,12 +123,13 @@ class CloseStream(msgspec.Struct, frozen=True, tag=True):
     reason: str = ""
 
 
-LiveChange = ChangeFormat | ChangeBot | PauseAudio | PlayClip | ControlPlayback | AskStats
-"""What is asked of a stream between its beginning and its end, for somebody outside."""
+LegChange = StartMedia | ChangeLeg | SendDigits | LeaveStream
+"""What is done to one leg of a stream."""
 
-ToWorker = (
-    OpenStream | JoinStream | LeaveStream | ChangeLeg | StartMedia | SendDigits | SendText | LiveChange | CloseStream
-)
+LiveChange = ChangeFormat | ChangeBot | PauseAudio | PlayClip | ControlPlayback | AskStats | SendText
+"""What is asked of a stream between its beginning and its end, for somebody outside, or in answer to its bot."""
+
+ToWorker = OpenStream | JoinStream | LegChange | LiveChange | CloseStream
 
 
 class WorkerReady(msgspec.Struct, frozen=True, tag=True):

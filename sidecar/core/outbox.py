@@ -76,6 +76,11 @@ class Outbox:
         self._begun, self.audio_bytes, self._other_frames, self.overflows = b"", 0, 0, False
         return frames
 
+    def last_words(self) -> bytes:
+        """Return what is to be written before the end: the frame that was begun, and the last that is not audio."""
+        last = next((frame for frame, is_audio in reversed(self._frames) if not is_audio), b"")
+        return self._begun + last
+
     def _drop_oldest_audio(self) -> None:
         at = next(at for at, (_, is_audio) in enumerate(self._frames) if is_audio)
         self.audio_bytes -= len(self._frames[at][0])

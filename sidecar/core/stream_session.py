@@ -9,10 +9,11 @@ from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.bot_messages import message_to_bot
 from sidecar.core.bot_requests import BotRequests
 from sidecar.core.bot_side import BotSide, BotState
+from sidecar.core.bot_teller import BotTeller
 from sidecar.core.bot_uri import public_url
-from sidecar.core.call_news import CallAnswered, CallHeld, CallStarted, CallTransferring, CallUnheld
+from sidecar.core.call_news import CallAnswered, CallHeld, CallTransferring, CallUnheld
 from sidecar.core.cause import Cause, cause_of_close, refusal_status
-from sidecar.core.errors import CommandError, ErrorCode
+from sidecar.core.errors import ErrorCode
 from sidecar.core.event_body import EventBody
 from sidecar.core.event_series import EventSeries
 from sidecar.core.events import (
@@ -30,7 +31,6 @@ from sidecar.core.events import (
 from sidecar.core.joining import JOIN_SECONDS, Joinable, Owner
 from sidecar.core.link import (
     AnswerAsked,
-    AskStats,
     BotClosed,
     BotConnected,
     BotFailed,
@@ -64,6 +64,7 @@ from sidecar.core.link import (
     TransferAsked,
 )
 from sidecar.core.options import AnswerMode, EventKind, StreamOptions
+from sidecar.core.stats_requests import StatsRequests
 from sidecar.core.stream_commands import StreamCommands
 from sidecar.core.stream_leg import StreamLeg
 from sidecar.core.stream_legs import StreamLegs
@@ -111,10 +112,11 @@ class StreamSession:
         self._requests = BotRequests(
             self, lambda kind, data: outbox.append(SendText(stream, message_to_bot(kind, data)))
         )
+        self._teller = BotTeller(stream, options.events, self._bot, say=outbox.append)
+        self.stats = StatsRequests(stream, say=outbox.append)
         self._stream_over = False
         self._goodbye = (1000, "")  # to the bot: code and reason (RFC 6455, section 7.4.1)
         self._closing = False  # we have hung up, or they have, and the stream is to end
-        self._stats_asked = 0  # how often, without an answer yet
 
     @property
     def call_name(self) -> str:
@@ -178,28 +180,11 @@ class StreamSession:
         """Tell the outside."""
         self._events.emit(body)
 
-    def tell_bot(self, group: EventKind, body: EventBody) -> None:
-        """Tell the bot of what has happened, if it is there and EVENTS has the group that this belongs to."""
-        if group in self._options.events and self._bot.state is BotState.CONNECTED:
-            self._outbox.append(SendText(self.stream, message_to_bot(body.kind, body.value())))
-
     def _tell(self, event: StreamEvent) -> None:
         self._outbox.append(event)
         leg = self.legs.leading
         if leg.is_told_by_info and not self._closing:
             leg.infos.tell(event)
-
-    def ask_stats(self) -> None:
-        """Let it be said, as `StatsTold`, what has passed through the stream so far."""
-        if self._stream_over:
-            raise CommandError("the stream is over")
-        self._stats_asked += 1
-        self._outbox.append(AskStats(self.stream))
-
-    def _tell_stats(self, stats: StreamStats) -> None:
-        if self._stats_asked:
-            self._stats_asked -= 1
-            self._outbox.append(StatsTold(self.stream, stats))
 
     def snapshot(self) -> StreamSnapshot:
         """Return how it is now."""
@@ -234,7 +219,7 @@ class StreamSession:
         """The ACK came, with the answer if the offer was in our 200."""
         leg.is_confirmed = True
         if leg is self.legs.first:
-            self.tell_bot(EventKind.CALL, CallAnswered())
+            self._teller.tell(EventKind.CALL, CallAnswered())
         if not leg.media.is_settled:
             self.offer_answered(leg, body, now=now)
 
@@ -249,15 +234,15 @@ class StreamSession:
         """A digit came."""
         pressed = DigitPressed(digit, duration_ms, source, leg.track.value)
         self.emit(pressed)
-        self.tell_bot(EventKind.DTMF, pressed)
+        self._teller.tell(EventKind.DTMF, pressed)
 
     def _held(self, is_held: bool) -> None:
-        self.tell_bot(EventKind.CALL, CallHeld() if is_held else CallUnheld())
+        self._teller.tell(EventKind.CALL, CallHeld() if is_held else CallUnheld())
 
     def transfer_progressed(self, leg: StreamLeg, status: int, *, is_final: bool, now: float) -> None:
         """The other side says how our REFER goes; whoever has been transferred does not need us any more."""
         self.emit(Transferring(status, is_final))
-        self.tell_bot(EventKind.CALL, CallTransferring(status, is_final))
+        self._teller.tell(EventKind.CALL, CallTransferring(status, is_final))
         self._requests.transfer_progressed(status, is_final=is_final)
         if is_final and 200 <= status < 300:
             self._end_leg(leg, 480, Cause.NORMAL_CLEARING, "transferred", now=now)
@@ -303,7 +288,7 @@ class StreamSession:
             case StreamTold():
                 self.emit(body_told(message))
             case StatsTold(_, stats):
-                self._tell_stats(stats)
+                self.stats.told(stats)
             case StreamEnded(_, stats):
                 self._stream_over = True
                 self._stop(stats)
@@ -342,7 +327,8 @@ class StreamSession:
 
     def _bot_there(self, message: BotConnected | BotResumed) -> None:
         self._bot.receive_message(message)
-        self.tell_bot(EventKind.CALL, CallStarted.of(self.snapshot()))
+        first = self.legs.first
+        self._teller.introduce(self.snapshot(), is_answered=first.is_confirmed, is_held=first.media.is_held)
         self.commands.send_waiting()
 
     def worker_lost(self, why: str, *, now: float) -> None:
@@ -356,8 +342,7 @@ class StreamSession:
 
     def _stop(self, stats: StreamStats | None) -> None:
         self.emit(Stopped(stats))
-        while self._stats_asked:
-            self._tell_stats(stats or StreamStats())
+        self.stats.end(stats)
 
     def _bot_failed(self, failed: BotFailed, *, now: float) -> None:
         was_connected = self._bot.was_connected

@@ -93,7 +93,8 @@ class BotCare:
             self._lead_audio(stream, stream.lane)
 
     async def _connect(self, stream: BotStream) -> None:
-        await stream.connect(self._hosts, self._tls, seconds=self._connect_seconds)
+        seconds = min(self._connect_seconds, stream.life.seconds_left(now=self._loop.time()))
+        await stream.connect(self._hosts, self._tls, seconds=seconds)
         self._on_input(stream)
 
     def _line(self, options: StreamOptions) -> tuple[BotConnection, BotLane]:
@@ -191,7 +192,8 @@ class BotCare:
         """Connect again, and send what was kept, where that is due."""
         for stream in list(self._ailing):
             if stream.life.is_due(now=now):
-                stream.replace_line(*self._line(stream.life.options), stream.life.options)
+                leaves = stream.lane in self._goodbyes
+                stream.replace_line(*self._line(stream.life.options), stream.life.options, leaves=leaves)
                 self.connect(stream)
             elif stream.connected:
                 self._catch_up(stream, now=now)
@@ -256,6 +258,8 @@ class BotCare:
         stream.closed = True
         if stream.connecting is not None:
             stream.connecting.cancel()
+        if stream.lane in self._goodbyes:
+            return
         if stream.connection.is_over or not stream.connection.is_open:
             stream.lane.close()
             return
@@ -263,8 +267,9 @@ class BotCare:
 
     def input_taken(self, stream: BotStream) -> None:
         """What came has been looked at: if that was the last, close the socket."""
-        if stream.connection.is_over:
-            stream.lane.close()
+        if stream.connection.is_over and stream.lane not in self._goodbyes:
+            self._expect_end(stream.lane)
+            self._let_go(stream.lane)
 
     def stop(self) -> None:
         """Wait for no goodbye any more."""
@@ -275,8 +280,7 @@ class BotCare:
         """Let nothing more be heard of a bot but its answer to our goodbye."""
         lane.row = NO_ROW
         lane.on_input = partial(self._hear_goodbye, lane)
-        self._goodbyes.add(lane)
-        self._loop.call_later(GOODBYE_SECONDS, self._end_goodbye, lane)
+        self._expect_end(lane)
         lane.say_goodbye(code, reason)
 
     def _hear_goodbye(self, lane: BotLane) -> None:
@@ -284,6 +288,17 @@ class BotCare:
         lane.connection.take_audio()
         lane.flush()
         if lane.connection.is_over:
+            self._let_go(lane)
+
+    def _expect_end(self, lane: BotLane) -> None:
+        self._goodbyes.add(lane)
+        self._loop.call_later(GOODBYE_SECONDS, self._end_goodbye, lane)
+
+    def _let_go(self, lane: BotLane) -> None:
+        """The connection is over: close the socket, and if there is a close frame of ours, when the bot has seen it."""
+        if lane.connection.has_closed:
+            lane.part(partial(self._end_goodbye, lane))
+        else:
             self._end_goodbye(lane)
 
     def _end_goodbye(self, lane: BotLane) -> None:

@@ -18,6 +18,7 @@ import structlog
 from sidecar.core.bot_connection import BotConnection
 from sidecar.core.errors import ErrorCode
 from sidecar.core.outbox import Outbox
+from sidecar.io.parting import MOST_UNHEARD, Parting
 from sidecar.io.readiness import Readiness
 from sidecar.io.stream_error import StreamError
 
@@ -60,7 +61,8 @@ class BotLane:
         self.on_input: Callable[[], None] = lambda: None  # called when the connection has been given something
         self.on_overflow: Callable[[], None] = lambda: None  # called when audio is dropped, once until it has caught up
         self._ready = False  # audio may go
-        self._closed = False
+        self._closed = False  # nothing is written any more
+        self._gone = False  # the socket is closed
 
     async def open(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
         """Take a connected socket over, and begin the handshake; raise OSError if TLS cannot be had."""
@@ -75,6 +77,10 @@ class BotLane:
         raise NotImplementedError
 
     def _close_socket(self) -> None:
+        raise NotImplementedError
+
+    def _part(self, rest: bytes, on_end: Callable[[], None]) -> None:
+        """Write the rest, and hear nothing any more; call `on_end` when the bot has closed."""
         raise NotImplementedError
 
     def _unacknowledged_by_peer(self, *, forget: bool) -> int:
@@ -161,11 +167,18 @@ class BotLane:
         self.connection.close(code, reason)
         self.flush()
 
+    def part(self, on_end: Callable[[], None]) -> None:
+        """Our close frame is the last that is said: call `on_end` when the bot has closed too, and may be closed."""
+        self._closed = True
+        self.write_now = None
+        self._part(self.outbox.last_words(), on_end)
+
     def close(self) -> None:
         """Close the socket, whatever waits."""
-        if not self._closed:
-            self._closed = True
-            self.write_now = None
+        self._closed = True
+        self.write_now = None
+        if not self._gone:
+            self._gone = True
             self._close_socket()
 
     def _received(self, data: bytes) -> None:
@@ -193,6 +206,7 @@ class SocketLane(BotLane):
         self._readiness = readiness
         self._socket: socket.socket | None = None
         self._waiting = False
+        self._parting: Parting | None = None
         self.read_into: Callable[[memoryview, int], int]
 
     def fileno(self) -> int:
@@ -254,8 +268,16 @@ class SocketLane(BotLane):
     def _unacknowledged_by_peer(self, *, forget: bool) -> int:
         return 0 if self._socket is None else _unacknowledged(self._socket, forget=forget)
 
+    def _part(self, rest: bytes, on_end: Callable[[], None]) -> None:
+        assert self._socket is not None
+        self._readiness.remove(self)
+        self._parting = Parting(self._socket, rest, self._readiness, on_end=on_end)
+        self._parting.begin()
+
     def _close_socket(self) -> None:
-        if self._socket is not None:
+        if self._parting is not None:
+            self._parting.close()
+        elif self._socket is not None:
             self._readiness.remove(self)
             self._socket.close()
 
@@ -269,6 +291,8 @@ class TlsLane(BotLane, asyncio.Protocol):
         self._socket: socket.socket | None = None  # the event loop's, who has its own for us that can do less
         self._paused = False
         self._heard = False  # anything at all
+        self._on_parted: Callable[[], None] | None = None  # set while nothing is heard any more
+        self._unheard = 0  # bytes since then
 
     async def open(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
         self._socket = sock
@@ -294,13 +318,18 @@ class TlsLane(BotLane, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard = True
-        self._received(data)
+        if self._on_parted is None:
+            self._received(data)
+            return
+        self._unheard += len(data)
+        if self._unheard > MOST_UNHEARD:
+            self._on_parted()
 
     def eof_received(self) -> None:
         self._lost(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if not self._closed:
+        if not self._gone:
             self._lost(exc)
 
     def pause_writing(self) -> None:
@@ -325,12 +354,22 @@ class TlsLane(BotLane, asyncio.Protocol):
             return 0
         return self._transport.get_write_buffer_size() + _unacknowledged(self._socket, forget=forget)
 
+    def _part(self, rest: bytes, on_end: Callable[[], None]) -> None:
+        """TLS cannot be shut down for writing alone: the bot closes, as it is to (RFC 6455, section 7.1.1)."""
+        assert self._transport is not None
+        self._on_parted = on_end
+        if rest:
+            self._transport.write(rest)
+
     def _close_socket(self) -> None:
         if self._transport is not None:
             self._transport.abort()
 
     def _lost(self, exc: Exception | None) -> None:
         """A bot that does not like our certificate may say so only now (RFC 8446, section 4.4.2.4), or not at all."""
+        if self._on_parted is not None:
+            self._on_parted()
+            return
         if isinstance(exc, ssl.SSLError):
             self.connection.fail(*explain_tls(exc))
         elif not self._heard:

@@ -121,7 +121,7 @@ class BotStream:
                 await self._open_lane(hosts, context, seconds=seconds)
                 await self.settled.wait()
         except TimeoutError:
-            self.connection.fail(ErrorCode.TIMEOUT, f"no connection within {seconds:g} s")
+            self.connection.fail(ErrorCode.TIMEOUT, f"no connection within {seconds:.3g} s")
         except StreamError as error:
             self.connection.fail(error.code, str(error), forbidden=error.forbidden)
         except ssl.SSLError as error:

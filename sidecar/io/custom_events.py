@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
 
@@ -13,12 +13,10 @@ from sidecar.core.events import StreamEvent
 from sidecar.core.freeswitch.channel import is_call_uuid
 from sidecar.core.freeswitch.custom_event import LONGEST_BODY, CustomEvent
 from sidecar.core.freeswitch.errors import EventSocketError
+from sidecar.core.freeswitch.event_backlog import EventBacklog
 from sidecar.io.event_socket_client import EventSocketClient
 
 log = structlog.get_logger(__name__)
-
-MOST_WAITING = 1000
-"""Events that wait for one server; beyond that the oldest go."""
 
 MOST_STREAMS = 5000
 """Streams of which is remembered whose they are; it is asked anew for those that were forgotten."""
@@ -31,9 +29,8 @@ class CustomEventCounters:
     """What has become of events; every number only grows."""
 
     told: int = 0
-    dropped: int = 0  # too many waited
-    too_long: int = 0
     refused: int = 0  # FreeSWITCH has answered -ERR
+    failed: int = 0  # by a mistake of ours
 
 
 class CustomEvents:
@@ -42,45 +39,43 @@ class CustomEvents:
     def __init__(self, client: EventSocketClient) -> None:
         self.client = client
         self.counters = CustomEventCounters()
-        self._waiting: deque[CustomEvent] = deque()
+        self.waiting = EventBacklog[CustomEvent]()
         self._given = asyncio.Event()
+        self._telling: CustomEvent | None = None
         self._login = 0  # in which it was asked for mod_lua
         self._has_lua = False
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing waits, or there is nobody to tell."""
-        return not self._waiting or not self.client.is_ready
+        return not self.waiting or not self.client.is_ready
 
-    def tell(self, event: CustomEvent) -> None:
-        """Let FreeSWITCH know, in its turn."""
-        if len(event.body) > LONGEST_BODY:
-            self.counters.too_long += 1
-            return
-        if len(self._waiting) >= MOST_WAITING:
-            self._waiting.popleft()
-            self.counters.dropped += 1
-        self._waiting.append(event)
+    def tell(self, event: CustomEvent, *, size: int) -> None:
+        """Let FreeSWITCH know, in its turn, of an event of so many bytes."""
+        self.waiting.add(event, size=size)
         self._given.set()
 
     async def run(self) -> None:
-        """Tell, until cancelled."""
+        """Tell, until cancelled. Begun again after a mistake of ours, leave out the event which that was about."""
+        if self._telling is not None:
+            self.waiting.remove(self._telling)
+            self.counters.failed += 1
         while True:
-            await self._given.wait()
-            self._given.clear()
-            while self._waiting:
-                await self.client.until_ready()
-                event = self._waiting[0]
-                try:
-                    answer = await self._fire(event)
-                except EventSocketError:
-                    await asyncio.sleep(_RETRY_SECONDS)
-                    continue  # it is told again: better twice than never
-                self._done(event, answer)
+            await self.client.until_ready()
+            self._telling = self.waiting.first
+            if self._telling is None:
+                self._given.clear()
+                await self._given.wait()
+                continue
+            try:
+                answer = await self._fire(self._telling)
+            except EventSocketError:
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue  # it is told again: better twice than never
+            self.waiting.remove(self._telling)
+            self._take_note(answer)
 
-    def _done(self, event: CustomEvent, answer: str) -> None:
-        if self._waiting and self._waiting[0] is event:  # else it has gone meanwhile, as the oldest
-            self._waiting.popleft()
+    def _take_note(self, answer: str) -> None:
         if answer.startswith("-ERR"):
             self.counters.refused += 1
             log.warning("FreeSWITCH does not take an event", server=self.client.name, answer=answer.strip())
@@ -102,16 +97,23 @@ class CustomEvents:
 
 @dataclass(slots=True)
 class _Owner:
-    """Whose a stream is: None until that is known; what happened until then waits."""
+    """Whose a stream is: None until that is known; what happens until then waits."""
 
     servers: Sequence[CustomEvents] | None = None
-    waiting: deque[CustomEvent] = field(default_factory=lambda: deque(maxlen=MOST_WAITING))
+
+
+class _Unsent(NamedTuple):
+    owner: _Owner
+    event: CustomEvent
+    size: int
 
 
 class EventRouter:
     """Knows which FreeSWITCH the call of a stream is in; where it is in none of them, all are told."""
 
     def __init__(self, servers: Mapping[str, CustomEvents]) -> None:
+        self.waiting = EventBacklog[_Unsent]()  # until it is known for whom
+        self.too_long = 0
         self._servers = list(servers.values())
         self._owners: dict[tuple[str, str], _Owner] = {}  # by stream and call: an id may be given again
         self._tasks: set[asyncio.Task[None]] = set()
@@ -125,17 +127,17 @@ class EventRouter:
         """Tell whoever has the call."""
         if not self._servers:
             return
-        owner = self._owners.get((event.stream, event.call))
-        if owner is None:
-            owner = self._new_owner(event)
-        told = _custom_event(event)
-        if owner.servers is None:
-            owner.waiting.append(told)
-        else:
-            for server in owner.servers:
-                server.tell(told)
+        owner = self._owners.get((event.stream, event.call)) or self._new_owner(event)
         if event.kind == "stop":
             self._owners.pop((event.stream, event.call), None)
+        told = _custom_event(event)
+        size = len(told.body.encode())
+        if size > LONGEST_BODY:
+            self.too_long += 1
+        elif owner.servers is None:
+            self.waiting.add(_Unsent(owner, told, size), size=size)
+        else:
+            _tell(owner.servers, told, size)
 
     def _new_owner(self, event: StreamEvent) -> _Owner:
         if len(self._owners) >= MOST_STREAMS:
@@ -152,12 +154,19 @@ class EventRouter:
         return owner
 
     async def _find(self, owner: _Owner, call: str) -> None:
-        has_it = await asyncio.gather(*(_has(server.client, call) for server in self._servers))
-        owner.servers = [each for each, yes in zip(self._servers, has_it, strict=True) if yes] or self._servers
-        for told in owner.waiting:
-            for server in owner.servers:
-                server.tell(told)
-        owner.waiting.clear()
+        found = list[CustomEvents]()
+        try:
+            has_it = await asyncio.gather(*(_has(server.client, call) for server in self._servers))
+            found = [each for each, yes in zip(self._servers, has_it, strict=True) if yes]
+        finally:
+            owner.servers = found or self._servers
+            for _, event, size in self.waiting.take(lambda each: each.owner is owner):
+                _tell(owner.servers, event, size)
+
+
+def _tell(servers: Sequence[CustomEvents], event: CustomEvent, size: int) -> None:
+    for server in servers:
+        server.tell(event, size=size)
 
 
 async def _has(client: EventSocketClient, call: str) -> bool:

@@ -28,7 +28,7 @@ ROW_BYTES = 2048
 """Room for each; what fills it did not fit."""
 
 _SOCKADDR_BYTES = 16
-_RECEIVE_BUFFER = 8 << 20
+RECEIVE_BUFFER = 8 << 20
 _SO_MEMINFO, _MEMINFO_BYTES, _DROPS = 55, 36, 8  # linux/sock_diag.h: uint32 each
 
 
@@ -122,7 +122,7 @@ def open_datagrams(host: str, port: int, *, portable: bool = False) -> Datagrams
 def datagrams_on(sock: socket.socket, *, portable: bool = False) -> Datagrams:
     """Read and write a UDP socket in batches, the fastest way that this system has."""
     with contextlib.suppress(OSError):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     libc = ctypes.CDLL(None, use_errno=True)
     if portable or not hasattr(libc, "recvmmsg") or not hasattr(libc, "sendmmsg"):
         return PortableDatagrams(sock)

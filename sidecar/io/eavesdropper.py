@@ -112,13 +112,17 @@ class Eavesdropper:
         servers = self._servers if name is None else {name: self._servers[name]} if name in self._servers else {}
         if not servers:
             raise AttachFailed(Failure.NO_SERVER, f"no FreeSWITCH {name!r}" if name else "no FreeSWITCH is configured")
-        ready = {name: server for name, server in servers.items() if server.client.is_ready}
-        dumps = await asyncio.gather(*(each.client.api(f"uuid_dump {call}") for each in ready.values()))
-        for server, dump in zip(ready.values(), dumps, strict=True):
-            if not dump.startswith("-ERR"):
-                return server, Channel.parse(dump)
-        if missing := ", ".join(sorted(servers.keys() - ready.keys())):
-            raise AttachFailed(Failure.NO_SERVER, f"no such call here, and not connected: {missing}")
+        asked = {asyncio.create_task(_ask(each, call)): name for name, each in servers.items()}
+        try:
+            for each in asyncio.as_completed(asked):
+                server, dump = await each
+                if dump is not None and not dump.startswith("-ERR"):
+                    return server, Channel.parse(dump)
+        finally:
+            for task in asked:
+                task.cancel()
+        if silent := [name for task, name in asked.items() if task.result()[1] is None]:
+            raise AttachFailed(Failure.NO_SERVER, f"no such call here, and not connected: {', '.join(sorted(silent))}")
         raise AttachFailed(Failure.NO_SUCH_CALL, "no such call")
 
     async def _originate(
@@ -182,6 +186,14 @@ class _Commands:
             user=self.user,
             seconds=_ORIGINATE_SECONDS,
         )
+
+
+async def _ask(server: FreeSwitch, call: str) -> tuple[FreeSwitch, str | None]:
+    """Return a server, and what it says of a call; None if it says nothing."""
+    try:
+        return server, await server.client.api(f"uuid_dump {call}")
+    except EventSocketError:
+        return server, None
 
 
 def _check(channel: Channel, options: StreamOptions, call: str) -> None:

@@ -18,6 +18,7 @@ class EventFeed:
 
     def __init__(self) -> None:
         self._outlets: list[Outlet] = []
+        self.failed = 0  # events that an outlet got wrong
 
     def subscribe(self, outlet: Outlet) -> Callable[[], None]:
         """Let `outlet` be called with each event from now on; it must not block. Return what ends that."""
@@ -30,6 +31,7 @@ class EventFeed:
             try:
                 outlet(event)
             except Exception:
+                self.failed += 1
                 log.exception("event not told", kind=event.kind, stream=event.stream)
 
 

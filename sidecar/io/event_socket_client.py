@@ -84,21 +84,19 @@ class EventSocketClient:
         """Be connected, and connect again, until cancelled."""
         loop = asyncio.get_running_loop()
         backoff = Backoff(self._random, give_up_after=math.inf)
-        try:
-            while True:
-                why = await self._one_connection(backoff)
-                if why != self._told:  # a FreeSWITCH that is down for a day is one line
-                    log.warning("event socket lost", server=self.name, why=why)
-                self._told = why
-                at = backoff.lost(now=loop.time())
-                assert at is not None
-                await asyncio.sleep(at - loop.time())
-        finally:
-            if self._connection is not None:
-                self._connection.close()
+        while True:
+            why, was_ready_at = await self.run_once()
+            if was_ready_at is not None:
+                backoff.connected(now=was_ready_at)
+            if why != self._told:  # a FreeSWITCH that is down for a day is one line
+                log.warning("event socket lost", server=self.name, why=why)
+            self._told = why
+            at = backoff.lost(now=loop.time())
+            assert at is not None
+            await asyncio.sleep(at - loop.time())
 
-    async def _one_connection(self, backoff: Backoff) -> str:
-        """Return why it is over."""
+    async def run_once(self) -> tuple[str, float | None]:
+        """Be connected once; return why that is over, and since when commands could be sent, if they could."""
         loop = asyncio.get_running_loop()
         connection = _Connection(self._password, self._ready)
         try:
@@ -106,15 +104,17 @@ class EventSocketClient:
                 await loop.create_connection(lambda: connection, self._host, self._port)
         except OSError as error:  # and TimeoutError
             self.counters.failed += 1
-            return "no answer" if isinstance(error, TimeoutError) else error.strerror or str(error)
+            return "no answer" if isinstance(error, TimeoutError) else error.strerror or str(error), None
         self._connection = connection
-        why = await connection.over
-        if connection.was_ready_at is not None:
-            self.counters.lost += 1
-            backoff.connected(now=connection.was_ready_at)
-        else:
+        try:
+            why = await connection.over
+        finally:
+            connection.close()
+        if connection.was_ready_at is None:
             self.counters.failed += 1
-        return why
+        else:
+            self.counters.lost += 1
+        return why, connection.was_ready_at
 
     async def api(self, command: str) -> str:
         """Return the answer of FreeSWITCH; raise `EventSocketError` if there is none."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from sidecar.io.custom_events import CustomEvents, EventRouter
 from sidecar.io.event_socket_client import EventSocketClient
+from sidecar.io.supervisor import Supervisor
 
 _GOODBYE_SECONDS = 1.0
 
@@ -14,18 +15,18 @@ _GOODBYE_SECONDS = 1.0
 class FreeSwitchServers:
     """The event sockets of the configured servers, and what is told over them."""
 
-    def __init__(self, clients: Mapping[str, EventSocketClient]) -> None:
+    def __init__(self, clients: Mapping[str, EventSocketClient], supervisor: Supervisor) -> None:
         self.clients = clients
+        self._supervisor = supervisor
         self.outlets = {name: CustomEvents(client) for name, client in clients.items()}
         self.events = EventRouter(self.outlets)
 
     async def run(self) -> None:
         """Be connected and tell of events, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for client in self.clients.values():
-                tasks.create_task(client.run())
-            for outlet in self.outlets.values():
-                tasks.create_task(outlet.run())
+            for name, client in self.clients.items():
+                tasks.create_task(self._supervisor.keep(f"event socket {name}", client.run))
+                tasks.create_task(self._supervisor.keep(f"events for {name}", self.outlets[name].run))
 
     async def tell_the_rest(self) -> None:
         """Wait, though not for long, until those servers that are there have been told all."""

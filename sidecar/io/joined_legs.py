@@ -1,14 +1,28 @@
-"""The further legs of streams: what the worker does where a stream has more than the one it was opened with."""
+"""The legs of streams, the one that a stream was opened with, and others that join it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from sidecar.core.bridge import Bridge
 from sidecar.core.legs import Legs
-from sidecar.core.link import FromWorker, JoinStream, LegChanged, LegJoined, LegLeft, LegRefused, StreamRefused
+from sidecar.core.link import (
+    ChangeLeg,
+    FromWorker,
+    JoinStream,
+    LeaveStream,
+    LegChange,
+    LegChanged,
+    LegJoined,
+    LegLeft,
+    LegRefused,
+    SendDigits,
+    StartMedia,
+    StreamRefused,
+)
 from sidecar.core.media_leg import MediaLeg
 from sidecar.io.bot_stream import BotStream
 from sidecar.io.media_sockets import MediaSockets
@@ -31,12 +45,16 @@ class JoinedLeg:
 
 @dataclass(slots=True)
 class JoinedLegs:
-    """Opens and closes such legs."""
+    """Opens and closes the legs that join; does to each leg what control wants.
+
+    `on_input` is called where a stream's player has something to say.
+    """
 
     legs: Legs
     bridge: Bridge
     sockets: MediaSockets
     say: Callable[[FromWorker], None]
+    on_input: Callable[[BotStream], None]
     _by_name: dict[str, JoinedLeg] = field(default_factory=dict)
 
     def get(self, name: str) -> JoinedLeg | None:
@@ -62,15 +80,36 @@ class JoinedLegs:
         self._by_name[message.stream] = JoinedLeg(message.stream, row, message.port, stream)
         self.say(LegJoined(message.stream))
 
-    def change(self, of: BotStream | JoinedLeg, leg: MediaLeg, *, now: float) -> None:
-        """Let a leg be another, the first of a stream too, and tell whether it is."""
+    def handle(self, leg: BotStream | JoinedLeg, message: LegChange, *, now: float) -> None:
+        """Do what is asked of a leg; the first of a stream is the `BotStream` itself."""
+        match message:
+            case StartMedia(_, sends, receives):
+                self.legs.start(leg.row, receives=receives, now=now)
+                self.bridge.start(leg.row, sends=sends)
+            case ChangeLeg(_, media):
+                self._change(leg, media, now=now)
+            case SendDigits(_, digits, duration_ms):
+                if not self.legs.dial(leg.row, digits, duration_ms=duration_ms):
+                    stream = leg.stream if isinstance(leg, JoinedLeg) else leg
+                    stream.player.fail("dtmf: too many digits wait to be sent")
+                    self.on_input(stream)
+            case LeaveStream():
+                if isinstance(leg, JoinedLeg):
+                    self._leave(leg, now=now)
+                else:
+                    self._leave_first(leg, now=now)
+            case _:
+                assert_never(message)
+
+    def _change(self, of: BotStream | JoinedLeg, leg: MediaLeg, *, now: float) -> None:
+        """Let a leg be another, and tell whether it is."""
         done = self.legs.change(of.row, leg, now=now)
         if done:
             self.sockets.change_leg(of.port, leg)
         self.bridge.change(of.row)
         self.say(LegChanged(of.name) if done else LegRefused(of.name, f"{leg.host}:{leg.port} is in another call"))
 
-    def leave(self, leg: JoinedLeg, *, now: float) -> None:
+    def _leave(self, leg: JoinedLeg, *, now: float) -> None:
         """Give the row of a leg back, and tell what passed through it."""
         del self._by_name[leg.name]
         self.bridge.leave(leg.row)
@@ -80,7 +119,7 @@ class JoinedLegs:
         self.sockets.close_leg(leg.port)
         self.say(LegLeft(leg.name, stats))
 
-    def leave_first(self, stream: BotStream, *, now: float) -> None:
+    def _leave_first(self, stream: BotStream, *, now: float) -> None:
         """The leg that a stream was opened with is over; its row is kept, for its bot."""
         stream.has_left = True
         self.bridge.leave(stream.row)
@@ -90,4 +129,4 @@ class JoinedLegs:
     def close(self, stream: BotStream, *, now: float) -> None:
         """A stream is over: so are its legs."""
         for leg in [leg for leg in self._by_name.values() if leg.stream is stream]:
-            self.leave(leg, now=now)
+            self._leave(leg, now=now)

@@ -19,8 +19,10 @@ from sidecar.core.link import (
     LiveChange,
     PauseAudio,
     PlayClip,
+    SendText,
     StatsTold,
     StreamStats,
+    TextUnsent,
 )
 from sidecar.core.options import EventKind
 from sidecar.io.bot_care import BotCare
@@ -70,6 +72,11 @@ class LiveChanges:
                 stream.player.play_clip(clip, body, now=now)
             case ControlPlayback(_, action):
                 stream.player.control(action, now=now)
+            case SendText(_, text, keep):
+                if keep and not stream.connected:
+                    self._say(TextUnsent(stream.name, text))
+                else:
+                    stream.player.texts.append(text)
             case AskStats():
                 self._say(StatsTold(stream.name, self._stats(stream)))
             case _:

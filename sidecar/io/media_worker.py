@@ -11,9 +11,8 @@ import asyncio
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 
@@ -21,10 +20,9 @@ import numpy as np
 import structlog
 from websockets.frames import CloseCode
 
-from rtp import Codec, GateCounters, MediaPlane, prepare
+from rtp import GateCounters, MediaPlane, prepare
 from sidecar.core.bot_connection import Closed, ConnectionEvent, Failed, Opened, TextReceived
-from sidecar.core.bot_hosts import BotHosts
-from sidecar.core.bridge import JITTER_FRAMES, Bridge, Messages
+from sidecar.core.bridge import Bridge, Messages
 from sidecar.core.digit_rows import ToneRows
 from sidecar.core.grid_lateness import GridLateness
 from sidecar.core.legs import Legs
@@ -39,18 +37,15 @@ from sidecar.core.link import (
     OpenStream,
     PlaybackDrained,
     SendDigits,
-    SendText,
     StartMedia,
     StreamEnded,
     StreamRefused,
     StreamStats,
-    TextUnsent,
     ToWorker,
     WorkerLoad,
     WorkerReady,
 )
 from sidecar.core.player import Player
-from sidecar.core.silence_watch import MediaTimeouts
 from sidecar.io.bot_care import BotCare
 from sidecar.io.bot_inputs import MOST_READS, BotInputs, bytes_to_read
 from sidecar.io.bot_lane import NO_ROW, SocketLane, send_frames
@@ -62,26 +57,12 @@ from sidecar.io.live_changes import LiveChanges
 from sidecar.io.media_sockets import MediaSockets
 from sidecar.io.readiness import open_readiness
 from sidecar.io.rtp_backlog import RtpBacklog
+from sidecar.io.worker_settings import WorkerSettings
 
 log = structlog.get_logger(__name__)
 
 LOAD_SECONDS = 0.5
 """Between two `WorkerLoad`s."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerSettings:
-    """What a media worker is told when it starts."""
-
-    capacity: int = 2000  # calls
-    connect_timeout: float = 5.0  # seconds
-    uplink_seconds: float = 2.0  # audio kept for a bot that does not read, or is not connected yet
-    bot_hosts: BotHosts = field(default_factory=BotHosts)
-    portable: bool = False  # use no system call that only Linux has
-    jitter_frames: int = JITTER_FRAMES
-    codecs: Sequence[Codec] = ()  # to be loaded before the first call
-    timeouts: MediaTimeouts = field(default_factory=MediaTimeouts)
-    inband_digits: bool = False  # looked for in the audio of who sends no telephone events
 
 
 class MediaWorker:
@@ -104,7 +85,7 @@ class MediaWorker:
         tones = ToneRows(settings.capacity) if settings.inband_digits else None
         self._legs = Legs(self._plane, random=random, timeouts=settings.timeouts, tones=tones)
         self._bridge = Bridge(self._plane, random_bytes=os.urandom, jitter_frames=settings.jitter_frames, tones=tones)
-        self._joined = JoinedLegs(self._legs, self._bridge, sockets, to_control)
+        self._joined = JoinedLegs(self._legs, self._bridge, sockets, to_control, self._after_input)
         self._streams: dict[str, BotStream] = {}
         self._by_row: list[BotStream | None] = [None] * settings.capacity
         self._inputs = BotInputs()
@@ -179,30 +160,14 @@ class MediaWorker:
         leg = self._streams.get(message.stream) or self._joined.get(message.stream)
         if leg is None:
             return
-        stream, now = leg.stream if isinstance(leg, JoinedLeg) else leg, self._loop.time()
-        if isinstance(message, StartMedia):
-            self._legs.start(leg.row, receives=message.receives, now=now)
-            self._bridge.start(leg.row, sends=message.sends)
-        elif isinstance(message, SendText):
-            if message.keep and not stream.connected:
-                self._to_control(TextUnsent(stream.name, message.text))
-                return
-            stream.player.texts.append(message.text)
-            self._after_input(stream)
-        elif isinstance(message, SendDigits):
-            if not self._legs.dial(leg.row, message.digits, duration_ms=message.duration_ms):
-                stream.player.fail("dtmf: too many digits wait to be sent")
-                self._after_input(stream)
-        elif isinstance(message, ChangeLeg):
-            self._joined.change(leg, message.leg, now=now)
-        elif isinstance(message, CloseStream):
-            self._close(stream, message.code, message.reason)
-        elif not isinstance(message, LeaveStream):
-            self._live.handle(stream, message)
-        elif isinstance(leg, JoinedLeg):
-            self._joined.leave(leg, now=now)
-        else:
-            self._joined.leave_first(leg, now=now)
+        stream = leg.stream if isinstance(leg, JoinedLeg) else leg
+        match message:
+            case StartMedia() | ChangeLeg() | SendDigits() | LeaveStream():
+                self._joined.handle(leg, message, now=self._loop.time())
+            case CloseStream(_, code, reason):
+                self._close(stream, code, reason)
+            case _:
+                self._live.handle(stream, message)
 
     def _open(self, message: OpenStream) -> None:
         leg, options = message.leg, message.options

@@ -111,12 +111,12 @@ def bound_pair(host: str, port: int) -> tuple[socket.socket, socket.socket]:
     raise OSError("no port is free for both UDP and TCP")
 
 
-def why_not(host: str, port: int, kind: socket.SocketKind = socket.SOCK_DGRAM) -> str | None:
+def bind_trouble(host: str, port: int, kind: socket.SocketKind = socket.SOCK_DGRAM) -> OSError | None:
     """Say why a socket cannot be bound there now; None if it can be. For messages: who binds, tries it."""
     try:
         bound_socket(host, port, kind).close()
     except OSError as error:
-        return error.strerror or str(error)
+        return error
     return None
 
 

@@ -16,6 +16,7 @@ from sidecar.core.event_ring import RingEvent
 from sidecar.core.webhook_queue import AT_ONCE, Delivery, WebhookCounters, WebhookQueue
 from sidecar.core.webhook_signature import webhook_headers
 from sidecar.core.webhook_url import WebhookUrl
+from sidecar.io.supervisor import Supervisor
 from sidecar.io.webhook_connection import WebhookConnection, WebhookError
 
 log = structlog.get_logger("sidecar.webhook")
@@ -60,13 +61,9 @@ class WebhookSender:
 
     async def run(self) -> None:
         """Post what comes, until cancelled."""
-        try:
-            async with asyncio.TaskGroup() as couriers:
-                for _ in range(AT_ONCE):
-                    couriers.create_task(self._post_on())
-        except Exception:  # a mistake of ours, which nobody would see before the end
-            log.exception("webhook is given up", webhook=self.name)
-            raise
+        async with asyncio.TaskGroup() as couriers:
+            for _ in range(AT_ONCE):
+                couriers.create_task(self._post_on())
 
     async def until_told(self) -> None:
         """Wait until nothing is left to be told."""
@@ -100,13 +97,16 @@ class WebhookSender:
                 connection.close()
 
     async def _post(self, connection: WebhookConnection, delivery: Delivery) -> None:
-        headers = webhook_headers(self._key, id=delivery.id, timestamp=int(time.time()), body=delivery.body)
         try:
+            headers = webhook_headers(self._key, id=delivery.id, timestamp=int(time.time()), body=delivery.body)
             await connection.post(headers, delivery.body)
         except WebhookError as error:
             if not self._queue.is_failing:
                 log.warning("webhook fails", webhook=self.name, why=str(error), waiting=self.waiting)
             self._queue.failed(delivery, retry_after=error.retry_after, now=self._clock())
+        except BaseException:  # we stop, or have made a mistake: the others of its stream must not wait for ever
+            self._queue.failed(delivery, now=self._clock())
+            raise
         else:
             if self._queue.is_failing:
                 log.info("webhook is back", webhook=self.name, waiting=self.waiting)
@@ -114,9 +114,9 @@ class WebhookSender:
 
 
 @asynccontextmanager
-async def running_webhooks(senders: Sequence[WebhookSender]) -> AsyncIterator[None]:
+async def running_webhooks(senders: Sequence[WebhookSender], supervisor: Supervisor) -> AsyncIterator[None]:
     """Let webhooks be posted to within the block; at its end, there are two seconds for what is left."""
-    tasks = [asyncio.create_task(sender.run()) for sender in senders]
+    tasks = [asyncio.create_task(supervisor.keep(f"webhook {sender.name}", sender.run)) for sender in senders]
     try:
         yield
     finally:

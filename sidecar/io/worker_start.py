@@ -9,9 +9,10 @@ import msgspec
 
 from sidecar.core.link import ToWorker
 from sidecar.io.media_sockets import MediaSockets, open_one_port
-from sidecar.io.media_worker import MediaWorker, WorkerSettings
+from sidecar.io.media_worker import MediaWorker
 from sidecar.io.port_pairs import PortPairs
 from sidecar.io.process_link import ProcessLink
+from sidecar.io.worker_settings import WorkerSettings
 
 
 class StartWorker(msgspec.Struct, frozen=True):

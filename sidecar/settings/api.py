@@ -22,7 +22,9 @@ class ApiSettings(Section):
     tokens: dict[str, Secret] = Field(default_factory=dict)  # by name; they may do everything
     read_tokens: dict[str, Secret] = Field(default_factory=dict)  # they may see everything, and change nothing
     open_metrics: bool = False  # GET /metrics needs no token
-    requests_per_second: float = Field(200, gt=0, allow_inf_nan=False)  # of all clients; more get 429
+    requests_per_second: float = Field(
+        200, gt=0, allow_inf_nan=False
+    )  # of each token, and of each address without one; more get 429
 
     @field_validator("tokens", "read_tokens")
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
@@ -11,6 +12,7 @@ from sidecar.secret import Secret
 from sidecar.settings.section import Section
 
 _SCHEMES = ("redis", "rediss", "unix")
+_EXTRA = ("redis", "httpx")
 
 
 class DirectorySettings(Section):
@@ -27,6 +29,8 @@ class DirectorySettings(Section):
     def _url_is_of_redis(cls, url: Secret | None) -> Secret | None:
         if url is not None and urlsplit(url.get_secret_value()).scheme not in _SCHEMES:
             raise ValueError("is not redis://, rediss:// or unix://")
+        if url is not None and any(find_spec(module) is None for module in _EXTRA):
+            raise ValueError("needs what `pip install 'audio-stream-sidecar[redis]'` brings")
         return url
 
     @field_validator("address")

@@ -29,6 +29,12 @@ def _spare_cores() -> int:
     return max(1, cores - 1)
 
 
+def _overlap(one: str, other: str) -> bool:
+    """Whether two sockets at these hosts cannot have the same port."""
+    hosts = {ip_address(one), ip_address(other)}
+    return len(hosts) == 1 or any(host.is_unspecified for host in hosts)
+
+
 class Settings(BaseSettings):
     """All settings."""
 
@@ -73,9 +79,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
-        hosts = {ip_address(self.sip.host), ip_address(self.rtp.host)}
-        overlap = len(hosts) == 1 or any(host.is_unspecified for host in hosts)
-        if not overlap or not self.sip.port:
+        if not _overlap(self.sip.host, self.rtp.host) or not self.sip.port:
             return self
         if self.rtp.mode == "ports":
             if self.rtp.port_min <= self.sip.port <= self.rtp.port_max:
@@ -86,6 +90,17 @@ class Settings(BaseSettings):
             raise ValueError(f"sip.port, {self.sip.port}, is the RTP port of a media worker: they follow rtp.port")
         elif self.sip.port - 1 in self.rtp_ports():
             raise ValueError(f"sip.port, {self.sip.port}, is that of RTCP, next to rtp.port")
+        return self
+
+    @model_validator(mode="after")
+    def _rest_has_a_port_of_its_own(self) -> Self:
+        if self.api.enabled and self.api.port and _overlap(self.sip.host, self.api.host):
+            of_sip = {"sip.port": self.sip.port}
+            if self.sip.tls_certificate is not None:
+                of_sip["sip.tls_port"] = self.sip.tls_port
+            for name, port in of_sip.items():
+                if port == self.api.port:
+                    raise ValueError(f"{name} and api.port are both {port}: each needs one of its own")
         return self
 
     @model_validator(mode="after")

@@ -232,6 +232,25 @@ async def test_the_event_socket_is_lost_and_comes_back_and_calls_do_not_notice()
         await car.until_no_calls()
 
 
+async def test_of_several_servers_one_that_does_not_answer_is_no_matter() -> None:
+    async with scripted_freeswitch() as peer, scripted_freeswitch() as deaf, Bot() as bot:
+        settings = {name: {"port": each.port, "password": each.password} for name, each in (("1", deaf), ("2", peer))}
+        async with sidecar_under_test(freeswitch=settings) as car:
+            await until(lambda: all(each.client.is_ready for each in car.sidecar.attacher._servers.values()))
+            deaf.is_deaf = True
+            call = peer.begin(ann_and_bob())
+            await car.sidecar.attacher.attach(wanted(bot.url, mix="mixed"))
+            peer.end(call)
+            asking = asyncio.create_task(car.sidecar.attacher.attach(wanted(bot.url)))
+            await asyncio.sleep(0)
+            deaf.go_away()
+            with pytest.raises(AttachFailed, match="not connected: 1") as caught:
+                await asking
+            assert caught.value.http_status == 503
+            await peer.until_no_legs()
+            await car.until_no_calls()
+
+
 async def test_a_wrong_password_is_told_and_tried_again() -> None:
     async with scripted_freeswitch(password="right") as peer:
         settings = {"port": peer.port, "password": "wrong"}

@@ -55,7 +55,7 @@ async def run(*arguments: str, cwd: Path | None = None, environment: Mapping[str
 async def test_help_and_version() -> None:
     helped, version = await asyncio.gather(run("--help"), run("--version"))
     assert helped.code == version.code == 0
-    for command in ("serve", "demo", "echo", "call"):
+    for command in ("serve", "doctor", "freeswitch", "demo", "echo", "call", "bench"):
         assert command in helped.output
     assert version.output.strip() == __version__
 
@@ -80,6 +80,7 @@ async def test_help_and_version() -> None:
         (("demo", "--seconds", "soon"), "--seconds"),
         (("echo", "--port", "70000"), "--port"),
         (("serve", "--config", "missing.toml"), "missing.toml"),
+        (("doctor", "--config", "missing.toml"), "missing.toml"),
     ],
 )
 async def test_wrong_use_is_2_and_names_the_argument(arguments: tuple[str, ...], named: str, tmp_path: Path) -> None:

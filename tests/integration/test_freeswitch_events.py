@@ -8,6 +8,9 @@ import re
 import pytest
 
 from sidecar.core.attaching import AttachRequest
+from sidecar.core.events import BotSaid, StreamEvent
+from sidecar.core.freeswitch.custom_event import CustomEvent
+from sidecar.core.freeswitch.event_backlog import MOST_BYTES
 from sidecar.io.event_socket_client import EventSocketClient
 from tests.integration.test_attaching import UUID, ann_and_bob, beside, client, until, wanted
 from tests.support.bots import Bot, ClosingBot
@@ -120,3 +123,31 @@ async def test_a_freeswitch_that_does_not_answer_is_given_up(monkeypatch: pytest
         await until(lambda: client(car).counters.lost == 1)
         peer.is_deaf = False
         await until(lambda: client(car).is_ready)
+
+
+async def test_an_event_that_we_get_wrong_is_left_out_and_those_after_it_are_told() -> None:
+    async with scripted_freeswitch(has_lua=False) as peer, beside(peer) as car:
+        (outlet,) = car.sidecar.servers.outlets.values()
+        outlet.tell(CustomEvent("first", "x", (), "\ud800"), size=3)
+        outlet.tell(CustomEvent("second", "x", (), "{}"), size=2)
+        await peer.until_fired(1)
+        assert [event.headers["event-subclass"] for event in peer.fired] == ["second"]
+        await until(lambda: outlet.counters.told == 1)
+        assert (outlet.counters.failed, len(outlet.waiting)) == (1, 0)
+        assert car.sidecar.supervisor.failures == {"events for main": 1}
+        assert client(car).is_ready
+
+
+async def test_what_waits_for_a_server_that_is_away_is_bounded_in_bytes() -> None:
+    async with scripted_freeswitch() as peer, beside(peer) as car:
+        peer.go_away()
+        await until(lambda: not client(car).is_ready)
+        servers = car.sidecar.servers
+        (outlet,) = servers.outlets.values()
+        said = BotSaid("x" * (1 << 20))
+        for number in range(40):
+            car.sidecar.events.publish(StreamEvent(said, "s", "c", number, 0.0, quiet=True))
+        assert (outlet.waiting.bytes, outlet.waiting.dropped) == (MOST_BYTES, 40 - MOST_BYTES // (1 << 20))
+        car.sidecar.events.publish(StreamEvent(BotSaid("é" * (1 << 20)), "s", "c", 1, 0.0, quiet=True))
+        assert servers.events.too_long == 1
+        outlet.waiting.take(lambda _: True)

@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import numpy as np
 import pytest
 from structlog.testing import capture_logs
+from websockets.asyncio.server import ServerConnection
 
 from sidecar.app import running_sidecar
+from sidecar.io.caller import CallPlan, place_call
 from sidecar.settings import load_settings
+from sip import SipUri
 from tests.integration.conftest import StartSidecar
 from tests.support import sipp
-from tests.support.bots import EchoBot, GarbageServer
+from tests.support.bots import Bot, BotCall, EchoBot, GarbageServer
 from tests.support.capture import rtp_packets
+from tests.support.certificates import Authority
+from tests.support.ports import LOOPBACK
 from tests.support.tones import gaps, make_tone
 
 pytestmark = pytest.mark.peer("sipp")
@@ -53,6 +59,39 @@ async def test_a_flood_ends_the_call_it_belongs_to_alone(
     assert 2 * 8000 <= len(good.call.heard) <= 2.5 * 8000  # all of it, and the pause until the BYE
     assert gaps(good.call.heard[800 : 2 * 8000 - 800], 8000) == []
     assert max(good.call.intervals_ms) < 500.0  # a stall of the machine, not of three floods
+
+
+class FloodingBot(Bot):
+    """Sends texts as fast as they go, until it is told to stop."""
+
+    async def talk(self, connection: ServerConnection, call: BotCall) -> None:
+        while True:
+            for _ in range(100):
+                await connection.send("{}")
+            await asyncio.sleep(0)  # its loop is that of the sidecar
+
+
+class ClosingAtOnceBot(Bot):
+    """Says goodbye as soon as it is connected, and waits for ours."""
+
+    async def talk(self, connection: ServerConnection, call: BotCall) -> None:
+        await connection.close(1000, "done")
+
+
+@pytest.mark.parametrize("secure", [False, True])
+@pytest.mark.parametrize(("kind", "code"), [(FloodingBot, 1008), (ClosingAtOnceBot, 1000)])
+async def test_a_bot_sees_how_its_connection_ends(
+    start_sidecar: StartSidecar, tmp_path: Path, kind: type[Bot], code: int, secure: bool
+) -> None:
+    authority = Authority.create(tmp_path)
+    async with kind(certificate=authority.issue(LOOPBACK) if secure else None) as bot:
+        async with start_sidecar(stream={"url": bot.url, "tls_ca_file": str(authority.path)}) as car:
+            plan = CallPlan(SipUri(*car.sidecar.sip_address), np.zeros(0, np.int16), 5.0)
+            call = asyncio.create_task(place_call(plan))
+            await bot.closed()
+            await call
+            await car.until_no_calls()
+    assert bot.call.close_code == code
 
 
 async def test_a_close_together_with_the_handshake_ends_the_call(start_sidecar: StartSidecar, tmp_path: Path) -> None:

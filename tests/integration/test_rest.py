@@ -18,6 +18,7 @@ from tests.support.sidecar import SidecarUnderTest, sidecar_under_test
 from tests.support.tones import level_at, make_tone
 
 FULL, READ = "0123456789abcdef", "fedcba9876543210"
+MANY = {"requests_per_second": 100_000}
 TOKENS = {"tokens": {"ops": FULL}, "read_tokens": {"grafana": READ}}
 
 
@@ -119,7 +120,7 @@ async def test_streams_come_by_the_page_and_by_the_call() -> None:
         ("POST", "/dtmf", {"digits": "1", "duration_ms": 1}, "duration_ms"),
         ("POST", "/transfer", {"to": "nobody"}, "to"),
         ("POST", "/play", {"audioDataType": "flac", "audioData": "AA=="}, "audioDataType"),
-        ("POST", "/play", {"audioDataType": "raw", "audioData": "AA=="}, "body"),
+        ("POST", "/play", {"audioDataType": "raw", "audioData": "AA=="}, "sampleRate"),
         ("POST", "/hangup", {"cause": 128}, "cause"),
     ],
 )
@@ -127,6 +128,60 @@ async def test_what_is_wrong_with_a_body_is_named(method: str, path: str, body: 
     async with Bot() as bot, sidecar_under_test(api={}, stream={"url": bot.url}) as car, live_call(car) as call:
         told = problem(await ask(port_of(car), method, f"/v1/streams/{call.stream}{path}", body), 422, "invalid")
         assert field in [error["field"] for error in told["errors"]]
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/v1/streams?cursor=zz", "cursor"),
+        ("/v1/streams?cursor=%ff", "cursor"),
+        ("/v1/streams?cursor=6b1f0c3d9a2e4f57", "cursor"),
+        ("/v1/streams?limit=0", "limit"),
+        ("/v1/streams?calls=1&limit=2", "calls"),
+        ("/v1/streams/x?verbose=1", "verbose"),
+        ("/v1/events?king=stop", "king"),
+        ("/v1/events?kind=stopped", "kind"),
+    ],
+)
+async def test_what_is_wrong_with_a_query_is_named(path: str, field: str) -> None:
+    async with sidecar_under_test(api={}) as car:
+        told = problem(await ask(port_of(car), "GET", path), 422, "invalid")
+        assert [error["field"] for error in told["errors"]] == [field]
+
+
+ODD = ["\ud800", "a\udfff", "\x00", "\r\nX-Injected: 1", "\u2028", "é𝒳", "%00", " ", "", "{", "x" * 5000]
+
+
+def is_unicode(value: Any) -> bool:
+    try:
+        return bool(json.dumps(value, ensure_ascii=False).encode())
+    except UnicodeEncodeError:
+        return False
+
+
+async def test_odd_text_in_any_field_is_taken_or_refused_by_its_name() -> None:
+    async with Bot() as bot, sidecar_under_test(api=MANY, stream={"url": bot.url}) as car, live_call(car) as call:
+        port, path, clip = port_of(car), f"/v1/streams/{call.stream}", {"audioDataType": "wav", "audioData": "AA=="}
+        tried: list[tuple[str, str, str, dict[str, Any]]] = [
+            *(("POST", "/text", "text", {"text": odd}) for odd in ODD),
+            *(("POST", "/dtmf", "digits", {"digits": odd}) for odd in ODD),
+            *(("POST", "/transfer", "to", {"to": odd}) for odd in ODD),
+            *(("PATCH", "", "url", {"url": odd}) for odd in ODD),
+            *(("PATCH", "", "mix", {"mix": odd}) for odd in ODD),
+            *(("POST", "/play", "audioDataType", {**clip, "audioDataType": odd}) for odd in ODD),
+            *(("POST", "/play", "name", {**clip, "name": odd}) for odd in ODD),
+            *(("POST", "/play", "name", {**clip, "name": {odd: [odd]}}) for odd in ODD),
+            *(("POST", "/hangup", "cause", {"cause": odd}) for odd in ODD),
+        ]
+        for method, rest, field, body in tried:
+            reply = await ask(port, method, path + rest, body)
+            if reply.status != 202 or not is_unicode(body):
+                told = problem(reply, 422, "invalid")
+                assert [error["field"] for error in told["errors"]] == [field], (body, told)
+        for odd in ODD:
+            assert (await ask(port, "POST", f"{path}/text", {"text": "a", odd: 1})).status == 422
+            assert (await ask(port, "POST", f"{path}/play", {**clip, odd: odd})).status in (202, 422)
+        assert (await ask(port, "GET", path)).json["stream"]["bot"] == "connected"
 
 
 async def test_what_cannot_be_read_is_refused() -> None:

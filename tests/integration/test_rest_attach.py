@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from tests.integration.test_rest import MANY, ODD, is_unicode
 from tests.support.bots import Bot
 from tests.support.freeswitch import LiveCall, ScriptedFreeSwitch, scripted_freeswitch
 from tests.support.live_call import SILENCE
@@ -60,6 +61,28 @@ async def test_what_cannot_be_attached_is_said() -> None:
         ]
     assert [reply.status for reply in replies] == [404, 503, 422, 403]
     assert [error["field"] for error in replies[3].json["errors"]] == ["auth"]
+
+
+async def test_odd_text_in_any_option_is_taken_or_refused_by_its_name() -> None:
+    async with scripted_freeswitch() as peer, sidecar_under_test(api=MANY, freeswitch=server(peer)) as car:
+        await until_logged_in(car)
+        document = (await ask(car.sidecar.api_port, "GET", "/openapi.json")).json
+        properties = document["components"]["schemas"]["AttachBody"]["properties"]
+        texts = [name for name, schema in properties.items() if {"type": "string"} in schema.get("anyOf", [])]
+        assert {"metadata", "auth", "id", "on_bot_lost", "tls_ca_file"} <= set(texts)
+        tried: list[tuple[str, dict[str, object]]] = [
+            *((name, {name: odd}) for name in ("call", "url", "freeswitch", "profile", *texts) for odd in ODD),
+            *(("extra_headers", {"extra_headers": {"X-Odd": odd}}) for odd in ODD),
+            *(("extra_headers", {"extra_headers": {odd: "x"}}) for odd in ODD),
+        ]
+        for name, odd in tried:
+            body = {"call": UUID, "url": "ws://127.0.0.1:9/", **odd}
+            reply = await ask(car.sidecar.api_port, "POST", "/v1/streams", body)
+            if reply.status in (403, 422):
+                assert [error["field"] for error in reply.json["errors"]] == [name], (body, reply)
+            else:
+                assert reply.status in (404, 503), (body, reply)
+                assert is_unicode(odd), (body, reply)
 
 
 async def test_the_command_line_of_the_module_works() -> None:

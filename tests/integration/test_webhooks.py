@@ -9,6 +9,7 @@ import ssl
 import time
 from hashlib import sha256
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from structlog.testing import capture_logs
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.event_ring import RingEvent
 from sidecar.core.webhook_url import parse_webhook_url
+from sidecar.io.supervisor import Supervisor
 from sidecar.io.webhook_sender import WebhookSender, running_webhooks
 from tests.support.bots import Bot
 from tests.support.certificates import write_certificate
@@ -77,7 +79,7 @@ async def test_one_that_is_down_is_told_everything_when_it_is_back() -> None:
     port = free_port()
     with capture_logs() as logs:
         hook = sender(f"http://127.0.0.1:{port}/hook?a=b")
-        async with running_webhooks([hook]):
+        async with running_webhooks([hook], Supervisor(Random(1))):
             add(hook, "a1", "a2", "b1", "a3", "b2")
             await asyncio.sleep(0.5)
             assert hook.counters.failed >= 1
@@ -107,7 +109,7 @@ async def test_one_that_does_not_take_an_event_gets_it_again(status: int, header
     with capture_logs() as logs:
         async with WebhookReceiver(answer) as receiver:
             hook = sender(receiver.url)
-            async with running_webhooks([hook]):
+            async with running_webhooks([hook], Supervisor(Random(1))):
                 add(hook, "a1")
                 posts = await receiver.received(2)
                 await asyncio.wait_for(hook.until_told(), 5)
@@ -120,7 +122,7 @@ async def test_one_that_does_not_take_an_event_gets_it_again(status: int, header
 async def test_connections_are_kept_and_one_that_was_closed_meanwhile_costs_nothing() -> None:
     async with WebhookReceiver() as receiver:
         hook = sender(receiver.url)
-        async with running_webhooks([hook]):
+        async with running_webhooks([hook], Supervisor(Random(1))):
             for name in ("a1", "a2", "a3"):
                 add(hook, name)
                 await asyncio.wait_for(hook.until_told(), 5)
@@ -137,7 +139,7 @@ async def test_a_host_that_is_not_allowed_is_not_connected_to() -> None:
     with capture_logs() as logs:
         async with WebhookReceiver() as receiver:
             hook = sender(receiver.url.replace("127.0.0.1", "localhost"), hosts=BotHosts(("localhost",), strict=True))
-            async with running_webhooks([hook]):
+            async with running_webhooks([hook], Supervisor(Random(1))):
                 add(hook, "a1")
                 while not hook.counters.failed:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
@@ -157,7 +159,7 @@ async def test_who_has_no_certificate_that_is_trusted_is_told_nothing(
     with capture_logs() as logs:
         async with WebhookReceiver(tls=context) as receiver:
             hook = sender(receiver.url)
-            async with running_webhooks([hook]):
+            async with running_webhooks([hook], Supervisor(Random(1))):
                 add(hook, "a1")
                 while not (hook.counters.failed or hook.counters.delivered):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
@@ -170,7 +172,7 @@ async def test_many_streams_are_posted_side_by_side() -> None:
         receiver.delay = 0.1
         hook = sender(receiver.url)
         began = time.monotonic()
-        async with running_webhooks([hook]):
+        async with running_webhooks([hook], Supervisor(Random(1))):
             add(hook, *(f"{chr(97 + n)}1" for n in range(12)))
             await receiver.received(12)
     assert time.monotonic() - began < 1.0  # one after the other it would be 1.2 s
@@ -187,3 +189,19 @@ async def test_metrics_tell_of_webhooks() -> None:
             metrics = (await ask(car.sidecar.api_port, "GET", "/metrics")).body.decode()
     assert 'sidecar_webhook_dropped_total{reason="full",webhook="crm"} 0.0' in metrics
     assert 'sidecar_events_total{kind="stop"} 1.0' in metrics
+
+
+async def test_a_mistake_of_ours_ends_neither_the_webhook_nor_anything_else() -> None:
+    supervisor = Supervisor(Random(1))
+    with capture_logs() as logs:
+        async with WebhookReceiver() as receiver:
+            hook = sender(receiver.url)
+            async with running_webhooks([hook], supervisor):
+                hook.add("id-\ud800", RingEvent(1, "json", "a", b'"unsignable"'))
+                add(hook, "b1")
+                posts = await receiver.received(1)
+                add(hook, "c1")
+                posts = await receiver.received(2)
+    assert sorted(post.json for post in posts) == ["b1", "c1"]
+    assert supervisor.failures["webhook crm"] >= 1
+    assert "task failed" in [log["event"] for log in logs]

@@ -352,7 +352,8 @@ class RawServer:
         assert self._server is not None
         self._server.close()
         for connection in self.connections:
-            connection.transport.abort()
+            if not connection.lost.is_set():
+                connection.transport.abort()
             await connection.lost.wait()
         await self._server.wait_closed()
 

@@ -97,6 +97,7 @@ class ScriptedFreeSwitch:
         self.scripts: list[str] = []  # of `api lua`
         self.logins = 0
         self.problems: list[str] = []
+        self.answers: dict[str, str] = {}  # to commands of `api`, beside those it knows
         self.forbids_lua = False
         self.is_away = False
         self.is_deaf = False  # commands are read, and not answered
@@ -192,7 +193,9 @@ class ScriptedFreeSwitch:
 
     async def _api(self, writer: asyncio.StreamWriter, command: str) -> None:
         verb, _, argument = command.partition(" ")
-        if verb == "uuid_dump":
+        if command in self.answers:
+            answer = self.answers[command]
+        elif verb == "uuid_dump":
             call = self.calls.get(argument)
             answer = "-ERR No such channel!\n" if call is None else call.dump()
         elif verb == "uuid_kill":

@@ -193,6 +193,13 @@ def test_sip_and_rtp_need_a_port_each() -> None:
     load_settings(values={"sip": {"port": 6000, "host": "127.0.0.1"}, "rtp": {"port": 6000, "host": "127.0.0.2"}})
 
 
+def test_sip_and_rest_need_a_port_each() -> None:
+    with pytest.raises(SettingsError, match=r"sip\.port and api\.port are both 6000"):
+        load_settings(values={"sip": {"port": 6000}, "api": {"port": 6000}})
+    load_settings(values={"sip": {"port": 6000}, "api": {"port": 6000, "enabled": False}})
+    load_settings(values={"sip": {"port": 6000, "host": "127.0.0.2"}, "api": {"port": 6000}})
+
+
 @pytest.mark.parametrize("text", ["sip = 1", "[sip", "[nonsense]", "[sip]\nport = 'soon'", "[stream]\nrate = '7k'"])
 def test_a_file_that_is_wrong_is_refused_in_words(text: str, tmp_path: Path) -> None:
     (tmp_path / "sidecar.toml").write_text(text)

@@ -54,7 +54,7 @@ def test_what_a_call_needs_is_not_held_to_the_rate() -> None:
 
 
 def test_there_is_an_end_to_sources(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sip.admission._SOURCES_MAX", 2)
+    monkeypatch.setattr("sip.admission._NAMES_MAX", 2)
     gate = Gate(Admission(requests_per_second=0.1))
     assert [gate.admits_source(host, now=0.0) for host in "abaabc"] == [True, True, False, False, False, True]
     assert gate.admits_source("a", now=0.0)  # forgotten meanwhile

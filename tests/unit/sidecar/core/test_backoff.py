@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from random import Random
 
 import pytest
@@ -56,3 +57,11 @@ def test_a_connection_that_lasted_is_a_new_beginning() -> None:
     assert at is not None
     assert at - (3.0 + STABLE) <= FIRST
     assert len(attempts(Backoff(Random(1), give_up_after=3.0), lasting=STABLE + 0.1)) == 1000
+
+
+def test_an_attempt_may_take_what_is_left_of_the_time() -> None:
+    backoff = Backoff(Random(1), give_up_after=3.0)
+    assert backoff.left(now=1.0) == math.inf, "nothing is lost"
+    at = backoff.lost(now=10.0)
+    assert at is not None
+    assert backoff.left(now=at) == pytest.approx(13.0 - at)

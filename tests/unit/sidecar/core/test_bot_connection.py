@@ -682,3 +682,21 @@ def test_a_bot_is_asked_for_a_sign_of_life_where_there_is_one() -> None:
     pair.opened().connection.ping()
     assert [each.opcode for each in pair.to_bot()] == [Opcode.PING]
     assert pair.receive(pair.from_bot()) == (b"", [])
+
+
+@pytest.mark.parametrize(
+    ("end", "closes"),
+    [
+        (lambda connection: connection.refuse("too much"), True),
+        (lambda connection: connection.receive_data(frame(Opcode.CLOSE, b"\x03\xe8")), True),
+        (lambda connection: connection.receive_data(b"\x83\x01x"), True),
+        (lambda connection: connection.receive_eof(), False),
+        (lambda connection: connection.fail(ErrorCode.PING_TIMEOUT, "no answer"), False),
+    ],
+)
+def test_what_is_told_in_a_close_frame_and_what_is_not(end: Callable[[BotConnection], None], closes: bool) -> None:
+    connection = Pair().opened().connection
+    assert not connection.has_closed
+    end(connection)
+    assert connection.is_over
+    assert connection.has_closed is closes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from random import Random
 
@@ -148,3 +149,15 @@ def test_whatever_bot_there_is_hears_another_format() -> None:
     options = one.options
     assert (options.url, options.mix, options.rate, options.buffer_size) == (SECOND, MixMode.STEREO, 8000, 40)
     assert options.playback_rate == 16000
+
+
+def test_no_attempt_may_take_longer_than_what_is_left_of_the_time() -> None:
+    one = reached(reconnect_max="3")
+    now = 100.0
+    while one.ended(CUT, now=now):
+        assert one.retry_at is not None
+        left = one.seconds_left(now=one.retry_at)
+        assert 0.0 <= left <= 3.0
+        now = one.retry_at + min(5.0, left)
+    assert now == pytest.approx(103.0, abs=1e-6)
+    assert life().seconds_left(now=0.0) == math.inf

@@ -135,3 +135,13 @@ def test_of_a_connection_that_is_lost_the_audio_is_left_that_was_not_begun() -> 
     assert outbox.take_audio() == [b"one", b"two"]
     assert not outbox
     assert outbox.audio_bytes == outbox.other_frames == outbox.begun_bytes == outbox.dropped == 0
+
+
+def test_of_what_waits_at_the_end_the_close_frame_is_what_counts() -> None:
+    outbox = Outbox(100)
+    assert outbox.last_words() == b""
+    outbox.put(b"text")
+    outbox.put(b"close")
+    outbox.put_audio(b"audio")
+    outbox.put_ahead(b"rest")
+    assert outbox.last_words() == b"restclose"

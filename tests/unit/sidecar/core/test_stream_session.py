@@ -587,7 +587,13 @@ def test_a_bot_is_told_of_its_call_if_it_wants_that() -> None:
     assert told_unasked(caller)[4:] == [("call", {"event": "transfer", "status": 603, "final": True})]
     caller.worker_says(BotLost(caller.stream, 1006, "connection lost", 1))
     caller.worker_says(BotResumed(caller.stream, 0, 0))
-    assert told_unasked(caller)[5:] == [("call", start)]
+    answered = ("call", {"event": "answered"})
+    assert told_unasked(caller)[5:] == [("call", start), answered], "the next bot may know nothing"
+    caller.worker_says(BotLost(caller.stream, 1006, "connection lost", 1))
+    caller.send("INVITE", body=sdp(direction="sendonly", version=5))
+    caller.send("ACK", cseq=caller.cseq)
+    caller.worker_says(BotResumed(caller.stream, 0, 0))
+    assert told_unasked(caller)[7:] == [("call", start), answered, ("call", {"event": "hold"})]
     hang_up(caller)
 
 

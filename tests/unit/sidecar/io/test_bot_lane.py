@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -38,6 +39,9 @@ class NarrowLane(BotLane):
 
     def _wait_to_write(self, waiting: bool) -> None:
         self.waiting = waiting
+
+    def _part(self, rest: bytes, on_end: Callable[[], None]) -> None:
+        self.written += rest
 
     def _close_socket(self) -> None:
         self.socket_closed += 1
@@ -207,6 +211,24 @@ async def test_a_socket_that_is_cut_off_is_the_end(kind: type[Readiness]) -> Non
         assert any(isinstance(event, Failed) for event in rig.connection.take_events())
         rig.lane.start(None)
         rig.lane.send_audio(audio(0, 100))  # into a broken pipe
+
+
+def test_who_parts_says_goodbye_and_nothing_else() -> None:
+    connection, bot = connected()
+    lane = NarrowLane(connection, Outbox(CAPACITY))
+    lane.start(None)
+    lane.send_audio(audio(0, 10))
+    connection.refuse("too many texts")
+    lane.flush()
+    lane.part(lambda: None)
+    lane.room = 1 << 20
+    lane.send_audio(audio(1, 10))
+    lane.pump()
+    assert heard(bot, lane.written) == ([], [0])  # which had begun
+    assert bot.close_rcvd is not None
+    assert bot.close_rcvd.code == 1008
+    lane.close()
+    assert lane.socket_closed == 1
 
 
 class SocketRig:

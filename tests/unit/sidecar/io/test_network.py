@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 from ipaddress import ip_address
 
@@ -10,12 +11,12 @@ import pytest
 
 from sidecar.io.network import (
     OwnAddresses,
+    bind_trouble,
     bound_pair,
     bound_socket,
     mapped_host,
     own_address,
     plain_host,
-    why_not,
 )
 
 
@@ -71,11 +72,13 @@ def test_udp_and_tcp_have_the_same_port() -> None:
         assert udp.getsockname() == tcp.getsockname()
         host, port = udp.getsockname()
         for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-            assert why_not(host, port, kind) == "Address already in use"
+            trouble = bind_trouble(host, port, kind)
+            assert trouble is not None
+            assert trouble.errno == errno.EADDRINUSE
         with pytest.raises(OSError, match="Address already in use"):
             bound_pair(host, port)
         with bound_socket("127.0.0.2", 0) as other:
-            assert why_not("127.0.0.2", other.getsockname()[1], socket.SOCK_STREAM) is None
+            assert bind_trouble("127.0.0.2", other.getsockname()[1], socket.SOCK_STREAM) is None
 
 
 def test_an_exact_ipv6_address_leaves_ipv4_to_others() -> None:

@@ -19,8 +19,8 @@ from sidecar.core.link import (
     ToWorker,
     WorkerReady,
 )
-from sidecar.io.media_worker import WorkerSettings
 from sidecar.io.process_link import ProcessLink, read_first
+from sidecar.io.worker_settings import WorkerSettings
 from sidecar.io.worker_start import StartWorker
 
 

@@ -1,0 +1,41 @@
+"""All checks, in the order in which they are told."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+from sidecar.doctor.addresses import examine_addresses
+from sidecar.doctor.bots import examine_bot, named_bots
+from sidecar.doctor.certificates import file_finding
+from sidecar.doctor.finding import Finding
+from sidecar.doctor.freeswitch import examine_freeswitch
+from sidecar.doctor.machine import examine_machine
+from sidecar.doctor.ports import examine_ports
+from sidecar.doctor.rest import access_finding, find_running, running_finding
+from sidecar.settings import Settings
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Look at everything; what others are asked is asked at once, and has an end."""
+    running = await asyncio.to_thread(find_running, settings.api)
+    bots, of_profiles = named_bots(settings)
+    async with asyncio.TaskGroup() as tasks:
+        of_bots = [tasks.create_task(examine_bot(bot, settings)) for bot in bots]
+        of_servers = [tasks.create_task(examine_freeswitch(name, settings)) for name in settings.freeswitch]
+    return [
+        running_finding(running),
+        *examine_ports(settings, running=running is not None),
+        *examine_addresses(settings),
+        *_sip_certificate(settings),
+        access_finding(settings.api),
+        *of_profiles,
+        *(task.result() for task in of_bots),
+        *(finding for task in of_servers for finding in task.result()),
+        *examine_machine(settings),
+    ]
+
+
+def _sip_certificate(settings: Settings) -> list[Finding]:
+    path = settings.sip.tls_certificate
+    return [] if path is None else [file_finding("sip.tls_certificate", path, now=datetime.now(UTC))]
