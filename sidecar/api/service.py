@@ -49,9 +49,7 @@ async def running_service(
 ) -> AsyncIterator[Service]:
     """Answer requests that come to `sock`, until the block ends."""
     registry, keys = CollectorRegistry(), IdempotencyKeys[Answer]()
-    app = make_application(
-        steering, attacher=attacher, directory=directory, listeners=listeners, registry=registry
-    )
+    app = make_application(steering, attacher=attacher, directory=directory, listeners=listeners, registry=registry)
     forwarding = None if directory is None else _forwarding(app, steering, directory)
     frame = Frame(forwarding or app, gate=gate, keys=keys)
     server = HttpServer(frame, limits=limits or HttpLimits())

@@ -71,9 +71,7 @@ def stream_routes(steering: Steering, attacher: Attacher | None, directory: Dire
     return router
 
 
-def _add_streams(
-    router: APIRouter, steering: Steering, attacher: Attacher | None, directory: Directory | None
-) -> None:
+def _add_streams(router: APIRouter, steering: Steering, attacher: Attacher | None, directory: Directory | None) -> None:
     """Add what is asked of all streams."""
 
     @router.get("", summary="List the streams")

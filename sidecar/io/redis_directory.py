@@ -31,6 +31,8 @@ from sidecar.core.stream_snapshot import StreamSnapshot
 log = structlog.get_logger("sidecar.directory")
 
 MOST_UNSHARED = 2000  # events that wait to be told to others
+MOST_UNSHARED_BYTES = 16 << 20
+LONGEST_SHARED = 64 << 10  # bytes of an event
 ANSWER_SECONDS = 2.0
 _AT_ONCE = 100  # events that are read, or told, at once: calls wait meanwhile
 _MOST_OLD = 1000  # events from before a pod started, for listeners that come over from another
@@ -103,6 +105,7 @@ class RedisDirectory:
         self._written: dict[str, str] = {}  # calls, by the streams that others find
         self._changed: dict[str, bool] = {}  # streams, and whether they go on
         self._unshared: deque[_Told] = deque()
+        self._unshared_bytes = 0
         self._awake = asyncio.Event()
         self._heard_to: bytes | None = None  # the id of the last event of all
 
@@ -121,19 +124,27 @@ class RedisDirectory:
         if event.stream and self.is_up:  # else all is written anew, once it is
             self._changed[event.stream] = event.kind != "stop"
         told = _Told(event.kind, event.stream, event.json())
-        if self.is_up and len(self._unshared) < MOST_UNSHARED:
+        size = len(told.data)
+        if (
+            self.is_up
+            and size <= LONGEST_SHARED
+            and len(self._unshared) < MOST_UNSHARED
+            and self._unshared_bytes + size <= MOST_UNSHARED_BYTES
+        ):
             self._unshared.append(told)
+            self._unshared_bytes += size
             self._awake.set()
         else:
             self._hear_alone([told])
 
     async def run(self) -> None:
         """Write and read until cancelled; then take our streams out, if Redis answers."""
+        ways = {"write": self._write, "read": self._read}
+        tasks = [asyncio.create_task(self._again_and_again(way, work)) for way, work in ways.items()]
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._again_and_again("write", self._write))
-                tasks.create_task(self._again_and_again("read", self._read))
+            await asyncio.gather(*tasks)
         finally:
+            await _end(tasks)
             with suppress(DirectoryError, TimeoutError):
                 async with asyncio.timeout(ANSWER_SECONDS):
                     while self._unshared:
@@ -229,7 +240,7 @@ class RedisDirectory:
                 pipe.xadd(self._events, fields, maxlen=MOST_EVENTS)
             await self._replace(pipe, gone, snapshots)
         for _ in told:
-            self._unshared.popleft()
+            self._unshared_bytes -= len(self._unshared.popleft().data)
         self.counters.shared += len(told)
         if self._unshared:
             self._awake.set()
@@ -332,7 +343,7 @@ class RedisDirectory:
             self.counters.lost += 1
             log.warning("directory lost", error=str(error))
         self._reached[way] = False
-        told, self._unshared = self._unshared, deque()
+        told, self._unshared, self._unshared_bytes = self._unshared, deque(), 0
         self._hear_alone(told)
 
     def _key(self, what: str, life: str) -> str:
@@ -343,6 +354,14 @@ class RedisDirectory:
 
     def _by_call(self, call: str, stream: str, life: str | None = None) -> str:
         return f"{call}\0{self._by_id(stream, life)}"
+
+
+async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they are done: the client may swallow it once, when it looks for stray bytes just then."""
+    while going := [task for task in tasks if not task.done()]:
+        for task in going:
+            task.cancel()
+        await asyncio.wait(going, timeout=0.1)
 
 
 async def _answer(waited_for: Any) -> Any:

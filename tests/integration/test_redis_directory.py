@@ -16,7 +16,7 @@ from sidecar.core.event_body import EventBody
 from sidecar.core.event_ring import EventRing
 from sidecar.core.events import BotSaid, Stopped, StreamEvent
 from sidecar.core.stream_snapshot import StreamSnapshot
-from sidecar.io.redis_directory import MOST_UNSHARED, RedisDirectory, open_redis
+from sidecar.io.redis_directory import LONGEST_SHARED, MOST_UNSHARED, MOST_UNSHARED_BYTES, RedisDirectory, open_redis
 from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.peer("redis-server")
@@ -229,4 +229,11 @@ async def test_events_that_wait_are_bounded_and_heard_at_home_at_least() -> None
             one.tell("s")
         assert one.directory.waiting == MOST_UNSHARED
         assert one.directory.counters.unshared == 10
-        await until(lambda: len(one.heard) == MOST_UNSHARED + 10)
+        await until(lambda: len(one.heard) == MOST_UNSHARED + 10 and not one.directory.waiting)
+        one.tell("s", BotSaid("x" * LONGEST_SHARED))
+        assert one.directory.counters.unshared == 11
+        for _ in range(300):
+            one.tell("s", BotSaid("x" * 60_000))
+        assert one.directory.waiting < 300
+        assert one.directory.counters.unshared == 11 + 300 - one.directory.waiting
+        assert (one.directory.waiting + 1) * 60_200 > MOST_UNSHARED_BYTES

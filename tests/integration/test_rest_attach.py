@@ -70,11 +70,10 @@ async def test_odd_text_in_any_option_is_taken_or_refused_by_its_name() -> None:
         properties = document["components"]["schemas"]["AttachBody"]["properties"]
         texts = [name for name, schema in properties.items() if {"type": "string"} in schema.get("anyOf", [])]
         assert {"metadata", "auth", "id", "on_bot_lost", "tls_ca_file"} <= set(texts)
-        tried: list[tuple[str, dict[str, object]]] = [
-            *((name, {name: odd}) for name in ("call", "url", "freeswitch", "profile", *texts) for odd in ODD),
-            *(("extra_headers", {"extra_headers": {"X-Odd": odd}}) for odd in ODD),
-            *(("extra_headers", {"extra_headers": {odd: "x"}}) for odd in ODD),
-        ]
+        names = ("call", "url", "freeswitch", "profile", *texts)
+        tried: list[tuple[str, dict[str, object]]] = [(name, {name: odd}) for name in names for odd in ODD]
+        tried += [("extra_headers", {"extra_headers": {"X-Odd": odd}}) for odd in ODD]
+        tried += [("extra_headers", {"extra_headers": {odd: "x"}}) for odd in ODD]
         for name, odd in tried:
             body = {"call": UUID, "url": "ws://127.0.0.1:9/", **odd}
             reply = await ask(car.sidecar.api_port, "POST", "/v1/streams", body)

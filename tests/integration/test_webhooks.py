@@ -197,7 +197,7 @@ async def test_a_mistake_of_ours_ends_neither_the_webhook_nor_anything_else() ->
         async with WebhookReceiver() as receiver:
             hook = sender(receiver.url)
             async with running_webhooks([hook], supervisor):
-                hook.add("id-\ud800", RingEvent(1, "json", "a", b'"unsignable"'))
+                hook.add("id-\ud800", RingEvent(1, "id", "json", "a", b'"unsignable"'))
                 add(hook, "b1")
                 posts = await receiver.received(1)
                 add(hook, "c1")

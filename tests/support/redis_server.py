@@ -49,6 +49,7 @@ class RedisServer:
             *(program, "--port", "0", "--unixsocket", str(self._path), "--save", "", "--appendonly", "no"),
             cwd=self._directory.name,
             stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
         )
         async with asyncio.timeout(READY_SECONDS):
             while True:
