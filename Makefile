@@ -1,7 +1,7 @@
 # What is slow has a target of its own; `make ci` is what every change must pass.
 BIN := .venv/bin
 
-.PHONY: ci format lint types imports test coverage fuzz simulate bench fuzz-guided itu load load-profile misbehave bad-bots soak soak-short lock sbom packaging-tools
+.PHONY: ci format lint types imports test coverage fuzz simulate bench fuzz-guided itu load load-profile misbehave bad-bots soak soak-short lock sbom packaging-tools chart-tools chart-readme
 
 ci: lint types imports test coverage
 
@@ -85,6 +85,12 @@ sbom: packaging-tools  # what is in the image, for those who must know: dist/sbo
 	mkdir -p dist
 	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
 	  --output-file dist/sbom.cdx.json build/image/bin/python
+
+chart-tools: .venv/installed-dev  # Helm 3 and 4, for the tests of the chart
+	$(BIN)/python -m tests.packaging.bring_helm
+
+chart-readme: .venv/installed-dev  # after a change of values.yaml
+	$(BIN)/python helm/make_readme.py
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest --cov --cov-report=

@@ -29,7 +29,7 @@ class Digit:
 
 @dataclass(slots=True)
 class DtmfCounters:
-    """What happened to the telephone-event packets of one call."""
+    """What happened to telephone-event packets."""
 
     digits: int = 0
     ends_inferred: int = 0  # digits whose end was not heard
@@ -61,7 +61,7 @@ class DtmfReceiver:
     """
 
     clock_rate: int = 8000
-    counters: DtmfCounters = field(default_factory=DtmfCounters)
+    counters: DtmfCounters = field(default_factory=DtmfCounters)  # it may be that of many calls
     _press: _Press | None = None
     _newest: int | None = None  # timestamp of the newest event
     _over: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))

@@ -57,6 +57,7 @@ class MediaPlane:
         self._with_frames: set[int] = set()  # rows whose stream has audio to give
         self._with_events: set[int] = set()  # rows whose stream has telephone events to give
         self._plain = PlainRows(rows)
+        self._encrypted = np.zeros(rows + 1, np.bool_)
         self._lossy_until = -np.inf
         self._first_of_row = np.zeros(rows + 1, np.int64)  # scratch
 
@@ -104,6 +105,7 @@ class MediaPlane:
 
     def _set(self, row: int, leg: Leg) -> None:
         self.heard.set_telephone_event(row, leg.telephone_event_payload_type)
+        self._encrypted[row] = leg.srtp is not None
 
     def close(self, row: int) -> ReceiveCounters:
         """Give the row back; return what happened to the packets of the call."""
@@ -152,16 +154,15 @@ class MediaPlane:
         self, data: Bytes, lengths: NDArray[np.uint32], sources: AddressKeys, *, now: float
     ) -> Iterator[Frames]:
         """Take datagrams uint8[n, m] of which `lengths` bytes each are filled; give their audio."""
-        rows = self.gate.find(sources)
-        if not self.gate.decrypts:
-            headers = read_headers(data, lengths)
-            plain = self._plain.expects(headers, rows) & self._comes_first(rows)
-            count = np.count_nonzero(plain)
-            if count == len(rows):
-                yield from self._receive_plainly(data, headers, rows, now=now)
-                return
-            yield from self._receive_some_plainly(data, headers, rows, plain, now=now)
-            data, lengths, rows, sources = data[~plain], lengths[~plain], rows[~plain], sources[~plain]
+        rows, headers = self.gate.find(sources), read_headers(data, lengths)
+        plain = self._plain.expects(headers, rows) & self._comes_first(rows)
+        if self.gate.decrypts:  # what a row that is encrypted is sent is nothing before it is opened
+            plain &= ~self._encrypted.take(rows)
+        if np.count_nonzero(plain) == len(rows):
+            yield from self._receive_plainly(data, headers, rows, now=now)
+            return
+        yield from self._receive_some_plainly(data, headers, rows, plain, now=now)
+        data, lengths, rows, sources = data[~plain], lengths[~plain], rows[~plain], sources[~plain]
         data, lengths, rows = self.gate.admit(data, lengths, sources, rows, now=now)
         for chosen in self._rounds(rows):
             yield from self._receive_round(data[chosen], lengths[chosen], rows[chosen], now=now)

@@ -23,6 +23,7 @@ from rtp.receive_stream import ReceiveStream
 
 _RECENT = HISTORY_MS // FRAME_MS  # payloads that are kept of each call
 _CODECS = tuple(Codec)
+_STEPS = np.array([[1, codec.frame_ticks, 0, 0] for codec in _CODECS], np.uint32)  # from one header to the next
 _LONGEST = max(codec.frame_bytes for codec in _CODECS)
 _SEQUENCE = 0xFFFF
 _NEVER = 0xFFFF_FFFF  # the length of no packet
@@ -125,7 +126,7 @@ class PlainRows:
         number = (headers[:, 0] - self._since.take(rows)) & _SEQUENCE
         self._recent[rows * _RECENT + number % _RECENT, : codec.frame_bytes] = payload
         # After 65535 this counts on into the payload type: that packet goes the slow way, which sets it right.
-        records(self._expected)[rows] = records(headers + np.array([1, codec.frame_ticks, 0, 0], np.uint32))
+        records(self._expected)[rows] = records(headers + _STEPS[codec])
         self._arrived[rows] = now
         return Frames(rows, decode_rows(payload, codecs)), codec.clock_rate
 

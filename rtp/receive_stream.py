@@ -123,8 +123,7 @@ class ReceiveStream:
         self.counters.received += packets
         self.counters.lost += lost
         self.expected_sequence, self.expected_timestamp = sequence, timestamp
-        for payload in payloads:
-            self._remember(self._decoder.decode(payload))
+        self._remember(self._decoder.decode(b"".join(payloads)))
         self._last_samples = self.codec.frame_samples
         self.last_played_at = max(self.last_played_at, now)
         self._heard_until = max(self._heard_until, now)

@@ -35,6 +35,7 @@ class RtcpRowsCounters:
 
     unknown_source: int = 0
     unauthentic: int = 0
+    malformed: int = 0  # of calls that are over
 
 
 @dataclass(slots=True)
@@ -92,6 +93,7 @@ class RtcpRows:
         member.session.close(now=now, wall_clock=wall_clock)
         self._collect(row, member)
         self._forget_address(row)
+        self.counters.malformed += member.session.counters.malformed
         del self._members[row]
 
     def receive_datagram(self, data: bytes, source: int, *, now: float) -> None:

@@ -41,10 +41,12 @@ from sidecar.io.worker_settings import WorkerSettings
 from sidecar.io.worker_start import StartWorker
 from sidecar.outlets import running_outlets
 from sidecar.settings import ApiSettings, RtpSettings, Settings, SipSettings
-from sip import Address, SipUri, UserAgent
+from sip import Address, AuthenticationFailed, SipUri, UserAgent
 from sip.grammar import format_host_port
 
 if TYPE_CHECKING:
+    from prometheus_client.registry import Collector
+
     from sidecar.api.service import Service
 
 log = structlog.get_logger("sidecar")
@@ -109,11 +111,13 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     events = EventFeed()
     events.subscribe(log_event)
 
-    def on_event(event: StreamEvent | StatsTold | ToWorker) -> None:
+    def on_event(event: StreamEvent | StatsTold | ToWorker | AuthenticationFailed) -> None:
         if isinstance(event, StreamEvent):
             events.publish(event)
         elif isinstance(event, StatsTold):
             steering.stats_told(event)
+        elif isinstance(event, AuthenticationFailed):
+            log.warning("authentication failed", host=event.source[0], user=event.username)
         elif (worker := control.workers.worker_of(event.stream)) is not None:  # else it died meanwhile
             workers[worker].send(event)
 
@@ -140,7 +144,13 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     attacher = _attacher(settings, servers, control, tickets, sip_port=_port(sip_sockets.udp))
     events.subscribe(attacher.hear)
     outlets = running_outlets(
-        settings, api_socket, steering, events, supervisor, attacher=attacher if settings.freeswitch else None
+        settings,
+        api_socket,
+        steering,
+        events,
+        supervisor,
+        attacher=attacher if settings.freeswitch else None,
+        metrics=lambda: _metrics(agent, control, driver, workers, servers, tickets, supervisor, events),
     )
     async with outlets as api, asyncio.TaskGroup() as tasks:
         for worker in workers:
@@ -253,8 +263,10 @@ def _user_agent(settings: SipSettings, sockets: _SipSockets) -> UserAgent:
 
 
 def _sip_driver(
-    settings: SipSettings, control: CallControl, on_event: Callable[[StreamEvent | StatsTold | ToWorker], None]
-) -> SipDriver[StreamEvent | StatsTold | ToWorker]:
+    settings: SipSettings,
+    control: CallControl,
+    on_event: Callable[[StreamEvent | StatsTold | ToWorker | AuthenticationFailed], None],
+) -> SipDriver[StreamEvent | StatsTold | ToWorker | AuthenticationFailed]:
     return SipDriver(
         control,
         on_event,
@@ -342,6 +354,29 @@ def _attacher(
         tickets=tickets,
         random=SystemRandom(),
     )
+
+
+def _metrics(
+    agent: UserAgent,
+    control: CallControl,
+    driver: SipDriver[object],
+    workers: Sequence[_WorkerHost],
+    servers: FreeSwitchServers,
+    tickets: Tickets,
+    supervisor: Supervisor,
+    events: EventFeed,
+) -> list[Collector]:
+    """Return what `/metrics` tells of all but itself; what is imported here, is not needed without it."""
+    from sidecar.api.freeswitch_metrics import FreeSwitchMetrics
+    from sidecar.api.sip_metrics import ControlMetrics, SipMetrics
+    from sidecar.api.worker_metrics import WorkerMetrics
+
+    return [
+        ControlMetrics(control, workers, supervisor, events),
+        SipMetrics(agent, control, driver),
+        WorkerMetrics(control.workers.totals),
+        FreeSwitchMetrics(servers, tickets),
+    ]
 
 
 def _call_control(settings: Settings, agent: UserAgent, tickets: Tickets) -> CallControl:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from secrets import token_hex
 from typing import TYPE_CHECKING
@@ -20,6 +20,8 @@ from sidecar.settings import DirectorySettings, Settings
 from sip.grammar import format_host_port
 
 if TYPE_CHECKING:
+    from prometheus_client.registry import Collector
+
     from sidecar.api.event_stream import Listeners
     from sidecar.api.service import Service
     from sidecar.core.attaching import Attacher
@@ -35,8 +37,12 @@ async def running_outlets(
     supervisor: Supervisor,
     *,
     attacher: Attacher | None = None,
+    metrics: Callable[[], Iterable[Collector]] = tuple,
 ) -> AsyncIterator[Service | None]:
-    """Let events be told within the block, and answer REST requests on `api_socket`, if there is one."""
+    """Let events be told within the block, and answer REST requests on `api_socket`, if there is one.
+
+    `metrics` says what `/metrics` tells beside what it tells of these outlets.
+    """
     if api_socket is None and not settings.webhooks:
         yield None
         return
@@ -56,7 +62,14 @@ async def running_outlets(
         service = None
         if api_socket is not None:
             running = _running_interface(
-                settings, api_socket, steering, events, supervisor, senders=senders, attacher=attacher
+                settings,
+                api_socket,
+                steering,
+                events,
+                supervisor,
+                senders=senders,
+                attacher=attacher,
+                metrics=metrics(),
             )
             service = await stack.enter_async_context(running)
         if senders:
@@ -74,6 +87,7 @@ async def _running_interface(
     *,
     senders: list[WebhookSender],
     attacher: Attacher | None,
+    metrics: Iterable[Collector],
 ) -> AsyncIterator[Service]:
     """Answer REST requests, and tell listeners of events: of this sidecar's, or, with a directory, of all."""
     from sidecar.api.event_stream import Listeners
@@ -99,7 +113,14 @@ async def _running_interface(
             directory = await stack.enter_async_context(running)
         stack.callback(events.subscribe(publish))
         service = running_service(
-            sock, gate, steering, listeners=listeners, webhooks=senders, attacher=attacher, directory=directory
+            sock,
+            gate,
+            steering,
+            listeners=listeners,
+            webhooks=senders,
+            attacher=attacher,
+            directory=directory,
+            metrics=metrics,
         )
         yield await stack.enter_async_context(service)
 

@@ -23,13 +23,13 @@ class Bucket:
     def __init__(self, rate: float, most: float) -> None:
         self._rate, self._most, self._left, self._at = rate, most, most, 0.0
 
-    def take(self, *, now: float) -> bool:
-        """Tell whether one more may pass."""
+    def take(self, *, now: float, count: float = 1) -> bool:
+        """Tell whether one more may pass, or `count` at once."""
         self._left = min(self._most, self._left + (now - self._at) * self._rate)
         self._at = now
-        if self._left < 1:
+        if self._left < count:
             return False
-        self._left -= 1
+        self._left -= count
         return True
 
 
@@ -39,6 +39,7 @@ class Buckets:
     def __init__(self, rate: float, most: float) -> None:
         self._rate, self._most = rate, most
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+        self.forgotten = 0  # names
 
     def take(self, name: str, *, now: float) -> bool:
         """Tell whether one more of that name may pass."""
@@ -47,6 +48,7 @@ class Buckets:
             bucket = self._buckets[name] = Bucket(self._rate, self._most)
             if len(self._buckets) > _NAMES_MAX:
                 self._buckets.popitem(last=False)
+                self.forgotten += 1
         self._buckets.move_to_end(name)
         return bucket.take(now=now)
 
@@ -62,6 +64,11 @@ class Gate:
     def admits_source(self, host: str, *, now: float) -> bool:
         """Tell whether one more request of this host is looked at."""
         return self._sources is None or self._sources.take(host, now=now)
+
+    @property
+    def forgotten(self) -> int:
+        """How many sources were forgotten, as there were too many."""
+        return 0 if self._sources is None else self._sources.forgotten
 
     def admits_invite(self, *, now: float) -> bool:
         """Tell whether one more call may come in."""

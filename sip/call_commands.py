@@ -19,8 +19,8 @@ _Headers = Sequence[tuple[str, str]]
 class CallCommands:
     """What the owner of a user agent can do with its calls; all of it is without effect once a call has ended."""
 
-    def __init__(self, *, endpoint: Endpoint, layer: TransactionLayer, max_calls: int) -> None:
-        self.counters = Counters()
+    def __init__(self, *, endpoint: Endpoint, layer: TransactionLayer, counters: Counters, max_calls: int) -> None:
+        self.counters = counters
         self._endpoint = endpoint
         self._layer = layer
         self._calls = CallTable(self.counters)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
@@ -19,9 +20,14 @@ class Counters:
     refused_transactions: int = 0  # 503 or dropped: too many transactions
     refused_sources: int = 0  # dropped: too many requests of one source address
     challenges: int = 0  # 401
+    wrong_credentials: int = 0  # of these, to who has said a name, and not proved it
     stray_acks: int = 0
     stray_responses: int = 0
     calls_received: int = 0
     calls_placed: int = 0
     calls_answered: int = 0  # by either side
     calls_ended: int = 0
+    requests_by_method: Counter[str] = field(default_factory=Counter)  # that came; those we do not know are `other`
+    responses_by_class: Counter[int] = field(default_factory=Counter)  # that came: 1 to 6
+    requests_sent: Counter[str] = field(default_factory=Counter)  # by method, without ACK
+    responses_sent: Counter[int] = field(default_factory=Counter)  # by status; none twice

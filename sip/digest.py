@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
 
-from .error import SipError, Unauthorized
+from .error import SipError, Unauthorized, WrongCredentials
 from .grammar import is_token, quote, split_outside_quotes, take_quoted
 from .request import Request
+from .via import Address
 
 _ALGORITHMS = {"SHA-256": hashlib.sha256, "MD5": hashlib.md5}
 _NONCE_LIFE = 60.0  # seconds
@@ -25,6 +26,14 @@ class Credentials:
     realm: str
     passwords: Mapping[str, str] = field(repr=False)  # of each user
     algorithms: tuple[str, ...] = ("SHA-256", "MD5")  # that we take, the one we like best first (RFC 8760, 2.4)
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticationFailed:
+    """Somebody has named a user, and not proved to be it: the name or the password is wrong."""
+
+    source: Address
+    username: str
 
 
 def parse_authorization(value: str) -> dict[str, str]:
@@ -63,7 +72,8 @@ class DigestGuard:
         self._random = random
         self._secret = random.getrandbits(256).to_bytes(32, "big")
         self._counts: OrderedDict[str, int] = OrderedDict()  # the highest nonce count of each nonce
-        self._forgotten = -1  # when the newest nonce was made that is not remembered any more, in ms
+        self.forgotten = 0  # nonces
+        self._forgotten_at = -1  # when the newest nonce was made that is not remembered any more, in ms
 
     def check(self, request: Request, *, now: float) -> str:
         """Return the user; raise `Unauthorized`, with what to answer, if there is no valid proof."""
@@ -86,7 +96,8 @@ class DigestGuard:
         proof = digest_response(algorithm, fields, password=password or "", method=request.method)
         is_right = hmac.compare_digest(proof.encode(), fields["response"].lower().encode("utf-8", "surrogateescape"))
         if password is None or not is_right:
-            raise self._challenge(now)
+            again = self._challenge(now)
+            raise WrongCredentials(str(again), username=fields["username"], headers=again.headers)
         if not self._is_fresh(fields["nonce"], now) or not self._counts_up(fields["nonce"], fields["nc"]):
             raise self._challenge(now, stale=True)
         return fields["username"]
@@ -97,7 +108,7 @@ class DigestGuard:
         if not hmac.compare_digest(self._sign(body).encode(), nonce.encode("utf-8", "surrogateescape")):
             return False
         made = _made(nonce)
-        return made > self._forgotten and 0 <= now - made / 1000 <= _NONCE_LIFE
+        return made > self._forgotten_at and 0 <= now - made / 1000 <= _NONCE_LIFE
 
     def _counts_up(self, nonce: str, count: str) -> bool:
         """Note the use of a nonce; refuse one that was there before (RFC 7616, 3.4)."""
@@ -107,7 +118,8 @@ class DigestGuard:
         self._counts.move_to_end(nonce)
         if len(self._counts) > _NONCES_MAX:
             forgotten, _ = self._counts.popitem(last=False)
-            self._forgotten = max(self._forgotten, _made(forgotten))  # or its proofs could be used once more
+            self.forgotten += 1
+            self._forgotten_at = max(self._forgotten_at, _made(forgotten))  # or its proofs could be used once more
         return True
 
     def _challenge(self, now: float, *, stale: bool = False) -> Unauthorized:

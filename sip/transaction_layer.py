@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from .counters import Counters
 from .invite_client_transaction import InviteClientTransaction
 from .invite_server_transaction import InviteServerTransaction
 from .invite_server_transaction import State as InviteServerState
@@ -20,7 +21,8 @@ AnyTransaction = AnyServerTransaction | AnyClientTransaction
 class TransactionLayer:
     """All transactions of one user agent. See RFC 3261, section 17."""
 
-    def __init__(self, *, timers: Timers, max_transactions: int) -> None:
+    def __init__(self, *, timers: Timers, max_transactions: int, counters: Counters) -> None:
+        self._counters = counters
         self._timers = timers
         self._max_transactions = max_transactions
         self._servers: dict[TransactionKey, AnyServerTransaction] = {}
@@ -77,6 +79,7 @@ class TransactionLayer:
 
     def respond(self, transaction: AnyServerTransaction, response: Response, *, now: float) -> None:
         """Send a response in its transaction."""
+        self._counters.responses_sent[response.status] += 1
         transaction.send_response(response, now=now)
         self._settle(transaction)
 
@@ -92,6 +95,7 @@ class TransactionLayer:
         else:
             transaction = NonInviteClientTransaction(request, destination=destination, timers=self._timers, now=now)
         transaction.owner = owner
+        self._counters.requests_sent[request.method] += 1
         self._clients[transaction.key] = transaction
         self._settle(transaction)
         return transaction

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 
 from sidecar import __version__
+from sidecar.api.console_page import console_routes
 from sidecar.api.event_stream import Listeners, event_routes
 from sidecar.api.openapi import describe, methods_of
 from sidecar.api.operations import add_description, add_documents, operation_routes
@@ -36,6 +37,7 @@ def make_application(
     app.include_router(stream_routes(steering, attacher, directory))
     app.include_router(event_routes(listeners))
     app.include_router(operation_routes(steering, registry))
+    app.include_router(console_routes())
     add_documents(app)
     document = describe(app)  # now: it takes long
     add_description(app, document)

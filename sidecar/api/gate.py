@@ -10,7 +10,7 @@ from sidecar.api.problems import Problem, ProblemKind
 from sidecar.core.access import AccessList, AccessToken, Scope
 from sip.admission import Buckets
 
-OPEN_PATHS = frozenset(("/healthz", "/readyz", "/openapi.json", "/problems"))
+OPEN_PATHS = frozenset(("/", "/healthz", "/readyz", "/openapi.json", "/problems"))
 _PROBES = frozenset(("/healthz", "/readyz"))
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from sidecar.api.event_stream import Listeners
 from sidecar.api.frame import Answer, Frame
+from sidecar.api.metric_families import Samples, counter, gauge
 from sidecar.api.server import HttpServer
 from sidecar.core.idempotency import IdempotencyKeys
 from sidecar.core.workers import Readiness
 from sidecar.io.webhook_sender import WebhookSender
-
-_Labelled = Iterable[tuple[tuple[str, ...], float]]
 
 
 class CallMetrics(Collector):
@@ -26,17 +25,17 @@ class CallMetrics(Collector):
     def collect(self) -> Iterable[Metric]:
         """Read them."""
         now = self._readiness()
-        yield _gauge("ready", "Whether a new call would be taken", [((), now.ready)])
-        yield _gauge("draining", "Whether the sidecar waits for its last call", [((), now.draining)])
-        yield _gauge("calls", "Calls that are up or on their way", [((), now.calls)])
-        yield _gauge("calls_max", "Calls that there may be at once", [((), now.max_calls)])
+        yield gauge("ready", "Whether a new call would be taken", [((), now.ready)])
+        yield gauge("draining", "Whether the sidecar waits for its last call", [((), now.draining)])
+        yield gauge("calls", "Calls that are up or on their way", [((), now.calls)])
+        yield gauge("calls_max", "Calls that there may be at once", [((), now.max_calls)])
         workers = [((str(each.worker),), each) for each in now.workers]
-        streams: _Labelled = [(labels, each.streams) for labels, each in workers]
-        yield _gauge("worker_streams", "Streams of a media worker", streams, "worker")
-        busy: _Labelled = [(labels, each.load.busy) for labels, each in workers]
-        yield _gauge("worker_busy_ratio", "How much of its time a media worker works", busy, "worker")
-        late: _Labelled = [(labels, each.load.late_p99_ms / 1000) for labels, each in workers]
-        yield _gauge("worker_late_p99_seconds", "By how much its ticks come late", late, "worker")
+        streams: Samples = [(labels, each.streams) for labels, each in workers]
+        yield gauge("worker_streams", "Streams of a media worker", streams, "worker")
+        busy: Samples = [(labels, each.load.busy) for labels, each in workers]
+        yield gauge("worker_busy_ratio", "How much of its time a media worker works", busy, "worker")
+        late: Samples = [(labels, each.load.late_p99_ms / 1000) for labels, each in workers]
+        yield gauge("worker_late_p99_seconds", "By how much its ticks come late", late, "worker")
 
 
 class OutletMetrics(Collector):
@@ -48,27 +47,25 @@ class OutletMetrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Read them."""
-        published: _Labelled = [((kind,), count) for kind, count in self._listeners.ring.published.items()]
-        yield _counter("events", "Events of streams", published, "kind")
         counters = self._listeners.counters
-        yield _gauge("event_listeners", "Clients that listen to events", [((), len(self._listeners))])
-        yield _counter("event_listeners_accepted", "Clients that came to listen", [((), counters.accepted)])
-        yield _counter("event_listeners_refused", "Clients that were too many", [((), counters.refused)])
-        yield _counter("events_sent", "Events sent to listeners", [((), counters.sent)])
-        yield _counter("events_missed", "Events that were gone before a listener had them", [((), counters.missed)])
+        yield gauge("event_listeners", "Clients that listen to events", [((), len(self._listeners))])
+        yield counter("event_listeners_accepted", "Clients that came to listen", [((), counters.accepted)])
+        yield counter("event_listeners_refused", "Clients that were too many", [((), counters.refused)])
+        yield counter("events_sent", "Events sent to listeners", [((), counters.sent)])
+        yield counter("events_missed", "Events that were gone before a listener had them", [((), counters.missed)])
         hooks = [(each.name, each.counters, each.waiting) for each in self._webhooks]
-        waiting: _Labelled = [((name,), count) for name, _, count in hooks]
-        yield _gauge("webhook_waiting", "Events that a webhook has yet to be told", waiting, "webhook")
-        delivered: _Labelled = [((name,), each.delivered) for name, each, _ in hooks]
-        yield _counter("webhook_delivered", "Events that a webhook has taken", delivered, "webhook")
-        failed: _Labelled = [((name,), each.failed) for name, each, _ in hooks]
-        yield _counter("webhook_failures", "Attempts that failed", failed, "webhook")
-        dropped: _Labelled = [
+        waiting: Samples = [((name,), count) for name, _, count in hooks]
+        yield gauge("webhook_waiting", "Events that a webhook has yet to be told", waiting, "webhook")
+        delivered: Samples = [((name,), each.delivered) for name, each, _ in hooks]
+        yield counter("webhook_delivered", "Events that a webhook has taken", delivered, "webhook")
+        failed: Samples = [((name,), each.failed) for name, each, _ in hooks]
+        yield counter("webhook_failures", "Attempts that failed", failed, "webhook")
+        dropped: Samples = [
             ((name, reason), count)
             for name, each, _ in hooks
             for reason, count in (("full", each.dropped_full), ("old", each.dropped_old))
         ]
-        yield _counter("webhook_dropped", "Events that a webhook will not be told", dropped, "webhook", "reason")
+        yield counter("webhook_dropped", "Events that a webhook will not be told", dropped, "webhook", "reason")
 
 
 class HttpMetrics(Collector):
@@ -81,29 +78,20 @@ class HttpMetrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Read them."""
-        answered: _Labelled = [((str(status),), count) for status, count in sorted(self._frame.answered.items())]
-        yield _counter("http_requests", "Requests of this interface", answered, "status")
-        yield _gauge("http_connections", "Connections that are open", [((), self._server.connections)])
+        answered: Samples = [((str(status),), count) for status, count in sorted(self._frame.answered.items())]
+        yield counter("http_requests", "Requests of this interface", answered, "status")
+        yield gauge("http_connections", "Connections that are open", [((), self._server.connections)])
         counters = self._server.counters
-        cut: _Labelled = [
+        cut: Samples = [
             (("refused",), counters.refused),
             (("slow",), counters.slow),
             (("stalled",), counters.stalled),
             (("malformed",), counters.malformed),
         ]
-        yield _counter("http_connections_cut", "Connections that were not to be", cut, "reason")
-        yield _counter("http_replayed", "Answers given again, by Idempotency-Key", [((), self._keys.replayed)])
-
-
-def _gauge(name: str, text: str, samples: _Labelled, *labels: str) -> Metric:
-    return _filled(GaugeMetricFamily(f"sidecar_{name}", text, labels=labels), samples)
-
-
-def _counter(name: str, text: str, samples: _Labelled, *labels: str) -> Metric:
-    return _filled(CounterMetricFamily(f"sidecar_{name}", text, labels=labels), samples)
-
-
-def _filled(family: GaugeMetricFamily | CounterMetricFamily, samples: _Labelled) -> Metric:
-    for labels, value in samples:
-        family.add_metric(labels, value)
-    return family
+        yield counter("http_connections_cut", "Connections that were not to be", cut, "reason")
+        yield counter(
+            "http_keys_forgotten",
+            "Answers forgotten before their time",
+            [((), self._keys.forgotten)],
+        )
+        yield counter("http_replayed", "Answers given again, by Idempotency-Key", [((), self._keys.replayed)])

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
+from prometheus_client.registry import Collector
 
 from sidecar.api.application import make_application
+from sidecar.api.directory_metrics import DirectoryMetrics
 from sidecar.api.event_stream import Listeners
 from sidecar.api.frame import Answer, Application, Frame
 from sidecar.api.gate import Gate
 from sidecar.api.metrics import CallMetrics, HttpMetrics, OutletMetrics
 from sidecar.api.server import HttpLimits, HttpServer
 from sidecar.core.attaching import Attacher
-from sidecar.core.directory import Directory
 from sidecar.core.idempotency import IdempotencyKeys
 from sidecar.io.steering import Steering
 from sidecar.io.webhook_sender import WebhookSender
 
 if TYPE_CHECKING:
     from sidecar.api.forwarding import Forwarding
+    from sidecar.io.redis_directory import RedisDirectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +46,24 @@ async def running_service(
     listeners: Listeners,
     webhooks: Sequence[WebhookSender] = (),
     attacher: Attacher | None = None,
-    directory: Directory | None = None,
+    directory: RedisDirectory | None = None,
+    metrics: Iterable[Collector] = (),
     limits: HttpLimits | None = None,
 ) -> AsyncIterator[Service]:
-    """Answer requests that come to `sock`, until the block ends."""
+    """Answer requests that come to `sock`, until the block ends; `metrics` are those of the rest of the process."""
     registry, keys = CollectorRegistry(), IdempotencyKeys[Answer]()
     app = make_application(steering, attacher=attacher, directory=directory, listeners=listeners, registry=registry)
     forwarding = None if directory is None else _forwarding(app, steering, directory)
     frame = Frame(forwarding or app, gate=gate, keys=keys)
     server = HttpServer(frame, limits=limits or HttpLimits())
-    for metrics in (
+    for each in (
         CallMetrics(steering.readiness),
         OutletMetrics(listeners, webhooks),
         HttpMetrics(frame, server, keys),
+        DirectoryMetrics(directory, forwarding),
+        *metrics,
     ):
-        registry.register(metrics)
+        registry.register(each)
     await server.listen(sock)
     try:
         yield Service(server, listeners, registry)
@@ -69,7 +74,7 @@ async def running_service(
             await forwarding.close()
 
 
-def _forwarding(app: Application, steering: Steering, directory: Directory) -> Forwarding:
+def _forwarding(app: Application, steering: Steering, directory: RedisDirectory) -> Forwarding:
     from sidecar.api.forwarding import Forwarding  # its HTTP client is part of an extra
 
     return Forwarding(app, steering, directory)

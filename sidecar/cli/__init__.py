@@ -21,7 +21,8 @@ from sidecar.cli.serve import serve
 __all__ = ["app", "main"]
 
 app = typer.Typer(
-    help="Connects telephone calls to voice bots: SIP and RTP in, WebSocket out.",
+    help="Connects telephone calls to voice bots: SIP and RTP in, WebSocket out. Begin with `sidecar demo`.",
+    epilog="Exit codes: 0 ok, 1 failed, 2 wrong use.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -12,8 +12,15 @@ from sidecar.cli.outcome import WRONG_USE, fail
 if TYPE_CHECKING:
     from sidecar.settings import Settings
 
-ConfigFile = Annotated[Path | None, typer.Option(help="A configuration file (TOML); the environment goes before it.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="The configuration (TOML). Variables such as SIDECAR_SIP__PORT go before it.",
+        show_default="variables alone",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 
 def read_settings(config: Path | None) -> Settings:

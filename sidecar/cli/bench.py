@@ -14,15 +14,16 @@ def bench(
     calls: Annotated[int, typer.Option(min=1, max=4096, help="How many calls talk at once.")] = 100,
     seconds: Annotated[float, typer.Option(min=1, max=86400, help="For how long they are measured.")] = 10.0,
     mix: Annotated[str, typer.Option(help="Whose voice the bots hear: mono, callee, mixed or stereo.")] = "mono",
-    rate: Annotated[str, typer.Option(help="Samples a second, from and to the bots: 8k to 48k.")] = "16k",
+    rate: Annotated[str, typer.Option(help="Samples a second, to and from the bots: 8k 16k 24k 32k 40k 48k.")] = "16k",
     workers: Annotated[
         int, typer.Option(min=0, max=256, help="Media workers of the sidecar; 0: inside its control process.")
     ] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Place many calls at once through a sidecar of its own, and tell what 20 ms of one cost.
+    """Place many calls at once through a sidecar of its own, and tell what each costs.
 
-    Callers, bots and the sidecar are processes of this machine. It needs Linux, and a C compiler.
+    Callers, bots and the sidecar are processes of this machine. It needs
+    Linux, and a C compiler. docs/performance.md says what the figures mean.
     """
     from sidecar.bench import BenchError, BenchPlan, run_bench
     from sidecar.console import bench_progress, print_error, print_figures, print_json

@@ -31,19 +31,35 @@ class CodecName(StrEnum):
     PCMA = "pcma"
 
 
-_Uri = Annotated[str, typer.Argument(metavar="SIP-URI", help="Whom to call, such as sip:sales@127.0.0.1:5070.")]
+_Uri = Annotated[
+    str,
+    typer.Argument(metavar="SIP-URI", help="Whom to call, such as sip:sales@127.0.0.1:5070, or with ;transport=tcp."),
+]
 _Play = Annotated[
-    Path | None, typer.Option(metavar="WAV", help="What to say: 16-bit PCM, a multiple of 8000 Hz. [a melody]")
+    Path | None,
+    typer.Option(metavar="WAV", help="What to say: 16-bit PCM, a multiple of 8000 Hz.", show_default="a melody"),
 ]
-_Record = Annotated[Path | None, typer.Option(metavar="WAV", dir_okay=False, help="Where to write what is heard.")]
+_Record = Annotated[
+    Path | None,
+    typer.Option(metavar="WAV", dir_okay=False, help="Where to write what is heard.", show_default="nowhere"),
+]
 _Headers = Annotated[
-    list[str] | None, typer.Option(metavar="'Name: value'", help="A header of the INVITE; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        metavar="'Name: value'",
+        help="A header of the INVITE, such as 'X-STREAM_URL: ws://127.0.0.1:8765/'; may be repeated.",
+        show_default=False,
+    ),
 ]
-_Seconds = Annotated[float | None, typer.Option(min=0.1, max=3600, help="How long to talk. [what is said, and 1 s]")]
+_Seconds = Annotated[
+    float | None, typer.Option(min=0.1, max=3600, help="For how long to talk.", show_default="what is said, and 1 s")
+]
 _Codec = Annotated[CodecName, typer.Option(help="The codec to offer.")]
 _Authority = Annotated[
     Path | None,
-    typer.Option(metavar="PEM", help="Who must have signed the certificate, over TLS. [one the system trusts]"),
+    typer.Option(
+        metavar="PEM", help="Over TLS: who must have signed the certificate.", show_default="whom the system trusts"
+    ),
 ]
 
 
@@ -57,7 +73,7 @@ def call(
     ca: _Authority = None,
     as_json: AsJson = False,
 ) -> None:
-    """Place a test call, and tell what is heard.
+    """Place a test call to a sidecar or any SIP endpoint, and tell what is heard.
 
     Ctrl-C hangs up and tells what was heard so far; the exit code is then 1.
     """

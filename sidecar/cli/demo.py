@@ -17,15 +17,17 @@ if TYPE_CHECKING:
 
 
 def demo(
-    seconds: Annotated[float, typer.Option(min=1, max=3600, help="How long the call lasts.")] = 8.0,
+    seconds: Annotated[float, typer.Option(min=1, max=3600, help="For how long to call.")] = 8.0,
     as_json: AsJson = False,
     output: Annotated[
-        Path, typer.Option(dir_okay=False, help="The recording: left what was sent, right what was heard.")
+        Path,
+        typer.Option(metavar="WAV", dir_okay=False, help="Where to record: left what is sent, right what is heard."),
     ] = Path("demo.wav"),
 ) -> None:
-    """Place a call through the sidecar to an echo bot, all on this machine, and tell what is heard.
+    """Call an echo bot through a sidecar, all on this machine, and tell what is heard.
 
-    Ctrl-C hangs up and tells what was heard so far; the exit code is then 1.
+    It needs nothing else, and takes free ports. Ctrl-C hangs up and tells
+    what was heard so far; the exit code is then 1.
     """
     from sidecar.console import call_progress, print_error, print_heard, print_json, span_json
     from sidecar.core.listening import side_by_side

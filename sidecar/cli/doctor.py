@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def doctor(config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Check a configuration, this machine, the bots and the FreeSWITCHes, before calls come.
+    """Check settings, ports, addresses, bots, FreeSWITCHes and this machine.
 
-    One line a check: ok, warn or fail, and what would help. It calls each bot that a profile names and hangs up again,
-    and logs in to each FreeSWITCH; nothing is changed. A sidecar that runs is not disturbed. The exit code is 1 if a
-    check fails.
+    One line a check: ok, warn or fail, and what would help. Each bot that a
+    profile names is called, and hung up on; each FreeSWITCH is logged in to.
+    A sidecar that runs is not disturbed. The exit code is 1 if a check fails.
     """
     from sidecar.console import print_findings, print_json
     from sidecar.doctor import Verdict

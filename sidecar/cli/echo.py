@@ -13,7 +13,10 @@ def echo(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 is any free one.")] = 8765,
 ) -> None:
-    """Run a bot that says what it hears."""
+    """Run an echo bot: a WebSocket server that sends back what callers say.
+
+    Its URL, ws://127.0.0.1:8765/, is the one that all examples name.
+    """
     from sidecar.io.echo_bot import EchoBot
     from sidecar.io.signals import stop_signal
     from sidecar.log import log_to_stderr

@@ -11,11 +11,15 @@ from sidecar.cli.arguments import ConfigFile, read_settings
 
 def freeswitch(
     name: Annotated[
-        str | None, typer.Argument(metavar="[FILE]", help="Print this file alone, without its name. [all of them]")
+        str | None,
+        typer.Argument(metavar="FILE", help="Print this file alone.", show_default="all, each after its name"),
     ] = None,
     config: ConfigFile = None,
 ) -> None:
-    """Print dialplan and script for FreeSWITCH, as this configuration needs them."""
+    """Print dialplan and script for FreeSWITCH, made for this configuration.
+
+    docs/freeswitch.md says what each is for.
+    """
     from sidecar.freeswitch_examples import NAMES, example
 
     if name not in (None, *NAMES):

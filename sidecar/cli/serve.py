@@ -12,7 +12,12 @@ if TYPE_CHECKING:
 
 
 def serve(config: ConfigFile = None) -> None:
-    """Take calls until SIGTERM or SIGINT."""
+    """Take calls until SIGTERM or SIGINT (Ctrl-C), then let those that are up end.
+
+    A second signal hangs up at once. Unless told otherwise it listens on
+    this machine alone: SIP at 127.0.0.1:5070, REST and a console for
+    browsers at http://127.0.0.1:8080.
+    """
     from sidecar.app import serve as serve_calls
     from sidecar.log import log_to_stderr
 

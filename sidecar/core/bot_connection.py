@@ -206,7 +206,7 @@ class BotConnection:
             self._library_used = True
             self._protocol.send_ping(b"")
 
-    def deflated(self, frame: memoryview) -> bytes:
+    def deflated(self, frame: bytes) -> bytes:
         """Return a binary frame of ours as the library frames the same message, compressed."""
         assert not self._library_used, "what was framed before must go first"
         self._protocol.send_binary(unmasked_payload(frame))

@@ -338,6 +338,11 @@ class Bridge:
         """Begin the grid anew: there was nothing to send for a while."""
         self._pacer.next_timeout = None
 
+    @property
+    def ticks_skipped(self) -> int:
+        """How many ticks were left out after stalls: each is a frame of a quarter of the calls."""
+        return self._pacer.skipped
+
     def next_tick(self) -> float | None:
         """Return when the next tick is due."""
         return self._pacer.next_timeout

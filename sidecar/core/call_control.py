@@ -5,7 +5,7 @@ Sans-IO, like the cores it stands on: datagrams, messages and the time go in; da
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from random import Random
@@ -13,24 +13,34 @@ from random import Random
 from rtp import PortAllocator
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.call_facts import facts_of
+from sidecar.core.call_figures import CallFigures
 from sidecar.core.cause import Cause, reason_headers
 from sidecar.core.commands import Command
 from sidecar.core.errors import CommandError, NoSuchStream
 from sidecar.core.event_series import EventSeries
-from sidecar.core.events import StreamEvent
+from sidecar.core.events import Failure, StreamEvent
 from sidecar.core.freeswitch.tickets import Tickets
 from sidecar.core.intake import Asked, Intake
 from sidecar.core.joining import Owner, check_join
-from sidecar.core.link import FromWorker, StatsTold, ToWorker, WorkerLoad, WorkerReady
-from sidecar.core.media_negotiation import MediaNegotiation
+from sidecar.core.link import (
+    FromWorker,
+    LegRefused,
+    StatsTold,
+    StreamRefused,
+    ToWorker,
+    WorkerLoad,
+    WorkerReady,
+)
 from sidecar.core.media_policy import MediaPolicy
+from sidecar.core.new_legs import NewLegs
 from sidecar.core.options import OptionError, Profile, Track
-from sidecar.core.stream_leg import StreamLeg
 from sidecar.core.stream_session import Outbox, StreamSession
 from sidecar.core.stream_snapshot import StreamSnapshot
+from sidecar.core.worker_counts import WorkerCounted
 from sidecar.core.workers import Readiness, Workers
 from sip import (
     Address,
+    AuthenticationFailed,
     CallConfirmed,
     CallEnded,
     CallReceived,
@@ -42,12 +52,12 @@ from sip import (
     OfferAnswered,
     OfferReceived,
     OfferWithdrawn,
-    ServiceUnavailable,
     SipError,
     StreamAddress,
     TransferProgress,
     UserAgent,
 )
+from sip.admission import Bucket
 
 
 class CallControl:
@@ -86,20 +96,27 @@ class CallControl:
         )
         self._agent = agent
         self._random = random
-        self._media_address = media_address
         self._bot_hosts = bot_hosts
         self._allow = allow
-        self._media = media
         self._wall_clock = wall_clock
-        self._ports = ports
-        self._tells_by_info = tells_by_info
         self.workers = Workers(late_ms=late_ms)
+        self.figures = CallFigures()
         self._sessions: dict[str, StreamSession] = {}
         self._legs: dict[str, StreamSession] = {}  # by the names of legs that have joined one
         self._by_call: dict[CallRef, StreamSession] = {}
         self._outbox: Outbox = deque()
+        self._new_legs = NewLegs(
+            agent,
+            random=random,
+            media_address=media_address,
+            media=media,
+            ports=ports,
+            tells_by_info=tells_by_info,
+            say=self._outbox.append,
+        )
         self._draining = False
         self._open_or_close()
+        self._told_failures = Bucket(1.0, 10)  # of authentication; more are counted alone
         self.dropped_sources = 0  # datagrams from addresses that are not allowed
         self.ignored_infos = 0  # INFOs that hold no digit
 
@@ -140,9 +157,12 @@ class CallControl:
         """Return the SIP messages to send."""
         return self._agent.datagrams_to_send()
 
-    def next_event(self) -> StreamEvent | StatsTold | ToWorker | None:
+    def next_event(self) -> StreamEvent | StatsTold | ToWorker | AuthenticationFailed | None:
         """Return the next thing that the outside should know or has asked for, or the next message to the worker."""
-        return self._outbox.popleft() if self._outbox else None
+        event = self._outbox.popleft() if self._outbox else None
+        if isinstance(event, StreamEvent) and isinstance(event.body, Failure):
+            self.figures.errors[event.body.message.code] += 1
+        return event
 
     def receive_message(self, message: FromWorker, *, worker: int = 0, now: float) -> None:
         """Take a message of a worker."""
@@ -154,8 +174,12 @@ class CallControl:
             self.workers.loaded(worker, message, now=now)
             self._open_or_close()
             return
+        if isinstance(message, WorkerCounted):
+            self.workers.totals.add(worker, message)
+            return
         session = self._sessions.get(message.stream) or self._legs.get(message.stream)
         if session is not None:  # else it is no news any more
+            self.figures.legs_refused += isinstance(message, StreamRefused | LegRefused)
             session.receive_message(message, now=now)
             session.send_infos(now=now)
             self._handle_sip_events(now=now)
@@ -233,6 +257,21 @@ class CallControl:
             raise NoSuchStream("there is no such stream")
         return session
 
+    def states(self) -> Counter[str]:
+        """Return how many streams are starting, up and ending."""
+        return Counter(session.state for session in self._sessions.values())
+
+    @property
+    def infos_refused(self) -> int:
+        """How many INFOs to callers were too many, or too long."""
+        live = sum(leg.infos.refused for session in self._sessions.values() for leg in session.legs)
+        return self.figures.infos_refused + live
+
+    @property
+    def ports_refused(self) -> int:
+        """How many calls found no port that was free."""
+        return self._new_legs.ports_refused
+
     def hang_up_all(self, *, now: float) -> None:
         """End every call, and take no new ones: the sidecar stops."""
         self.drain()
@@ -249,10 +288,17 @@ class CallControl:
                 try:
                     self._take_call(event, asked, now=now)
                 except (OptionError, SipError) as error:
+                    self.figures.refused[error.sip_status] += 1
                     self._refuse_call(event, asked, error, now=now)
-            elif (session := self._by_call.get(event.call)) is not None:
+                continue
+            if isinstance(event, CallEnded):
+                self.figures.ended[event.cause.name.lower()] += 1
+            if (session := self._by_call.get(event.call)) is not None:
                 self._handle_call_event(session, event, now=now)
                 session.send_infos(now=now)
+        while (failed := self._agent.next_failed_authentication()) is not None:
+            if self._told_failures.take(now=now):
+                self._outbox.append(failed)
 
     def _handle_call_event(self, session: StreamSession, event: Event, *, now: float) -> None:
         leg = session.legs.of(event.call)
@@ -268,6 +314,8 @@ class CallControl:
             case OfferAnswered(_, answer):
                 session.offer_answered(leg, answer, now=now)
             case CallConfirmed(_, answer):
+                assert leg.answered_at is not None
+                self.figures.set_up.observe(leg.answered_at - leg.received_at)
                 session.confirmed(leg, answer, now=now)
             case DigitReceived(_, digit, duration_ms):
                 session.receive_digit(leg, digit, duration_ms)
@@ -299,7 +347,7 @@ class CallControl:
             raise OptionError("id", "there is such a stream already", sip_status=486)
         worker = self.workers.choose()
         assert worker is not None, "else the agent takes no calls"
-        leg = self._new_leg(stream, options.track or Track.CALLER, event, worker, now=now)
+        leg = self._new_legs.make(stream, options.track or Track.CALLER, event, self.workers.port(worker), now=now)
         session = StreamSession(
             stream,
             leg,
@@ -335,54 +383,15 @@ class CallControl:
         if session.is_ending or worker is None:
             raise OptionError("id", "the stream is ending", sip_status=486)
         name = f"{session.stream} {track.value}"  # no stream has such an ID
-        leg = self._new_leg(name, track, event, worker, now=now)
+        leg = self._new_legs.make(name, track, event, self.workers.port(worker), now=now)
         self.workers.place(name, worker)
         self._legs[name] = self._by_call[event.call] = session
         session.join(leg, warnings)
 
-    def _new_leg(self, name: str, track: Track, event: CallReceived, worker: int, *, now: float) -> StreamLeg:
-        port = self._take_port(now=now)
-        try:
-            negotiation = self._negotiate(event, port or self.workers.port(worker))
-        except SipError:
-            self._give_back(port, now=now)
-            raise
-        return StreamLeg(
-            name,
-            track,
-            event,
-            negotiation,
-            agent=self._agent,
-            say=self._outbox.append,
-            port=port,
-            tells_by_info=self._tells_by_info,
-        )
-
-    def _negotiate(self, event: CallReceived, port: int) -> MediaNegotiation:
-        host = event.source[0]
-        negotiation = MediaNegotiation(
-            address=self._media_address(host), port=port, source=host, random=self._random, policy=self._media
-        )
-        if event.request.body:
-            negotiation.settle(negotiation.answer(event.request.body))
-        return negotiation
-
-    def _take_port(self, *, now: float) -> int | None:
-        """Return the port of a new call; None if all calls have the same."""
-        if self._ports is None:
-            return None
-        port = self._ports.take(now=now)
-        if port is None:
-            raise ServiceUnavailable("No RTP Port Is Free")
-        return port
-
-    def _give_back(self, port: int | None, *, now: float) -> None:
-        if self._ports is not None and port is not None:
-            self._ports.give_back(port, now=now)
-
     def _forget_if_over(self, session: StreamSession, *, now: float) -> None:
         if session.is_over and self._sessions.pop(session.stream, None) is not None:
             for leg in session.legs:
+                self.figures.infos_refused += leg.infos.refused
                 self._legs.pop(leg.name, None)
                 self.workers.forget(leg.name)
-                self._give_back(leg.port, now=now)
+                self._new_legs.give_back(leg.port, now=now)

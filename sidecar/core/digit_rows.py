@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from rtp import CLOCK_RATE, Digit, DtmfReceiver, Frames, MediaPlane, Resampler, ToneDetector
+from rtp import CLOCK_RATE, Digit, DtmfCounters, DtmfReceiver, Frames, MediaPlane, Resampler, ToneDetector
 
 _WIDE_RATES = (16000, 48000)
 
@@ -54,6 +54,7 @@ class EventRows:
     """Makes digits of the telephone events that a `MediaPlane` receives."""
 
     plane: MediaPlane
+    counters: DtmfCounters = field(default_factory=DtmfCounters)  # of all calls
     _receivers: dict[int, DtmfReceiver] = field(default_factory=dict)
     _pressed: set[int] = field(default_factory=set)  # rows with a digit that is not over yet
 
@@ -74,7 +75,7 @@ class EventRows:
         for row in rows:
             receiver = self._receivers.get(row)
             if receiver is None:
-                receiver = self._receivers[row] = DtmfReceiver(self.plane.codec(row).clock_rate)
+                receiver = self._receivers[row] = DtmfReceiver(self.plane.codec(row).clock_rate, self.counters)
             for event in self.plane.take_telephone_events(row):
                 receiver.receive(event.payload, event.timestamp, now=now)
         digits = []

@@ -32,7 +32,6 @@ class EventRing:
         self._events: dict[int, RingEvent] = {}  # by number, without gaps
         self._numbers: dict[str, int] = {}  # of events that came with an id
         self._bytes = 0
-        self.published: dict[str, int] = {}  # by kind
         self.newest = 0  # the number of the last event that was published
 
     @property
@@ -43,7 +42,6 @@ class EventRing:
     def publish(self, kind: str, stream: str, data: bytes, *, id: str | None = None) -> RingEvent:
         """Number an event, and keep it; `id` is the one that it has already."""
         self.newest += 1
-        self.published[kind] = self.published.get(kind, 0) + 1
         event = RingEvent(self.newest, id or self._own_id(self.newest), kind, stream, data)
         if id is not None:
             self._numbers[id] = event.number

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
+from sidecar.core.histogram import Histogram
+
 WINDOW = 1.0
 """Seconds that count."""
 
@@ -13,12 +15,15 @@ _MOST = 1000  # ticks in a window; there are 200 where none is late
 class GridLateness:
     """The ticks of the last second, and by how much each came late."""
 
-    def __init__(self) -> None:
+    def __init__(self, histogram: Histogram) -> None:
+        """Count all of them in `histogram`, in seconds."""
+        self._histogram = histogram
         self._ticks: deque[tuple[float, float]] = deque(maxlen=_MOST)
 
     def note(self, late: float, *, now: float) -> None:
         """A tick came `late` seconds after its time."""
         self._ticks.append((now, late))
+        self._histogram.observe(late)
 
     def read(self, *, now: float) -> tuple[float, float]:
         """Return the 99th percentile and the most, in ms.

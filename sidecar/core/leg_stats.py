@@ -34,6 +34,7 @@ def leg_stats(
         packets_unauthentic=refused.unauthentic + refused.replayed + refused.malformed if refused else 0,
         filled_ms=received.filled_ms,
         frames_dropped=received.overrun_frames,
+        telephone_events_dropped=received.dropped_events,
         jitter_ms=round(1000 * reception.jitter / clock_rate, 1) if reception else 0.0,
         round_trip_ms=None if round_trip is None else round(1000 * round_trip, 1),
         remote_loss=round(quality.outbound_loss, 4) if quality else 0.0,

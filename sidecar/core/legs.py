@@ -6,6 +6,7 @@ What control says of a leg goes to the plane, to RTCP and to the watch; what com
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import asdict
 from random import Random
 
 from rtp import (
@@ -112,6 +113,16 @@ class Legs:
         self._watch.start(row, receives=False, now=now)
         if self._tones is not None:
             self._tones.watch(row, False)
+
+    def counts(self) -> dict[str, dict[str, float]]:
+        """Return what was counted of all calls together: by what, then why or which."""
+        gate, reports, digits = self._plane.gate.counters, self._rtcp.counters, self._event_digits.counters
+        return {
+            "rtp_dropped": asdict(gate),
+            "rtcp_dropped": asdict(reports),
+            "dtmf_digits": {"": digits.digits},
+            "dtmf_dropped": {"ignored": digits.ignored, "full": digits.dropped},
+        }
 
     def stats(self, row: int) -> StreamStats:
         """Return what has passed through the leg so far."""

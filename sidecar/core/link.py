@@ -13,6 +13,7 @@ import msgspec
 from sidecar.core.clip import Clip
 from sidecar.core.media_leg import MediaLeg
 from sidecar.core.options import MixMode, StreamOptions, Track
+from sidecar.core.worker_counts import WorkerCounted
 
 
 class OpenStream(msgspec.Struct, frozen=True, tag=True):
@@ -301,6 +302,9 @@ class NothingHeard(msgspec.Struct, frozen=True, tag=True):
     actual: str
     why: str  # and what would help
 
+    def __str__(self) -> str:
+        return f"nothing is heard from {self.expected}, while RTP comes from {self.actual}: {self.why}"
+
 
 class MediaLost(msgspec.Struct, frozen=True, tag=True):
     """No RTP came for too long."""
@@ -308,6 +312,9 @@ class MediaLost(msgspec.Struct, frozen=True, tag=True):
     stream: str
     seconds: float
     ever: bool  # whether any came before
+
+    def __str__(self) -> str:
+        return f"no RTP for {self.seconds:.0f} s" if self.ever else f"no RTP came at all, in {self.seconds:.0f} s"
 
 
 class StreamStats(msgspec.Struct, frozen=True):
@@ -323,6 +330,7 @@ class StreamStats(msgspec.Struct, frozen=True):
     filled_ms: int = 0  # of noise, where the caller sent nothing
     frames_dropped: int = 0  # of a jitter buffer, or of a flood
     frames_missed: int = 0  # of one of two voices, in its turn
+    telephone_events_dropped: int = 0  # packets of digits, that were too many
     messages_sent: int = 0
     messages_dropped: int = 0
     messages_replayed: int = 0  # late, to a bot that had been lost
@@ -330,6 +338,8 @@ class StreamStats(msgspec.Struct, frozen=True):
     playback_ms: int = 0
     playback_refused_ms: int = 0
     underruns: int = 0
+    texts_refused: int = 0  # of the bot, that were too much to be looked at
+    texts_untold: int = 0  # that were too much to be events
     barge_ins: int = 0  # of the caller, that cleared or lowered playback
     responses: int = 0  # of the bot, to what the caller said
     response_ms_last: int | None = None  # from the end of that to the first sound; None: not known
@@ -373,4 +383,4 @@ StreamMessage = (
 )
 """What a worker says of one stream."""
 
-FromWorker = WorkerReady | WorkerLoad | StreamMessage
+FromWorker = WorkerReady | WorkerLoad | WorkerCounted | StreamMessage

@@ -49,4 +49,4 @@ def as_bytes(messages: Pcm) -> NDArray[np.uint8]:
 
 def as_samples(data: NDArray[np.uint8]) -> Pcm:
     """Return little-endian uint8[n, 2 * m] as samples int16[n, m]."""
-    return np.ascontiguousarray(data).view("<i2").astype(np.int16, copy=False)
+    return data.view("<i2").astype(np.int16, copy=False)

@@ -27,6 +27,7 @@ class StreamLeg:
         *,
         agent: UserAgent,
         say: Callable[[ToWorker], None],
+        now: float,
         port: int | None = None,
         tells_by_info: bool = True,
     ) -> None:
@@ -40,8 +41,9 @@ class StreamLeg:
         self.call = received.call
         self.request = received.request
         self.media = CallMedia(name, received, negotiation, agent=agent, say=say)
+        self.received_at = now
+        self.answered_at: float | None = None
         self.is_joined = False  # the worker has it
-        self.is_answered = False
         self.is_confirmed = False  # by an ACK
         self.is_ended = False  # by us
         self.has_left = False  # the stream, which goes on
@@ -53,6 +55,11 @@ class StreamLeg:
         self._say = say
 
     @property
+    def is_answered(self) -> bool:
+        """Whether it has been answered."""
+        return self.answered_at is not None
+
+    @property
     def is_live(self) -> bool:
         """Whether it has not begun to end."""
         return not (self.is_ended or self.is_over)
@@ -60,7 +67,7 @@ class StreamLeg:
     def answer(self, *, now: float) -> None:
         """Answer the call, unless it is answered."""
         if not self.is_answered:
-            self.is_answered = True
+            self.answered_at = now
             self.media.answer(now=now)
 
     def end(self, status: int, cause: int, why: str, *, now: float) -> None:

@@ -76,7 +76,7 @@ def masked_binary_frames(payloads: NDArray[np.uint8], masks: NDArray[np.uint32])
     return frames
 
 
-def unmasked_payload(frame: memoryview) -> bytes:
+def unmasked_payload(frame: bytes) -> bytes:
     """Return the payload of one whole masked frame: what `masked_binary_frames` was given."""
     start = {126: 4, 127: 10}.get(frame[1] & 0x7F, 2) + 4
     masked = np.frombuffer(frame, np.uint8, offset=start)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sidecar.core.link import WorkerLoad
+from sidecar.core.worker_counts import WorkerTotals
 
 CALM_SECONDS = 3.0
 """For so long must a worker that was late be in time, before it gets calls again: so it does not flap."""
@@ -55,6 +56,7 @@ class Workers:
 
     def __init__(self, *, late_ms: float = 0.0) -> None:
         self.late_ms = late_ms
+        self.totals = WorkerTotals()  # of what they count
         self.lost_workers = 0  # that died, or were killed since they hung
         self._workers: dict[int, _Worker] = {}
         self._worker_of: dict[str, int] = {}
@@ -94,6 +96,7 @@ class Workers:
         if known is None:  # it had never been ready
             return []
         self.lost_workers += 1
+        self.totals.lost(worker)
         for stream in known.streams:
             del self._worker_of[stream]
         return sorted(known.streams)

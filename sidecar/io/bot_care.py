@@ -20,17 +20,19 @@ from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.bot_life import BotLife
 from sidecar.core.errors import ErrorCode
 from sidecar.core.heart_beat import Beat, HeartBeat
+from sidecar.core.histogram import Histogram
 from sidecar.core.link import BotConnected, BotLost, BotResumed, BotStalled, FromWorker
 from sidecar.core.options import EventKind, MixMode, StreamOptions
 from sidecar.core.outbox import Outbox
 from sidecar.core.reconnect import ABNORMAL
 from sidecar.core.replay import Replay
 from sidecar.io.bot_inputs import bytes_to_read
-from sidecar.io.bot_lane import NO_ROW, AudioSink, BotLane, SocketLane, TlsLane
+from sidecar.io.bot_lane import NO_ROW, AudioSink, BotLane, SocketLane
 from sidecar.io.bot_stream import BotStream
 from sidecar.io.deflating_lane import DeflatingSocketLane, DeflatingTlsLane
 from sidecar.io.readiness import Readiness
 from sidecar.io.tls_contexts import TlsContexts
+from sidecar.io.tls_lane import TlsLane
 
 GOODBYE_SECONDS = 2.0
 """How long a bot has to answer our close frame."""
@@ -55,7 +57,9 @@ class BotCare:
         uplink_seconds: float,  # of audio that is kept for a bot that does not read
         on_input: Callable[[BotStream], None],
         say: Callable[[FromWorker], None],
+        connect_times: Histogram,
     ) -> None:
+        self.unanswered_goodbyes = 0
         self.sinks: dict[int, AudioSink] = {}  # by row: where the audio for its bot goes
         self.heard_at = np.zeros(rows + 1)  # by row: when its bot last sent anything; what is for `NO_ROW` is nobody's
         self._loop = loop
@@ -67,6 +71,7 @@ class BotCare:
         self._uplink_seconds = uplink_seconds
         self._on_input = on_input
         self._say = say
+        self._connect_times = connect_times
         self._tls = TlsContexts()
         self._ailing: dict[BotStream, None] = {}  # in order: without a bot, or with one that has not caught up
         self._goodbyes: set[BotLane] = set()
@@ -86,6 +91,7 @@ class BotCare:
 
     def connect(self, stream: BotStream) -> None:
         """Begin to connect it."""
+        stream.asked_at = self._loop.time()
         stream.lane.on_input = partial(self._heard, stream)
         stream.lane.on_overflow = partial(self._overflowed, stream)
         stream.connecting = self._tasks.create_task(self._connect(stream))
@@ -111,6 +117,7 @@ class BotCare:
     def opened(self, stream: BotStream) -> None:
         """The handshake is done: send the metadata, and say whether the bot is new or back."""
         now = self._loop.time()
+        self._connect_times.observe(now - stream.asked_at)
         was_reached = stream.life.was_reached
         stream.life.connected(now=now)
         stream.lane.start(stream.options.metadata)
@@ -202,7 +209,7 @@ class BotCare:
         """Send what is due of what was kept; when that is all, audio goes to the socket again."""
         if not stream.lane.outbox:  # else what is kept waits, and its bound is that of REPLAY
             for frame in stream.replay.take(now=now):
-                stream.lane.send_audio(memoryview(frame))
+                stream.lane.send_audio(frame)
         if not stream.replay.is_active:
             del self._ailing[stream]
             self._lead_audio(stream, stream.lane)
@@ -292,7 +299,7 @@ class BotCare:
 
     def _expect_end(self, lane: BotLane) -> None:
         self._goodbyes.add(lane)
-        self._loop.call_later(GOODBYE_SECONDS, self._end_goodbye, lane)
+        self._loop.call_later(GOODBYE_SECONDS, self._cut_goodbye, lane)
 
     def _let_go(self, lane: BotLane) -> None:
         """The connection is over: close the socket, and if there is a close frame of ours, when the bot has seen it."""
@@ -300,6 +307,10 @@ class BotCare:
             lane.part(partial(self._end_goodbye, lane))
         else:
             self._end_goodbye(lane)
+
+    def _cut_goodbye(self, lane: BotLane) -> None:
+        self.unanswered_goodbyes += lane in self._goodbyes
+        self._end_goodbye(lane)
 
     def _end_goodbye(self, lane: BotLane) -> None:
         self._goodbyes.discard(lane)
@@ -314,10 +325,10 @@ class _Keeping:
     def __init__(self, replay: Replay) -> None:
         self._replay = replay
 
-    def send_audio(self, frame: memoryview) -> None:
-        self._replay.put(bytes(frame))
+    def send_audio(self, frame: bytes) -> None:
+        self._replay.put(frame)
 
-    def keep_rest(self, frame: memoryview, written: int) -> None:
+    def keep_rest(self, frame: bytes, written: int) -> None:
         raise AssertionError("nothing is written here")
 
 
@@ -329,10 +340,10 @@ class _Paused:
     def __init__(self, stream: BotStream) -> None:
         self._stream = stream
 
-    def send_audio(self, frame: memoryview) -> None:
+    def send_audio(self, frame: bytes) -> None:
         self._stream.messages_paused += 1
 
-    def keep_rest(self, frame: memoryview, written: int) -> None:
+    def keep_rest(self, frame: bytes, written: int) -> None:
         raise AssertionError("nothing is written here")
 
 

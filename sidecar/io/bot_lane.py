@@ -1,31 +1,22 @@
-"""How the bytes of a `BotConnection` travel: by a plain socket of the worker's own, or through TLS."""
+"""How the bytes of a `BotConnection` travel: by a plain socket of the worker's own, or through TLS (`tls_lane.py`)."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import fcntl
 import socket
 import ssl
-import struct
-import sys
-import termios
 from collections.abc import Callable, Iterable
-from typing import Protocol, cast
+from typing import Protocol
 
 import structlog
 
 from sidecar.core.bot_connection import BotConnection
 from sidecar.core.errors import ErrorCode
 from sidecar.core.outbox import Outbox
-from sidecar.io.parting import MOST_UNHEARD, Parting
+from sidecar.io.parting import Parting
 from sidecar.io.readiness import Readiness
-from sidecar.io.stream_error import StreamError
+from sidecar.io.tcp_state import tcp_round_trip, unacknowledged_bytes
 
 log = structlog.get_logger(__name__)
-
-_WRITE_BUFFER = 64 << 10
-"""Bytes that wait in the event loop for TLS: little, since the outbox knows what to drop and it does not."""
 
 _MOST_WAITING = 64
 """Control and text frames for a bot that does not read."""
@@ -40,13 +31,13 @@ class AudioSink(Protocol):
     """Where the audio for a bot goes: its lane, or what stands in for one."""
 
     @property
-    def write_now(self) -> Callable[[memoryview], int] | None:
+    def write_now(self) -> Callable[[bytes], int] | None:
         """Set while audio may be written at once."""
 
-    def send_audio(self, frame: memoryview) -> None:
+    def send_audio(self, frame: bytes) -> None:
         """Send one whole WebSocket frame, or keep it."""
 
-    def keep_rest(self, frame: memoryview, written: int) -> None:
+    def keep_rest(self, frame: bytes, written: int) -> None:
         """Keep what `write_now` has not written."""
 
 
@@ -57,18 +48,19 @@ class BotLane:
         self.connection = connection
         self.outbox = outbox
         self.row = NO_ROW  # where its audio is played; none, while what it sends must be looked at
-        self.write_now: Callable[[memoryview], int] | None = None  # set while audio may be written past the outbox
+        self.write_now: Callable[[bytes], int] | None = None  # set while audio may be written past the outbox
         self.on_input: Callable[[], None] = lambda: None  # called when the connection has been given something
         self.on_overflow: Callable[[], None] = lambda: None  # called when audio is dropped, once until it has caught up
         self._ready = False  # audio may go
         self._closed = False  # nothing is written any more
         self._gone = False  # the socket is closed
+        self._socket: socket.socket | None = None
 
     async def open(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
         """Take a connected socket over, and begin the handshake; raise OSError if TLS cannot be had."""
         raise NotImplementedError
 
-    def _write(self, data: bytes | memoryview) -> int:
+    def _write(self, data: bytes) -> int:
         """Write what can be written now; return how many bytes that was."""
         raise NotImplementedError
 
@@ -93,6 +85,10 @@ class BotLane:
         """
         return self.outbox.begun_bytes + (0 if self._closed else self._unacknowledged_by_peer(forget=forget))
 
+    def round_trip(self) -> float | None:
+        """Return the seconds that a byte takes to the bot and its acknowledgement back; None if that is not known."""
+        return None if self._closed or self._socket is None else tcp_round_trip(self._socket)
+
     def start(self, metadata: str | None) -> None:
         """The handshake is done: send the metadata, then the audio."""
         if metadata is not None:
@@ -102,26 +98,26 @@ class BotLane:
         self.pump()
         self._open_shortcut()
 
-    def send_audio(self, frame: memoryview) -> None:
+    def send_audio(self, frame: bytes) -> None:
         """Send one whole WebSocket frame, or keep it."""
         if self._closed:
             return
         if not self._ready or self.outbox:
             overflowed = self.outbox.overflows
-            self.outbox.put_audio(bytes(frame))
+            self.outbox.put_audio(frame)
             if self._ready and self.outbox.overflows and not overflowed:
                 self.on_overflow()
             return
         self.keep_rest(frame, self._write(frame))
 
-    def keep_rest(self, frame: memoryview, written: int) -> None:
+    def keep_rest(self, frame: bytes, written: int) -> None:
         """Keep what has not been written of a frame, and write no other before it."""
         if written < len(frame):
             self.write_now = None
             if written:
-                self.outbox.put_ahead(bytes(frame[written:]))
+                self.outbox.put_ahead(frame[written:])
             else:
-                self.outbox.put_audio(bytes(frame))
+                self.outbox.put_audio(frame)
             self._wait_to_write(True)
 
     def flush(self) -> None:
@@ -204,7 +200,6 @@ class SocketLane(BotLane):
         super().__init__(connection, outbox)
         self.read_bytes = read_bytes  # when it is read with others
         self._readiness = readiness
-        self._socket: socket.socket | None = None
         self._waiting = False
         self._parting: Parting | None = None
         self.read_into: Callable[[memoryview, int], int]
@@ -221,11 +216,12 @@ class SocketLane(BotLane):
         self.outbox.put_ahead(b"".join(self.connection.data_to_send()))
         self.pump()
 
-    def on_readable(self) -> None:
+    def on_readable(self) -> int:
         """Read what has come."""
         data = self._read()
         if data is not None:
             self._received(data)
+        return 1
 
     def take(self, data: bytes, *, more: bool) -> None:
         """Take what was read into some room; if there may be `more`, read on."""
@@ -251,7 +247,7 @@ class SocketLane(BotLane):
         """Write on where there was no room."""
         self.pump()
 
-    def _write(self, data: bytes | memoryview) -> int:
+    def _write(self, data: bytes) -> int:
         assert self._socket is not None
         try:
             return self._socket.send(data)
@@ -266,7 +262,7 @@ class SocketLane(BotLane):
             self._readiness.watch_write(self, waiting)
 
     def _unacknowledged_by_peer(self, *, forget: bool) -> int:
-        return 0 if self._socket is None else _unacknowledged(self._socket, forget=forget)
+        return 0 if self._socket is None else unacknowledged_bytes(self._socket, forget=forget)
 
     def _part(self, rest: bytes, on_end: Callable[[], None]) -> None:
         assert self._socket is not None
@@ -282,115 +278,9 @@ class SocketLane(BotLane):
             self._socket.close()
 
 
-class TlsLane(BotLane, asyncio.Protocol):
-    """A TLS connection that the event loop runs."""
-
-    def __init__(self, connection: BotConnection, outbox: Outbox) -> None:
-        super().__init__(connection, outbox)
-        self._transport: asyncio.Transport | None = None
-        self._socket: socket.socket | None = None  # the event loop's, who has its own for us that can do less
-        self._paused = False
-        self._heard = False  # anything at all
-        self._on_parted: Callable[[], None] | None = None  # set while nothing is heard any more
-        self._unheard = 0  # bytes since then
-
-    async def open(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
-        self._socket = sock
-        try:
-            await asyncio.get_running_loop().create_connection(
-                lambda: self,
-                sock=sock,
-                ssl=context,
-                server_hostname=self.connection.uri.host,
-            )
-        except ConnectionError:
-            sock.close()
-            raise StreamError(ErrorCode.SSL_HANDSHAKE_FAILED, "TLS handshake failed: connection lost") from None
-        except BaseException:
-            sock.close()
-            raise
-        self.outbox.put_ahead(b"".join(self.connection.data_to_send()))
-        self.pump()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's does not inherit from it
-        self._transport.set_write_buffer_limits(high=_WRITE_BUFFER)
-
-    def data_received(self, data: bytes) -> None:
-        self._heard = True
-        if self._on_parted is None:
-            self._received(data)
-            return
-        self._unheard += len(data)
-        if self._unheard > MOST_UNHEARD:
-            self._on_parted()
-
-    def eof_received(self) -> None:
-        self._lost(None)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self._gone:
-            self._lost(exc)
-
-    def pause_writing(self) -> None:
-        self._paused = True
-
-    def resume_writing(self) -> None:
-        self._paused = False
-        self.pump()
-
-    def _write(self, data: bytes | memoryview) -> int:
-        assert self._transport is not None
-        if self._paused:
-            return 0
-        self._transport.write(bytes(data))
-        return len(data)
-
-    def _wait_to_write(self, waiting: bool) -> None:
-        """Nothing to do: `resume_writing` is called when there is room."""
-
-    def _unacknowledged_by_peer(self, *, forget: bool) -> int:
-        if self._transport is None or self._socket is None:
-            return 0
-        return self._transport.get_write_buffer_size() + _unacknowledged(self._socket, forget=forget)
-
-    def _part(self, rest: bytes, on_end: Callable[[], None]) -> None:
-        """TLS cannot be shut down for writing alone: the bot closes, as it is to (RFC 6455, section 7.1.1)."""
-        assert self._transport is not None
-        self._on_parted = on_end
-        if rest:
-            self._transport.write(rest)
-
-    def _close_socket(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
-
-    def _lost(self, exc: Exception | None) -> None:
-        """A bot that does not like our certificate may say so only now (RFC 8446, section 4.4.2.4), or not at all."""
-        if self._on_parted is not None:
-            self._on_parted()
-            return
-        if isinstance(exc, ssl.SSLError):
-            self.connection.fail(*explain_tls(exc))
-        elif not self._heard:
-            why = "the bot hung up on us, perhaps for want of a client certificate"
-            self.connection.fail(ErrorCode.SSL_HANDSHAKE_FAILED, why)
-        self._received(b"")
-
-
-def _unacknowledged(sock: socket.socket, *, forget: bool) -> int:
-    """Return how many bytes the other side has not acknowledged; with `forget`, a close ends them too."""
-    with contextlib.suppress(OSError, ValueError):  # it is closed already, or the system cannot tell
-        if forget:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
-    return 0
-
-
-def send_frames(lanes: Iterable[AudioSink], frames: memoryview, size: int) -> None:
-    """Send each lane the next `size` bytes of `frames`, one whole WebSocket frame, as `send_audio` does."""
-    for at, lane in enumerate(lanes):
-        frame = frames[at * size : (at + 1) * size]
+def send_frames(lanes: Iterable[AudioSink], frames: Iterable[bytes]) -> None:
+    """Send each lane its one whole WebSocket frame, as `send_audio` does."""
+    for lane, frame in zip(lanes, frames, strict=True):
         write_now = lane.write_now
         if write_now is None:
             lane.send_audio(frame)
@@ -400,12 +290,5 @@ def send_frames(lanes: Iterable[AudioSink], frames: memoryview, size: int) -> No
         except OSError:
             lane.send_audio(frame)
             continue
-        if written != size:
+        if written != len(frame):
             lane.keep_rest(frame, written)
-
-
-def explain_tls(error: ssl.SSLError) -> tuple[ErrorCode, str]:
-    """Say what is wrong with TLS."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return ErrorCode.SSL_ERROR, f"certificate refused: {error.verify_message}"
-    return ErrorCode.SSL_HANDSHAKE_FAILED, f"TLS handshake failed: {error.reason}"

@@ -39,11 +39,13 @@ class Clips:
         self._lines: dict[Player, _Line] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._size = 0
+        self.refused = 0  # that found no room
 
     def add(self, name: str, player: Player, clip: ClipToDecode, *, done: Callable[[], None]) -> None:
         """Decode a clip of the stream `name`; `done` is called whenever its player may have something to say."""
         line, size = self._lines.get(player), len(clip.clip.encoded)
         if (line.size if line else 0) + size > _MOST_BYTES or self._size + size > _MOST_BYTES_IN_ALL:
+            self.refused += 1
             player.end_clip(clip, "too much audio waits to be decoded", now=self._loop.time())
             return
         self._size += size
@@ -55,6 +57,18 @@ class Clips:
         task = self._loop.create_task(self._run(name, player, line, done))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def counts(self) -> dict[str, dict[str, float]]:
+        """Return what was counted."""
+        return {
+            "clips_refused": {"full": self.refused, "decoder": self._decoder.refused},
+            "clip_decoder_starts": {"": self._decoder.restarts},
+        }
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How many bytes of base64 wait."""
+        return self._size
 
     async def close(self) -> None:
         """Leave what is not decoded yet, and end the process."""

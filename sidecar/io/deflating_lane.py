@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from sidecar.io.bot_lane import BotLane, SocketLane, TlsLane
+from sidecar.io.bot_lane import BotLane, SocketLane
+from sidecar.io.tls_lane import TlsLane
 
 
 class _Deflating(BotLane):
-    def send_audio(self, frame: memoryview) -> None:
+    def send_audio(self, frame: bytes) -> None:
         """Compress one whole WebSocket frame; what the outbox has dropped, no later message refers to."""
         if self._ready and not self._closed and self.connection.deflates:
             self.flush()  # what the library has framed before must go first
-            frame = memoryview(self.connection.deflated(frame))
+            frame = self.connection.deflated(frame)
         super().send_audio(frame)
 
     def _open_shortcut(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -24,6 +24,7 @@ from sidecar.core.link import (
     StreamRefused,
 )
 from sidecar.core.media_leg import MediaLeg
+from sidecar.core.stream_tally import StreamTally
 from sidecar.io.bot_stream import BotStream
 from sidecar.io.media_sockets import MediaSockets
 
@@ -55,7 +56,13 @@ class JoinedLegs:
     sockets: MediaSockets
     say: Callable[[FromWorker], None]
     on_input: Callable[[BotStream], None]
+    tally: StreamTally
     _by_name: dict[str, JoinedLeg] = field(default_factory=dict)
+
+    @property
+    def names(self) -> Iterable[str]:
+        """The legs that there are."""
+        return self._by_name.keys()
 
     def get(self, name: str) -> JoinedLeg | None:
         """Return the leg of this name."""
@@ -114,6 +121,7 @@ class JoinedLegs:
         del self._by_name[leg.name]
         self.bridge.leave(leg.row)
         stats = self.legs.close(leg.row, now=now, wall_clock=time.time())
+        self.tally.end(leg.name, stats)
         for report in self.legs.reports_to_send():
             self.sockets.send_report(report)
         self.sockets.close_leg(leg.port)

@@ -26,6 +26,8 @@ OnReport = Callable[[bytes, int], None]
 class MediaSockets(Protocol):
     """What RTP and RTCP come and go by."""
 
+    unknown_source: int  # datagrams that came from elsewhere than a leg is at, and went no further
+
     @property
     def datagrams(self) -> DatagramBatch:
         """RTP, in batches."""
@@ -60,14 +62,15 @@ class ReportSocket:
         """The file descriptor, to wait on."""
         return self._sock.fileno()
 
-    def on_readable(self) -> None:
+    def on_readable(self) -> int:
         """Read what has come; the rest waits for the next turn."""
-        for _ in range(_REPORTS_AT_ONCE):
+        for count in range(_REPORTS_AT_ONCE):
             try:
                 data, source = self._sock.recvfrom(_REPORT_BYTES)
             except (BlockingIOError, ConnectionError):
-                return
+                return count
             self._on_report(data, source)
+        return _REPORTS_AT_ONCE
 
     def on_writable(self) -> None:
         """Never asked for."""
@@ -83,6 +86,8 @@ class ReportSocket:
 
 class OnePort:
     """One port for the RTP of all calls, the next one for their RTCP."""
+
+    unknown_source = 0  # the plane knows who is known
 
     def __init__(self, datagrams: Datagrams, reports: socket.socket) -> None:
         self._datagrams = datagrams
@@ -101,9 +106,11 @@ class OnePort:
         """The RTP socket, for the event loop to wait on."""
         return self._datagrams.fileno()
 
-    def on_readable(self) -> None:
+    def on_readable(self) -> int:
         """Read RTP."""
-        self._on_datagrams(self._datagrams.receive())
+        count = self._datagrams.receive()
+        self._on_datagrams(count)
+        return count
 
     def on_writable(self) -> None:
         """Never asked for: RTP that cannot be sent now is too late anyway."""

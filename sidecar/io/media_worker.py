@@ -8,6 +8,7 @@ RTP what is to be played.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import os
 import time
@@ -20,7 +21,7 @@ import numpy as np
 import structlog
 from websockets.frames import CloseCode
 
-from rtp import GateCounters, MediaPlane, prepare
+from rtp import GateCounters, MediaPlane, prepare, records
 from sidecar.core.bot_connection import Closed, ConnectionEvent, Failed, Opened, TextReceived
 from sidecar.core.bridge import Bridge, Messages
 from sidecar.core.digit_rows import ToneRows
@@ -57,6 +58,7 @@ from sidecar.io.live_changes import LiveChanges
 from sidecar.io.media_sockets import MediaSockets
 from sidecar.io.readiness import open_readiness
 from sidecar.io.rtp_backlog import RtpBacklog
+from sidecar.io.worker_figures import WorkerFigures
 from sidecar.io.worker_settings import WorkerSettings
 
 log = structlog.get_logger(__name__)
@@ -75,7 +77,9 @@ class MediaWorker:
         sockets: MediaSockets,
         random: Random,
         to_control: Callable[[FromWorker], None],
+        unsaid: Callable[[], int] = lambda: 0,
     ) -> None:
+        """`unsaid` counts what was too much for the link to take to control."""
         self._settings = settings
         self._sockets = sockets
         self._datagrams = sockets.datagrams
@@ -85,14 +89,15 @@ class MediaWorker:
         tones = ToneRows(settings.capacity) if settings.inband_digits else None
         self._legs = Legs(self._plane, random=random, timeouts=settings.timeouts, tones=tones)
         self._bridge = Bridge(self._plane, random_bytes=os.urandom, jitter_frames=settings.jitter_frames, tones=tones)
-        self._joined = JoinedLegs(self._legs, self._bridge, sockets, to_control, self._after_input)
         self._streams: dict[str, BotStream] = {}
+        self._figures = WorkerFigures(self._streams, self._legs, self._bridge, sockets, unsaid)
+        self._joined = JoinedLegs(self._legs, self._bridge, sockets, to_control, self._after_input, self._figures.tally)
         self._by_row: list[BotStream | None] = [None] * settings.capacity
         self._inputs = BotInputs()
-        self._backlog = RtpBacklog(sockets.datagrams, self._plane)
+        self._backlog = RtpBacklog(sockets.datagrams, self._plane, self._figures.histograms["rtp_batch_datagrams"])
         self._stopping = asyncio.Event()
         self._ticker: asyncio.Handle | None = None  # none while there is no stream
-        self._lateness = GridLateness()
+        self._lateness = GridLateness(self._figures.histograms["grid_late_seconds"])
 
     async def run(self) -> None:
         """Take streams until `stop` is called; then close all, the RTP socket too."""
@@ -111,6 +116,7 @@ class MediaWorker:
                 await self._tell_load()
                 for stream in list(self._streams.values()):
                     self._close(stream, CloseCode.GOING_AWAY, "the sidecar stops")
+                self._tell_counts()
                 while not self._care.idle:  # noqa: ASYNC110  once, for as long as a goodbye may take
                     await asyncio.sleep(0.01)
         finally:
@@ -128,7 +134,7 @@ class MediaWorker:
     async def _tell_load(self) -> None:
         """Say how it goes, again and again, until `stop` is called."""
         at, cpu = self._loop.time(), time.process_time()
-        while True:
+        for turn in itertools.count():
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), LOAD_SECONDS)
                 return
@@ -136,6 +142,11 @@ class MediaWorker:
             p99, most = self._lateness.read(now=now)
             self._to_control(WorkerLoad(len(self._streams), p99, most, (used - cpu) / (now - at)))
             at, cpu = now, used
+            if turn % 2:
+                self._tell_counts()
+
+    def _tell_counts(self) -> None:
+        self._to_control(self._figures.take(self._joined, self._care, self._clips))
 
     @property
     def idle(self) -> bool:
@@ -209,6 +220,7 @@ class MediaWorker:
             uplink_seconds=self._settings.uplink_seconds,
             on_input=self._after_input,
             say=self._to_control,
+            connect_times=self._figures.histograms["bot_connect_seconds"],
         )
 
     def _close(self, stream: BotStream, code: int, reason: str) -> None:
@@ -228,6 +240,7 @@ class MediaWorker:
         last = self._bridge.close(stream.row)
         if last is not None:
             self._send(last)
+        self._figures.tally.end(stream.name, stats)
         self._send_reports()
         if not stream.has_left:
             self._sockets.close_leg(stream.port)
@@ -254,8 +267,8 @@ class MediaWorker:
 
     def _send(self, messages: Messages) -> None:
         """Write one WebSocket frame to each of the bots."""
-        sinks = [self._care.sinks[row] for row in messages.rows.tolist()]
-        send_frames(sinks, messages.frames.data.cast("B"), messages.frames.shape[1])
+        sinks = map(self._care.sinks.__getitem__, messages.rows.tolist())
+        send_frames(sinks, records(messages.frames).tolist())
 
     # --- down: from the bot to the caller
 
@@ -339,6 +352,7 @@ class MediaWorker:
         if due is not None:
             self._lateness.note(now - due, now=now)
         try:
+            self._readiness.look_at_batch()
             self._tell_speech(now)
             datagrams = self._datagrams
             for _ in range(self._bridge.ticks_due(now=now)):
@@ -368,6 +382,7 @@ class MediaWorker:
         """Tell what callers' voices have brought, before more is played to who interrupts."""
         for row, news in self._bridge.speech.take_news():
             stream = self._stream_of(row)
+            self._figures.hear(news)
             stream.player.hear(news, now=now)
             self._after_input(stream)
 

@@ -36,17 +36,18 @@ class Parting:
         """The file descriptor."""
         return self._socket.fileno()
 
-    def on_readable(self) -> None:
+    def on_readable(self) -> int:
         """Read on; the end, or too much, is the end."""
         try:
             count = len(self._socket.recv(_READ_BYTES))
         except BlockingIOError:
-            return
+            return 0
         except OSError:
             count = 0
         self._unheard += count
         if not count or self._unheard > MOST_UNHEARD:
             self._on_end()
+        return 1
 
     def on_writable(self) -> None:
         """Write on; then say that this was all."""

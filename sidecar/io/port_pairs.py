@@ -53,7 +53,7 @@ class _Remote:
 class _LegSocket:
     """The RTP socket of one leg."""
 
-    def __init__(self, port: int, sock: socket.socket, read: Callable[[_LegSocket], None]) -> None:
+    def __init__(self, port: int, sock: socket.socket, read: Callable[[_LegSocket], int]) -> None:
         self.key = port_key(port)
         self.sock = sock
         self.remote: _Remote | None = None  # None: not known yet, so nobody is heard
@@ -64,8 +64,8 @@ class _LegSocket:
     def fileno(self) -> int:
         return self.sock.fileno()
 
-    def on_readable(self) -> None:
-        self._read(self)
+    def on_readable(self) -> int:
+        return self._read(self)
 
     def on_writable(self) -> None:
         """Never asked for."""
@@ -149,14 +149,14 @@ class PortPairs(PlainBatch):
             leg.sock.close()
             leg.reports.close()
 
-    def _read(self, leg: _LegSocket) -> None:
-        """Put what has come to a leg into the batch, which is handled when all legs have been read."""
-        for _ in range(_READS):
+    def _read(self, leg: _LegSocket) -> int:
+        """Put what has come to a leg into the batch, which is handled when all legs have been read; return how much."""
+        for count in range(_READS):
             row = self.data[self._count]
             try:
                 length, source = leg.sock.recvfrom_into(memoryview(row))
             except (BlockingIOError, ConnectionError):
-                return
+                return count
             if leg.remote is None or not leg.remote.learned.accepts(memoryview(row[:length]), source):
                 self._drop(leg, source)
             elif leg.remote.learned.address is not None:
@@ -165,6 +165,7 @@ class PortPairs(PlainBatch):
                 leg.remote.learned.learn(source)
             else:
                 self._drop(leg, source)
+        return _READS
 
     def _drop(self, leg: _LegSocket, source: tuple[str, int]) -> None:
         self.unknown_source += 1

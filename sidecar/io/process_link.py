@@ -58,6 +58,11 @@ class ProcessLink(Generic[_M]):
             "dropped": self._writer.dropped,
         }
 
+    @property
+    def waiting(self) -> int:
+        """How many bytes wait for the other side."""
+        return self._writer.waiting
+
     def send(self, message: ToWorker | FromWorker | msgspec.Struct) -> None:
         """Send a message; once the link is over, nobody hears it."""
         if self._closed or self._finishing:

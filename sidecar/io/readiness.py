@@ -9,10 +9,13 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 _BUSY = 8
-"""Sockets that are ready at once."""
+"""Packets that came, or bots that spoke, at once."""
 
 _PAUSE = 0.003
 """Seconds from one look to the next, if there was much."""
+
+_LONG_PAUSE = 0.007
+"""The same for a batch: longer than from tick to tick, when it is looked at anyway."""
 
 _READABLE = getattr(select, "EPOLLIN", 1)
 
@@ -23,8 +26,8 @@ class Source(Protocol):
     def fileno(self) -> int:
         """Its file descriptor."""
 
-    def on_readable(self) -> None:
-        """Something has come."""
+    def on_readable(self) -> int:
+        """Something has come; return of how many pieces it was."""
 
     def on_writable(self) -> None:
         """There is room again."""
@@ -45,6 +48,9 @@ class Readiness(Protocol):
     def remove(self, source: Source) -> None:
         """Watch it no more."""
 
+    def look_at_batch(self) -> None:
+        """Tell now of the batch, if it was to be looked at after a pause."""
+
     def close(self) -> None:
         """Watch nothing any more."""
 
@@ -54,6 +60,9 @@ def tell_each(sources: list[Any]) -> None:
     for source in sources:
         source.on_readable()
 
+
+Ready = list[tuple[int, int]]
+"""File descriptors, and what can be done with each."""
 
 OnBatch = Callable[[list[Any]], None]
 """Told of those sources of the batch that can be read."""
@@ -66,79 +75,113 @@ def open_readiness(
     return LoopReadiness(loop) if portable or not hasattr(select, "epoll") else EpollReadiness(loop, on_batch)
 
 
-class EpollReadiness:
-    """An epoll set of its own, which the event loop watches as one file descriptor.
+class _EpollSet:
+    """Sockets that the event loop watches as one file descriptor.
 
     A callback of the loop for each socket would cost more than reading it.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, on_batch: OnBatch = tell_each) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, handle: Callable[[Ready], int], *, pause: float) -> None:
+        """`handle` is given what is ready, and returns how much that was."""
+        self.epoll = select.epoll()
         self._loop = loop
+        self._handle = handle
+        self._pause = pause
+        self._rest: asyncio.TimerHandle | None = None  # until then, the loop does not watch
+        loop.add_reader(self.epoll.fileno(), self.look)
+
+    @property
+    def rests(self) -> bool:
+        """Whether the next look is yet to come, whatever is ready."""
+        return self._rest is not None
+
+    def look(self) -> None:
+        """Handle all that is ready. If that was much, come back after a pause: a batch costs less than its parts."""
+        begun, handled = time.monotonic(), 0
+        try:
+            handled = self._handle(self.epoll.poll(0))
+        finally:  # whatever happened, somebody watches
+            self._go_on(begun, busy=handled >= _BUSY)
+
+    def _go_on(self, begun: float, *, busy: bool) -> None:
+        """Look again a pause after the last look was `begun`; who has worked for longer has no time to rest."""
+        if self._rest is not None:
+            self._rest.cancel()
+        elif busy:
+            self._loop.remove_reader(self.epoll.fileno())
+        if busy:
+            self._rest = self._loop.call_later(max(0.0, begun + self._pause - time.monotonic()), self.look)
+        elif self._rest is not None:
+            self._rest = None
+            self._loop.add_reader(self.epoll.fileno(), self.look)
+
+    def close(self) -> None:
+        if self._rest is not None:
+            self._rest.cancel()
+        self._loop.remove_reader(self.epoll.fileno())
+        self.epoll.close()
+
+
+class EpollReadiness:
+    """Two epoll sets: of the sockets that are told each, and of the batch."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_batch: OnBatch = tell_each) -> None:
         self._on_batch = on_batch
-        self._epoll = select.epoll()
         self._sources: dict[int, Source] = {}
         self._batched: dict[int, Source] = {}
-        self._pause: asyncio.TimerHandle | None = None
-        loop.add_reader(self._epoll.fileno(), self._wake_up)
+        self._each = _EpollSet(loop, self._tell_each, pause=_PAUSE)
+        self._together = _EpollSet(loop, self._tell_together, pause=_LONG_PAUSE)
 
     def add(self, source: Source) -> None:
         self._sources[source.fileno()] = source
-        self._epoll.register(source.fileno(), select.EPOLLIN)
+        self._each.epoll.register(source.fileno(), select.EPOLLIN)
 
     def add_to_batch(self, source: Source) -> None:
         self._batched[source.fileno()] = source
-        self.add(source)
+        self._together.epoll.register(source.fileno(), select.EPOLLIN)
 
     def watch_write(self, source: Source, wanted: bool) -> None:
-        self._epoll.modify(source.fileno(), select.EPOLLIN | (select.EPOLLOUT if wanted else 0))
+        events = select.EPOLLIN | (select.EPOLLOUT if wanted else 0)
+        self._set_of(source).epoll.modify(source.fileno(), events)
 
     def remove(self, source: Source) -> None:
-        del self._sources[source.fileno()]
+        self._set_of(source).epoll.unregister(source.fileno())
+        self._sources.pop(source.fileno(), None)
         self._batched.pop(source.fileno(), None)
-        self._epoll.unregister(source.fileno())
+
+    def look_at_batch(self) -> None:
+        if self._together.rests:
+            self._together.look()
 
     def close(self) -> None:
-        if self._pause is not None:
-            self._pause.cancel()
-        self._loop.remove_reader(self._epoll.fileno())
-        self._epoll.close()
+        self._each.close()
+        self._together.close()
 
-    def _wake_up(self) -> None:
-        """Handle all that is ready. If that was much, come back after a pause: a batch costs less than its parts."""
-        begun = time.monotonic()
-        if self._handle_ready() >= _BUSY:
-            self._loop.remove_reader(self._epoll.fileno())
-            self._come_back(begun)
+    def _set_of(self, source: Source) -> _EpollSet:
+        return self._together if source.fileno() in self._batched else self._each
 
-    def _after_pause(self) -> None:
-        self._pause, ready, begun = None, 0, time.monotonic()
-        try:
-            ready = self._handle_ready()
-        finally:  # whatever happened, somebody watches
-            if ready >= _BUSY:
-                self._come_back(begun)
-            else:
-                self._loop.add_reader(self._epoll.fileno(), self._wake_up)
+    def _tell_each(self, ready: Ready) -> int:
+        return sum(_tell(self._sources, fd, events) for fd, events in ready)
 
-    def _come_back(self, begun: float) -> None:
-        """Look again a pause after the last look was `begun`; who has worked for longer has no time to rest."""
-        rest = max(0.0, begun + _PAUSE - time.monotonic())
-        self._pause = self._loop.call_later(rest, self._after_pause)
-
-    def _handle_ready(self) -> int:
-        sources, batched, together = self._sources, self._batched, []
-        ready = self._epoll.poll(0)
+    def _tell_together(self, ready: Ready) -> int:
+        batched, readable = self._batched, []
         for fd, events in ready:
-            if events == _READABLE and fd in batched:
-                together.append(batched[fd])
-                continue
-            if events & select.EPOLLOUT and fd in sources:
-                sources[fd].on_writable()
-            if events & ~select.EPOLLOUT and fd in sources:  # an error shows when the socket is read
-                sources[fd].on_readable()
-        if together:
-            self._on_batch(together)
+            if events != _READABLE:
+                _tell(batched, fd, events)
+            elif fd in batched:
+                readable.append(batched[fd])
+        if readable:
+            self._on_batch(readable)
         return len(ready)
+
+
+def _tell(sources: dict[int, Source], fd: int, events: int) -> int:
+    """Tell a source what it can do, while it is there; return how much has come."""
+    if events & select.EPOLLOUT and fd in sources:
+        sources[fd].on_writable()
+    if events & ~select.EPOLLOUT and fd in sources:  # an error shows when the socket is read
+        return sources[fd].on_readable()
+    return 0
 
 
 class LoopReadiness:
@@ -165,6 +208,9 @@ class LoopReadiness:
         self._fds.discard(source.fileno())
         self._loop.remove_reader(source.fileno())
         self._loop.remove_writer(source.fileno())
+
+    def look_at_batch(self) -> None:
+        """There are no pauses."""
 
     def close(self) -> None:
         for fd in self._fds:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rtp import MediaPlane
 from sidecar.core.backlog import Backlog
+from sidecar.core.histogram import Histogram
 from sidecar.io.datagrams import BATCH, DatagramBatch
 
 _MANY = 128
@@ -13,14 +14,17 @@ _MANY = 128
 class RtpBacklog(Backlog):
     """The backlog of these sockets: what of it is dropped is counted, and the plane does not wait for it."""
 
-    def __init__(self, datagrams: DatagramBatch, plane: MediaPlane) -> None:
+    def __init__(self, datagrams: DatagramBatch, plane: MediaPlane, sizes: Histogram) -> None:
+        """`sizes` is told of each read."""
         super().__init__(most=BATCH)
         self._datagrams = datagrams
         self._plane = plane
         self._unread = datagrams.unread()
+        self._sizes = sizes
 
     def admits(self, count: int, *, now: float) -> bool:
         """Take note of a read; return whether what it has brought is worth working off."""
+        self._sizes.observe(count)
         counters = self._plane.gate.counters
         if self.is_stale(count, calls=self._plane.calls, now=now):
             counters.stale += count

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sidecar.core.link import FromWorker, ToWorker
 from sidecar.io.inside_link import InProcessLink
@@ -21,6 +21,16 @@ class WorkerInside:
         self.worker = make(self._link.to_control)
         self._link.on_worker = self.worker.handle
         self._link.on_control = lambda message: on_message(self.number, message)
+
+    @property
+    def link_counters(self) -> Mapping[str, int]:
+        """There is no wire."""
+        return dict.fromkeys(("sent", "received", "writes", "dropped"), 0)
+
+    @property
+    def link_waiting(self) -> int:
+        """There is no wire."""
+        return 0
 
     def send(self, message: ToWorker) -> None:
         """Tell the worker."""

@@ -6,7 +6,8 @@ import asyncio
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from random import Random
 
@@ -52,10 +53,21 @@ class WorkerProcess:
         self._on_message = on_message
         self._on_lost = on_lost
         self._link: ProcessLink[FromWorker] | None = None
+        self._links_before: Counter[str] = Counter()
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()  # the link has
         self._ready = False
         self._heard = False  # since the last look
+
+    @property
+    def link_counters(self) -> Mapping[str, int]:
+        """See `ProcessLink.counters`: of all the workers that this has been."""
+        return self._links_before + Counter({} if self._link is None else self._link.counters)
+
+    @property
+    def link_waiting(self) -> int:
+        """How many bytes it has yet to be told."""
+        return 0 if self._link is None else self._link.waiting
 
     def send(self, message: ToWorker) -> None:
         """Tell the worker; if there is none, nobody hears it."""
@@ -147,6 +159,7 @@ class WorkerProcess:
         link, self._link = self._link, None
         if link is not None:
             link.close()
+            self._links_before += Counter(link.counters)
             log.info("worker_ended", worker=self.number, **link.counters)
             self._on_lost(self.number, why)
 

@@ -39,6 +39,12 @@ async def run_worker(sock: socket.socket, start: StartWorker) -> None:
     link: ProcessLink[ToWorker] = ProcessLink(
         sock, ToWorker, on_message=lambda message: worker.handle(message), on_closed=lambda _why: worker.stop()
     )
-    worker = MediaWorker(start.settings, sockets=start.open_sockets(), random=SystemRandom(), to_control=link.send)
+    worker = MediaWorker(
+        start.settings,
+        sockets=start.open_sockets(),
+        random=SystemRandom(),
+        to_control=link.send,
+        unsaid=lambda: link.counters["dropped"],
+    )
     await worker.run()
     link.finish()

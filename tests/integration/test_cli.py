@@ -91,6 +91,19 @@ async def test_wrong_use_is_2_and_names_the_argument(arguments: tuple[str, ...],
     assert result.output == ""
 
 
+async def test_a_doctor_that_finds_nothing_that_fails() -> None:
+    ports = {"SIDECAR_SIP__PORT": "0", "SIDECAR_RTP__PORT": "0", "SIDECAR_API__PORT": "0"}
+    as_text, as_json = await asyncio.gather(
+        run("doctor", environment=ports), run("doctor", "--json", environment=ports)
+    )
+    assert as_text.code == as_json.code == 0, as_text
+    told = json.loads(as_json.output)
+    assert told["ok"] is True
+    lines = as_text.output.splitlines()
+    assert [line.split()[0] for line in lines] == [each["verdict"] for each in told["checks"]]
+    assert lines[0].split() == ["ok", "settings", "the", "environment:", "valid"]
+
+
 async def test_a_call_says_a_file_and_records_what_it_hears(tmp_path: Path) -> None:
     write_wav(tmp_path / "say.wav", make_tone(437.0, level_dbfs=-12.0, seconds=0.5, rate=16000), 16000)
     async with echo_telephone() as telephone:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from sidecar.doctor import Finding, Verdict, examine
 from sidecar.doctor.bots import examine_bot, named_bots
 from sidecar.doctor.freeswitch import examine_freeswitch
+from sidecar.doctor.rest import find_running
 from sidecar.settings import load_settings
 from tests.support.bots import Bot, RawServer, RefusingBot
 from tests.support.certificates import Authority
@@ -136,6 +138,14 @@ async def test_a_freeswitch_that_does_not_let_us_in() -> None:
         assert found.verdict is Verdict.FAIL
         assert why in found.what, found
         assert found.fix is not None
+
+
+async def test_what_answers_at_the_port_of_rest_need_not_be_a_sidecar() -> None:
+    async with Bot() as bot:
+        port = int(bot.url.rpartition(":")[2].partition("/")[0])
+        for host in (LOOPBACK, "0.0.0.0"):
+            settings = load_settings(values={"api": {"host": host, "port": port, "tokens": {"ops": 32 * "x"}}})
+            assert await asyncio.to_thread(find_running, settings.api) is None
 
 
 async def test_a_sidecar_that_runs_may_have_its_ports() -> None:

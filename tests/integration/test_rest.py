@@ -215,8 +215,13 @@ async def test_tokens_open_what_they_are_for() -> None:
         problem(await ask(port, "POST", "/v1/streams/x/pause", headers=bearer(READ)), 403, "forbidden")
         problem(await ask(port, "POST", "/v1/streams/x/pause", headers=bearer(FULL)), 404, "no-such-stream")
         problem(await ask(port, "GET", "/metrics"), 401, "unauthorized")
-        for path in ("/healthz", "/readyz", "/docs", "/docs/swagger-ui.css", "/openapi.json", "/problems"):
+        for path in ("/", "/healthz", "/readyz", "/docs", "/docs/swagger-ui.css", "/openapi.json", "/problems"):
             assert (await ask(port, "GET", path, headers={"Host": "sidecar.example.com"})).status == 200
+        console = await ask(port, "GET", "/")
+    assert console.headers["content-type"] == "text/html; charset=utf-8"
+    assert console.headers["content-security-policy"].startswith("default-src 'none'; script-src 'sha256-")
+    assert (console.headers["cache-control"], console.headers["referrer-policy"]) == ("no-store", "no-referrer")
+    assert not [token for token in (FULL, READ) if token.encode() in console.body]
 
 
 async def test_metrics_may_be_open() -> None:

@@ -70,8 +70,8 @@ async def test_odd_text_in_any_option_is_taken_or_refused_by_its_name() -> None:
         properties = document["components"]["schemas"]["AttachBody"]["properties"]
         texts = [name for name, schema in properties.items() if {"type": "string"} in schema.get("anyOf", [])]
         assert {"metadata", "auth", "id", "on_bot_lost", "tls_ca_file"} <= set(texts)
-        names = ("call", "url", "freeswitch", "profile", *texts)
-        tried: list[tuple[str, dict[str, object]]] = [(name, {name: odd}) for name in names for odd in ODD]
+        named = ("call", "url", "freeswitch", "profile", *texts)
+        tried: list[tuple[str, dict[str, object]]] = [(name, {name: odd}) for name in named for odd in ODD]
         tried += [("extra_headers", {"extra_headers": {"X-Odd": odd}}) for odd in ODD]
         tried += [("extra_headers", {"extra_headers": {odd: "x"}}) for odd in ODD]
         for name, odd in tried:

@@ -25,12 +25,14 @@ class Tickets:
     def __init__(self, random: Random) -> None:
         self._random = random
         self._claims: dict[str, tuple[Claim, float]] = {}  # and until when; the oldest first
+        self.refused = 0  # there were too many
 
     def issue(self, claim: Claim, *, now: float) -> str | None:
         """Return a new ticket, None when too many are out."""
         while self._claims and next(iter(self._claims.values()))[1] <= now:
             del self._claims[next(iter(self._claims))]
         if len(self._claims) >= MOST_TICKETS:
+            self.refused += 1
             return None
         ticket = f"{self._random.getrandbits(128):032x}"
         self._claims[ticket] = claim, now + VALID_SECONDS

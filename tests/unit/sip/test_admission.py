@@ -59,3 +59,15 @@ def test_there_is_an_end_to_sources(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [gate.admits_source(host, now=0.0) for host in "abaabc"] == [True, True, False, False, False, True]
     assert gate.admits_source("a", now=0.0)  # forgotten meanwhile
     assert not gate.admits_source("c", now=0.0)
+    assert gate.forgotten == 2
+
+
+def test_what_is_open_or_forgotten_can_be_asked() -> None:
+    peer = Peer(admission=Admission(requests_per_second=1.0))
+    peer.send(request())
+    assert peer.agent.transactions == 1
+    assert peer.agent.forgotten == {"nonce": 0, "source": 0}
+    assert peer.agent.counters.requests_by_method == {"INVITE": 1}
+    peer.send(request("HELLO", branch="z9hG4bK-2"))
+    assert peer.agent.counters.requests_by_method == {"INVITE": 1, "other": 1}
+    assert peer.agent.counters.responses_sent == {100: 1, 501: 1}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sip import Request, Response, Timers, parse_message
+from sip import Counters, Request, Response, Timers, parse_message
 from sip.invite_client_transaction import InviteClientTransaction
 from sip.invite_server_transaction import InviteServerTransaction
 from sip.non_invite_client_transaction import NonInviteClientTransaction
@@ -66,7 +66,7 @@ def test_a_provisional_response_slows_retransmission_to_t2() -> None:
 
 
 def test_a_layer_forgets_a_transaction_of_a_merged_request_without_forgetting_the_first() -> None:
-    layer = TransactionLayer(timers=Timers(t1=0.01), max_transactions=10)
+    layer = TransactionLayer(timers=Timers(t1=0.01), max_transactions=10, counters=Counters())
     first = parsed("OPTIONS")
     layer.respond(layer.serve(first), Response.answering(first, 200), now=0.0)
     again = parse_message(request("OPTIONS", branch="z9hG4bK-2"))

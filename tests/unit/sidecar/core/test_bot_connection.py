@@ -449,7 +449,7 @@ def test_a_compressed_message_needs_none_that_was_dropped(messages: list[tuple[b
     connection, bot = deflating_pair()
     expected = []
     for data, dropped in [(b"the same " * 30, True), (b"the same " * 30, False), *messages]:
-        deflated = connection.deflated(memoryview(frame(Opcode.BINARY, data, mask=True)))
+        deflated = connection.deflated(frame(Opcode.BINARY, data, mask=True))
         assert len(deflated) < 100 or len(data) < 210
         if not dropped:
             bot.receive_data(deflated)

@@ -132,6 +132,7 @@ def test_each_row_is_let_pass_as_much_time_as_it_has_missed(missed: int) -> None
         skipped = len(range(phase, missed, PHASES))
         assert (second.timestamp - first.timestamp) % (1 << 32) == 160 * (1 + skipped)
         assert second.marker == (skipped > 0)
+    assert rig.bridge.ticks_skipped == missed
 
 
 def test_what_is_left_at_the_end_of_a_call_is_a_shorter_message() -> None:

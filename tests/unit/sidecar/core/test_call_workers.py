@@ -9,10 +9,12 @@ from sidecar.core.link import (
     BotText,
     CloseStream,
     StreamEnded,
+    StreamRefused,
     StreamStats,
     WorkerLoad,
     WorkerReady,
 )
+from sidecar.core.worker_counts import WorkerCounted
 from sip import CallAnswered, CallEnded, EndCause, Request, Response, SessionDescription
 from tests.support.call_rig import BOT, CallRig
 
@@ -183,3 +185,30 @@ def test_a_stream_whose_bot_failed_and_whose_worker_died_is_told_once_of_the_end
     lose(rig, 0)
     assert rig.event_kinds() == ["start", "error", "error", "stop"]
     assert rig.control.calls == 0
+
+
+def test_what_workers_count_is_added_up_and_outlives_them() -> None:
+    rig = rig_with_workers()
+    rig.worker_says(WorkerCounted({"packets_received": {"": 5}}), worker=0)
+    rig.worker_says(WorkerCounted({"packets_received": {"": 7}}), worker=1)
+    lose(rig, 0)
+    assert rig.control.workers.totals.counts == {"packets_received": {"": 12}}
+
+
+def test_calls_are_counted_by_state_and_by_how_they_ended() -> None:
+    rig = rig_with_workers(1)
+    figures = rig.control.figures
+    stream = connected(rig)
+    rig.call(ANY_BOT)
+    assert rig.control.states() == {"up": 1, "starting": 1}
+    assert (sum(figures.set_up.counts), figures.set_up.total < 1.0) == (1, True)
+    rig.worker_says(StreamRefused(rig.stream, "no room"))
+    rig.worker_says(BotFailed(stream, 6, "Connection refused"))
+    assert rig.control.states() == {"ending": 1}
+    rig.worker_says(StreamEnded(stream, StreamStats()))
+    rig.call({"X-STREAM_URL": "no URL"})
+    assert figures.refused == {400: 1}
+    assert figures.errors == {1: 1, 6: 1, 4: 1}
+    assert figures.legs_refused == 1
+    assert figures.ended == {"rejected": 2, "local_bye": 1}
+    assert (rig.control.ports_refused, rig.control.infos_refused) == (0, 0)

@@ -121,8 +121,8 @@ def test_reports_of_strangers_are_not_heard() -> None:
     secure.receive_report(lie)  # not encrypted
     for each in (end, secure):
         assert each.legs.close(each.row, now=1.0, wall_clock=1.0).remote_mos is None
-    assert end.legs._rtcp.counters.unknown_source == 1
-    assert secure.legs._rtcp.counters.unauthentic == 1
+    assert end.legs.counts()["rtcp_dropped"]["unknown_source"] == 1
+    assert secure.legs.counts()["rtcp_dropped"]["unauthentic"] == 1
 
 
 def test_reports_go_along_when_a_call_moves_and_nobody_takes_those_of_another() -> None:
@@ -163,6 +163,7 @@ def test_a_digit_is_told_once() -> None:
     press(end)
     press(end, first=3)
     assert end.said == [DigitHeard("stream", "5", 40, "rfc4733")]
+    assert end.legs.counts()["dtmf_digits"] == {"": 1}
 
 
 def test_a_digit_without_an_end_is_told_when_nothing_more_comes() -> None:

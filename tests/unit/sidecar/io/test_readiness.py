@@ -31,9 +31,10 @@ class Watched:
     def fileno(self) -> int:
         return self.near.fileno()
 
-    def on_readable(self) -> None:
+    def on_readable(self) -> int:
         self.read.append(self.near.recv(100))
         self.then()
+        return 1
 
     def on_writable(self) -> None:
         self.writable += 1
@@ -133,6 +134,26 @@ async def test_of_a_batch_all_that_can_be_read_are_told_in_time(kind: Kind, loop
         readiness.remove(source)
         source.close()
     readiness.close()
+
+
+async def test_a_batch_that_rests_may_be_looked_at_before_its_time(kind: Kind, loop: str) -> None:
+    readiness, sources = kind(asyncio.get_running_loop()), [Watched() for _ in range(20)]
+    told = asyncio.Event()
+    for source in sources:
+        readiness.add_to_batch(source)
+        source.far.send(b"1")
+    sources[0].then = told.set
+    await told.wait()
+    sources[0].then = lambda: None
+    for source in sources:
+        source.far.send(b"2")
+    readiness.look_at_batch()
+    if kind is LoopReadiness:  # which never rests
+        await turns()
+    assert [source.read for source in sources] == [[b"1", b"2"]] * 20
+    readiness.close()
+    for source in sources:
+        source.close()
 
 
 async def test_a_mistake_in_a_busy_moment_leaves_nobody_unwatched(kind: Kind, loop: str) -> None:

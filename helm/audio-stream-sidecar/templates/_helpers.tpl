@@ -1,0 +1,58 @@
+{{- define "sidecar.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* 50 letters, so that the names of all objects stay below 63. */}}
+{{- define "sidecar.fullname" -}}
+{{- $name := include "sidecar.name" . -}}
+{{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
+{{- default $full .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "sidecar.selector" -}}
+app.kubernetes.io/name: {{ include "sidecar.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "sidecar.labels" -}}
+{{ include "sidecar.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{- define "sidecar.image" -}}
+{{- with .Values.image -}}
+{{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ default $.Chart.AppVersion .tag }}{{ end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "sidecar.hostNetwork" -}}
+{{- if or .Values.hostNetwork (eq .Values.mode "daemonset") }}true{{ end -}}
+{{- end -}}
+
+{{- define "sidecar.apiSecret" -}}
+{{- default (printf "%s-api" (include "sidecar.fullname" .)) .Values.api.existingSecret -}}
+{{- end -}}
+
+{{/* The RTP and RTCP ports of all workers, in mode `one`. */}}
+{{- define "sidecar.rtpPorts" -}}
+{{- $first := int .Values.rtp.port -}}
+{{- untilStep $first (add $first (mul 2 (max 1 (int .Values.workers))) | int) 1 | toJson -}}
+{{- end -}}
+
+{{- define "sidecar.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "sidecar.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}

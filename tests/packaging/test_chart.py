@@ -1,0 +1,292 @@
+"""The chart under Helm 3 and 4: what it makes is valid, and what the application reads; what is wrong is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate.utils
+import pytest
+import yaml
+
+from sidecar.settings import Settings, load_settings
+from tests.packaging.chart import (
+    CHART,
+    HELMS,
+    POD_IP,
+    SCENARIOS,
+    Object,
+    helm,
+    one,
+    pods,
+    rendered,
+    settings_of,
+    workload,
+)
+from tests.packaging.dockerfile import ROOT
+
+LAST_THREE = list(dict.fromkeys(kubernetes_validate.utils.all_versions()))[-3:]
+EXAMPLE = CHART / "examples/with-freeswitch.yaml"
+OF_THE_OPERATOR = {"PrometheusRule", "ServiceMonitor"}  # whose schemas Kubernetes does not have
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+
+scenarios = pytest.mark.parametrize("scenario", SCENARIOS)
+helms = pytest.mark.parametrize("which", HELMS)
+
+
+@helms
+@scenarios
+def test_helm_has_nothing_to_say(which: str, scenario: str) -> None:
+    told = helm(which, "lint", "--strict", "--quiet", CHART, "--values", CHART / f"ci/{scenario}-values.yaml")
+    assert told.returncode == 0, told.stdout + told.stderr
+
+
+@scenarios
+def test_helm_3_and_helm_4_make_the_same(scenario: str) -> None:
+    three, four = ([each for each in rendered(which, scenario) if each["kind"] != "Secret"] for which in HELMS)
+    assert three == four
+
+
+@pytest.mark.parametrize("version", LAST_THREE)
+@scenarios
+def test_kubernetes_takes_every_object(scenario: str, version: str) -> None:
+    objects = rendered("helm4", scenario)
+    assert len(objects) > 4
+    for each in objects:
+        if each["kind"] not in OF_THE_OPERATOR:
+            kubernetes_validate.validate(each, version, strict=True)
+
+
+@pytest.mark.parametrize("version", LAST_THREE)
+def test_kubernetes_takes_the_example_of_a_sidecar_container(version: str) -> None:
+    for each in yaml.safe_load_all(EXAMPLE.read_text()):
+        kubernetes_validate.validate(each, version, strict=True)
+
+
+@scenarios
+def test_the_application_reads_its_settings_and_listens_where_the_pod_says(
+    scenario: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects = rendered("helm4", scenario)
+    settings = settings_of(objects, tmp_path, monkeypatch)
+    pod = workload(objects)["spec"]["template"]["spec"]
+    ports = {(each["protocol"], each["containerPort"]) for each in pod["containers"][0]["ports"]}
+    tls = {("TCP", settings.sip.tls_port)} if settings.sip.tls_certificate else set()
+    rtp = {("UDP", port + more) for port in settings.rtp_ports() for more in (0, 1)}
+    sip = {("UDP", settings.sip.port), ("TCP", settings.sip.port)}
+    assert ports == sip | tls | rtp | {("TCP", settings.api.port)}
+    assert {settings.sip.host, settings.rtp.host, settings.api.host} == {"0.0.0.0"}
+    assert settings.sip.advertised == settings.rtp.advertised
+    pre_stop = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert pod["terminationGracePeriodSeconds"] >= pre_stop + settings.drain_timeout + 10
+
+
+def test_pods_are_told_their_own_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_of(rendered("helm4", "deployment"), tmp_path, monkeypatch)
+    assert (settings.sip.advertised, settings.rtp.advertised) == (POD_IP, POD_IP)
+
+
+def test_what_the_application_is_told_is_what_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers, lists, tables, and letters that TOML or HTML might take for something else."""
+    given = yaml.safe_load((CHART / "ci/locked-down-values.yaml").read_text())["settings"]
+    settings = settings_of(rendered("helm4", "locked-down"), tmp_path, monkeypatch)
+    assert settings.sip.t1 == given["sip"]["t1"]
+    assert settings.sip.auth.users.keys() == given["sip"]["auth"]["users"].keys()
+    assert list(settings.bot.allow) == given["bot"]["allow"]
+    assert settings.profiles["sales"].profile().options["url"] == given["profiles"]["sales"]["url"]
+    assert settings.profiles["sales"].profile().options["buffer_size"] == "100"
+    assert settings.webhooks["crm"].events == ("start", "stop")
+    assert settings.freeswitch["main"].host == "freeswitch.voice.svc"
+
+
+def test_the_example_of_a_sidecar_container_can_be_read(tmp_path: Path) -> None:
+    config, freeswitch = yaml.safe_load_all(EXAMPLE.read_text())
+    (tmp_path / "sidecar.toml").write_text(config["data"]["sidecar.toml"])
+    settings = load_settings(tmp_path / "sidecar.toml")
+    assert freeswitch["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > settings.drain_timeout
+    assert {settings.sip.host, settings.rtp.host, settings.api.host} == {"127.0.0.1"}
+
+
+@scenarios
+def test_no_container_may_do_more_than_it_must(scenario: str) -> None:
+    for pod in pods(rendered("helm4", scenario)):
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["runAsUser"] > 0
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in pod["containers"] + pod.get("initContainers", []):
+            context = container["securityContext"]
+            assert context["readOnlyRootFilesystem"] is True
+            assert context["allowPrivilegeEscalation"] is False
+            assert context["capabilities"] == {"drop": ["ALL"]}
+
+
+@scenarios
+def test_what_chooses_pods_chooses_those_of_the_sidecar(scenario: str) -> None:
+    objects = rendered("helm4", scenario)
+    of_the_sidecar = workload(objects)["spec"]["template"]["metadata"]["labels"]
+    of_the_test = one(objects, "Pod")["metadata"]["labels"]
+    for selector in selectors(objects):
+        assert selector.items() <= of_the_sidecar.items()
+        assert not selector.items() <= of_the_test.items()
+    named = {port["name"] for port in workload(objects)["spec"]["template"]["spec"]["containers"][0]["ports"]}
+    targets = {port["targetPort"] for each in objects if each["kind"] == "Service" for port in each["spec"]["ports"]}
+    assert targets <= named
+    assert all(len(name) <= 15 for name in named)
+
+
+def selectors(objects: list[Object]) -> Iterator[dict[str, str]]:
+    for each in objects:
+        spec = each.get("spec", {})
+        if each["kind"] == "Service":
+            yield spec["selector"]
+        elif each["kind"] in ("Deployment", "DaemonSet", "PodDisruptionBudget"):
+            yield spec["selector"]["matchLabels"]
+        elif each["kind"] == "NetworkPolicy":
+            yield spec["podSelector"]["matchLabels"]
+
+
+def test_dns_has_the_records_that_sip_looks_up() -> None:
+    """`_sip._udp`, `_sip._tcp` and `_sips._tcp` of RFC 3263, by the names of ports of Services without an address."""
+    services = [each for each in rendered("helm4", "tls") if each["kind"] == "Service"]
+    headless = [each for each in services if each["spec"].get("clusterIP") == "None"]
+    ports = {(port["name"], port["protocol"]) for each in headless for port in each["spec"]["ports"]}
+    assert ports == {("sip", "UDP"), ("sip", "TCP"), ("sips", "TCP")}
+
+
+def test_a_plain_service_carries_sip_and_the_rtp_of_all_workers() -> None:
+    service = one(rendered("helm4", "service"), "Service", "-calls")["spec"]
+    assert [port["port"] for port in service["ports"]] == [5070, 40000, 40001, 40002, 40003]
+    assert {port["protocol"] for port in service["ports"]} == {"UDP"}
+    assert (service["sessionAffinity"], service["externalTrafficPolicy"]) == ("ClientIP", "Local")
+    values = yaml.safe_load((CHART / "ci/cluster-ip-values.yaml").read_text())
+    assert one(rendered("helm4", "cluster-ip"), "Service", "-calls")["spec"]["clusterIP"] == values["advertised"]
+
+
+def test_a_daemonset_is_on_the_network_of_its_node() -> None:
+    daemons = workload(rendered("helm4", "daemonset"))
+    pod = daemons["spec"]["template"]["spec"]
+    assert (daemons["kind"], pod["hostNetwork"], pod["dnsPolicy"]) == ("DaemonSet", True, "ClusterFirstWithHostNet")
+
+
+def test_pods_follow_the_calls() -> None:
+    objects = rendered("helm4", "autoscaling")
+    scaler = one(objects, "HorizontalPodAutoscaler")["spec"]
+    assert scaler["scaleTargetRef"]["name"] == workload(objects)["metadata"]["name"]
+    assert "replicas" not in workload(objects)["spec"]
+    calls, cpu = scaler["metrics"]
+    assert calls["pods"]["metric"]["name"] == "sidecar_calls"
+    assert cpu["resource"]["name"] == "cpu"
+
+
+def test_prometheus_reads_the_metrics_with_the_token_that_may_only_read() -> None:
+    objects = rendered("helm4", "autoscaling")
+    monitor = one(objects, "ServiceMonitor")["spec"]
+    service = one(objects, "Service", "-api")
+    assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    (endpoint,) = monitor["endpoints"]
+    assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
+    credentials = endpoint["authorization"]["credentials"]
+    assert credentials == {"name": one(objects, "Secret")["metadata"]["name"], "key": "read-token"}
+
+
+def test_the_alerts_and_the_dashboard_are_those_of_the_project() -> None:
+    objects = rendered("helm4", "autoscaling")
+    alerts = yaml.safe_load((ROOT / "monitoring/alerts.yaml").read_text())
+    assert one(objects, "PrometheusRule")["spec"] == {"groups": alerts["groups"]}
+    assert alerts["groups"]
+    dashboard = one(objects, "ConfigMap", "-dashboard")["data"]["audio-stream-sidecar.json"]
+    assert json.loads(dashboard) == json.loads((ROOT / "monitoring/dashboard.json").read_text())
+
+
+def test_secrets_that_exist_are_not_made() -> None:
+    assert not [each for each in rendered("helm4", "tls") if each["kind"] == "Secret"]
+    made = one(rendered("helm4", "deployment"), "Secret")["data"]
+    assert made.keys() == {"token", "read-token"}
+    assert len(set(made.values())) == 2
+
+
+@helms
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ("mode=statefulset", ["mode", "daemonset"]),
+        ("replicaCount=many", ["replicaCount", "integer"]),
+        ("sip.prot=5060", ["sip", "prot"]),
+        ("image.digest=latest", ["digest"]),
+        ("advertised=sip.example.com", ["advertised"]),
+        ("nosuchvalue=1", ["nosuchvalue"]),
+        ("settings.nosuchsection=1", ["settings", "nosuchsection"]),
+        ("settings.sip.port=5060", ["settings.sip.port: the chart has a value of its own"]),
+        ("rtp.mode=ports", ["rtp.mode: `ports` needs the network of the node"]),
+        ("service.enabled=true", ["service.enabled: `advertised` must be the address"]),
+        ("service.type=NodePort", ["service", "type"]),
+        ("freeswitch.host=fs", ["freeswitch.existingSecret"]),
+        ("networkPolicy.enabled=true", ["networkPolicy.freeswitch: say who may call"]),
+        ("api.ingress.enabled=true", ["api.ingress.host"]),
+    ],
+)
+def test_wrong_values_are_refused_by_name(which: str, given: str, named: list[str]) -> None:
+    told = helm(which, "template", "sidecar", CHART, "--set", given)
+    assert told.returncode != 0
+    assert [word for word in named if word not in told.stderr] == []
+
+
+@helms
+def test_what_does_not_go_together_is_refused(which: str) -> None:
+    for values, why in (
+        ("mode=daemonset,autoscaling.enabled=true", "a DaemonSet has one pod a node"),
+        ("mode=daemonset,networkPolicy.enabled=true", "no power over pods on the network of the node"),
+        ("autoscaling.enabled=true,autoscaling.targetCalls=0,autoscaling.targetCPU=0", "nothing to go by"),
+        ("hostNetwork=true,rtp.mode=ports,service.enabled=true,advertised=10.0.0.1", "cannot carry a range"),
+    ):
+        told = helm(which, "template", "sidecar", CHART, "--set", values)
+        assert (told.returncode != 0, why in told.stderr) == (True, True), told.stderr
+
+
+def test_the_schema_knows_every_value_and_no_other() -> None:
+    assert set(paths(SCHEMA)) - {"global"} == set(defaults(VALUES))
+
+
+def paths(schema: dict[str, Any], above: str = "") -> Iterator[str]:
+    """Yield each value that a strict schema names; what may have any names is a leaf, and so is `settings`."""
+    for name, each in schema["properties"].items():
+        if "properties" in each and name not in ("settings", "resources"):
+            assert each["additionalProperties"] is False, name
+            yield from paths(each, f"{above}{name}.")
+        else:
+            yield f"{above}{name}"
+
+
+def defaults(values: dict[str, Any], above: str = "") -> Iterator[str]:
+    for name, each in values.items():
+        if isinstance(each, dict) and each and name not in ("resources", "labels"):
+            yield from defaults(each, f"{above}{name}.")
+        else:
+            yield f"{above}{name}"
+
+
+def test_the_schema_knows_every_section_of_the_settings() -> None:
+    """But the two that the chart has values for."""
+    assert SCHEMA["properties"]["settings"]["properties"].keys() == Settings.model_fields.keys() - {
+        "workers",
+        "drain_timeout",
+    }
+
+
+def test_the_readme_is_made_of_the_values() -> None:
+    told = subprocess.run([sys.executable, ROOT / "helm/make_readme.py", "--check"], capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
+
+
+def test_the_chart_is_of_this_version() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    version = re.search(r'__version__ = "([^"]+)"', (ROOT / "sidecar/__init__.py").read_text())
+    assert version is not None
+    assert chart["appVersion"] == version[1]
