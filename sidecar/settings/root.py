@@ -17,6 +17,7 @@ from sidecar.settings.freeswitch import FreeswitchSettings
 from sidecar.settings.profile import ProfileSettings, check_options
 from sidecar.settings.rtp import RtpSettings
 from sidecar.settings.sip import SipSettings
+from sidecar.settings.traces import TracesSettings
 from sidecar.settings.webhook import WebhookSettings
 
 _MOST_WORKERS = 256
@@ -52,6 +53,7 @@ class Settings(BaseSettings):
     api: ApiSettings = ApiSettings()
     webhooks: dict[str, WebhookSettings] = {}
     directory: DirectorySettings = DirectorySettings()
+    traces: TracesSettings = TracesSettings()
 
     @model_validator(mode="after")
     def _webhooks_are_allowed(self) -> Self:
