@@ -18,12 +18,12 @@ from sidecar.core.bot_uri import public_url
 from sidecar.core.options import OptionError, Profile, StreamOptions, fallback_options, resolve_options
 from sidecar.doctor.certificates import file_finding, validity, validity_finding
 from sidecar.doctor.finding import Finding, Verdict, fail, ok, warn
-from sidecar.io.bot_lane import explain_tls
 from sidecar.io.bot_route import BotRoute, find_routes
 from sidecar.io.network import system_words
 from sidecar.io.secret_reader import read_authorization
 from sidecar.io.stream_error import StreamError
 from sidecar.io.tls_contexts import TlsContexts
+from sidecar.io.tls_lane import explain_tls
 from sidecar.settings import Settings
 
 _READ_BYTES = 64 << 10

@@ -27,11 +27,12 @@ from sidecar.core.outbox import Outbox
 from sidecar.core.reconnect import ABNORMAL
 from sidecar.core.replay import Replay
 from sidecar.io.bot_inputs import bytes_to_read
-from sidecar.io.bot_lane import NO_ROW, AudioSink, BotLane, SocketLane, TlsLane
+from sidecar.io.bot_lane import NO_ROW, AudioSink, BotLane, SocketLane
 from sidecar.io.bot_stream import BotStream
 from sidecar.io.deflating_lane import DeflatingSocketLane, DeflatingTlsLane
 from sidecar.io.readiness import Readiness
 from sidecar.io.tls_contexts import TlsContexts
+from sidecar.io.tls_lane import TlsLane
 
 GOODBYE_SECONDS = 2.0
 """How long a bot has to answer our close frame."""
@@ -100,7 +101,7 @@ class BotCare:
     async def _connect(self, stream: BotStream) -> None:
         seconds = min(self._connect_seconds, stream.life.seconds_left(now=self._loop.time()))
         await stream.connect(self._hosts, self._tls, seconds=seconds)
-        self._on_input(stream)
+        self._loop.call_soon(self._on_input, stream)  # not here: a mistake would end the task, and all others with it
 
     def _line(self, options: StreamOptions) -> tuple[BotConnection, BotLane]:
         connection = BotConnection(options.url, headers=options.extra_headers, deflate=not options.message_deflate)
@@ -273,7 +274,7 @@ class BotCare:
 
     def input_taken(self, stream: BotStream) -> None:
         """What came has been looked at: if that was the last, close the socket."""
-        if stream.connection.is_over and stream.lane not in self._goodbyes:
+        if stream.connection.is_over and not stream.lane.is_closed:
             self._expect_end(stream.lane)
             self._let_go(stream.lane)
 

@@ -20,12 +20,13 @@ from sidecar.core.link import StreamStats
 from sidecar.core.options import StreamOptions
 from sidecar.core.player import Player
 from sidecar.core.replay import Replay
-from sidecar.io.bot_lane import AudioSink, BotLane, explain_tls
+from sidecar.io.bot_lane import AudioSink, BotLane
 from sidecar.io.bot_route import find_routes
 from sidecar.io.network import system_words
 from sidecar.io.secret_reader import read_authorization
 from sidecar.io.stream_error import StreamError
 from sidecar.io.tls_contexts import TlsContexts
+from sidecar.io.tls_lane import explain_tls
 from sip.admission import Bucket
 
 log = structlog.get_logger(__name__)
@@ -83,6 +84,8 @@ class BotStream:
             playback_ms=playback.played_ms,
             playback_refused_ms=playback.refused_ms,
             underruns=playback.underruns,
+            texts_refused=self.player.heard_texts.refused,
+            texts_untold=self.player.told_texts.refused,
             barge_ins=speech.barge_ins,
             responses=speech.responses,
             response_ms_last=speech.last_ms,

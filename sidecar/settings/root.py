@@ -16,6 +16,7 @@ from sidecar.settings.freeswitch import FreeswitchSettings
 from sidecar.settings.profile import ProfileSettings, check_options
 from sidecar.settings.rtp import RtpSettings
 from sidecar.settings.sip import SipSettings
+from sidecar.settings.traces import TracesSettings
 from sidecar.settings.webhook import WebhookSettings
 
 _MOST_WORKERS = 256
@@ -50,6 +51,7 @@ class Settings(BaseSettings):
     profiles: dict[str, ProfileSettings] = {}
     api: ApiSettings = ApiSettings()
     webhooks: dict[str, WebhookSettings] = {}
+    traces: TracesSettings = TracesSettings()
 
     @model_validator(mode="after")
     def _webhooks_are_allowed(self) -> Self:
