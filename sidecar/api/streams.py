@@ -20,7 +20,7 @@ from sidecar.api.bodies import (
     TransferBody,
 )
 from sidecar.api.parameters import known_parameters_alone
-from sidecar.api.problems import Problem, ProblemKind
+from sidecar.api.problems import Problem, ProblemKind, invalid
 from sidecar.core.attaching import Attacher, AttachRequest
 from sidecar.core.commands import Change, ClearPlayback, Command, Dial, End, Hangup, Pause, Play, Resume, Say, Transfer
 from sidecar.core.directory import Directory, DirectoryError
@@ -113,7 +113,7 @@ def _place(cursor: str | None) -> str:
         said = ""
     stream = said.removeprefix("after ")
     if cursor != _cursor(stream):
-        raise Problem(ProblemKind.INVALID, "a field is not valid", errors=[("cursor", "not the `next` of a page")])
+        raise invalid([("cursor", "not the `next` of a page")])
     return stream
 
 

@@ -93,6 +93,7 @@ async def test_one_that_is_down_is_told_everything_when_it_is_back() -> None:
     assert [post.json for post in posts if post.json[0] == "b"] == ["b1", "b2"]
     assert hook.counters.delivered == 5
     assert [log["event"] for log in logs] == ["webhook fails", "webhook is back"]
+    assert logs[0]["why"] == "Connection refused"
 
 
 @pytest.mark.parametrize(
