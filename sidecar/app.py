@@ -41,7 +41,7 @@ from sidecar.io.worker_settings import WorkerSettings
 from sidecar.io.worker_start import StartWorker
 from sidecar.outlets import running_outlets
 from sidecar.settings import ApiSettings, RtpSettings, Settings, SipSettings
-from sip import Address, SipUri, UserAgent
+from sip import Address, AuthenticationFailed, SipUri, UserAgent
 from sip.grammar import format_host_port
 
 if TYPE_CHECKING:
@@ -111,11 +111,13 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     events = EventFeed()
     events.subscribe(log_event)
 
-    def on_event(event: StreamEvent | StatsTold | ToWorker) -> None:
+    def on_event(event: StreamEvent | StatsTold | ToWorker | AuthenticationFailed) -> None:
         if isinstance(event, StreamEvent):
             events.publish(event)
         elif isinstance(event, StatsTold):
             steering.stats_told(event)
+        elif isinstance(event, AuthenticationFailed):
+            log.warning("authentication failed", host=event.source[0], user=event.username)
         elif (worker := control.workers.worker_of(event.stream)) is not None:  # else it died meanwhile
             workers[worker].send(event)
 
@@ -148,7 +150,7 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         events,
         supervisor,
         attacher=attacher if settings.freeswitch else None,
-        metrics=lambda: _metrics(agent, control, driver, workers, servers, tickets, supervisor),
+        metrics=lambda: _metrics(agent, control, driver, workers, servers, tickets, supervisor, events),
     )
     async with outlets as api, asyncio.TaskGroup() as tasks:
         for worker in workers:
@@ -261,8 +263,10 @@ def _user_agent(settings: SipSettings, sockets: _SipSockets) -> UserAgent:
 
 
 def _sip_driver(
-    settings: SipSettings, control: CallControl, on_event: Callable[[StreamEvent | StatsTold | ToWorker], None]
-) -> SipDriver[StreamEvent | StatsTold | ToWorker]:
+    settings: SipSettings,
+    control: CallControl,
+    on_event: Callable[[StreamEvent | StatsTold | ToWorker | AuthenticationFailed], None],
+) -> SipDriver[StreamEvent | StatsTold | ToWorker | AuthenticationFailed]:
     return SipDriver(
         control,
         on_event,
@@ -360,6 +364,7 @@ def _metrics(
     servers: FreeSwitchServers,
     tickets: Tickets,
     supervisor: Supervisor,
+    events: EventFeed,
 ) -> list[Collector]:
     """Return what `/metrics` tells of all but itself; what is imported here, is not needed without it."""
     from sidecar.api.freeswitch_metrics import FreeSwitchMetrics
@@ -367,7 +372,7 @@ def _metrics(
     from sidecar.api.worker_metrics import WorkerMetrics
 
     return [
-        ControlMetrics(control, workers, supervisor),
+        ControlMetrics(control, workers, supervisor, events),
         SipMetrics(agent, control, driver),
         WorkerMetrics(control.workers.totals),
         FreeSwitchMetrics(servers, tickets),

@@ -6,7 +6,7 @@ from .counters import Counters
 from .crypto import Crypto
 from .cseq import CSeq
 from .description import Direction
-from .digest import Credentials
+from .digest import AuthenticationFailed, Credentials
 from .error import NotAcceptable, SdpError, ServiceUnavailable, SipError
 from .event import (
     CallAnswered,
@@ -49,6 +49,7 @@ from .via import Address, StreamAddress, Via
 __all__ = [
     "Address",
     "Admission",
+    "AuthenticationFailed",
     "CSeq",
     "CallAnswered",
     "CallConfirmed",

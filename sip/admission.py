@@ -23,13 +23,13 @@ class Bucket:
     def __init__(self, rate: float, most: float) -> None:
         self._rate, self._most, self._left, self._at = rate, most, most, 0.0
 
-    def take(self, *, now: float) -> bool:
-        """Tell whether one more may pass."""
+    def take(self, *, now: float, count: float = 1) -> bool:
+        """Tell whether one more may pass, or `count` at once."""
         self._left = min(self._most, self._left + (now - self._at) * self._rate)
         self._at = now
-        if self._left < 1:
+        if self._left < count:
             return False
-        self._left -= 1
+        self._left -= count
         return True
 
 

@@ -20,6 +20,7 @@ class Counters:
     refused_transactions: int = 0  # 503 or dropped: too many transactions
     refused_sources: int = 0  # dropped: too many requests of one source address
     challenges: int = 0  # 401
+    wrong_credentials: int = 0  # of these, to who has said a name, and not proved it
     stray_acks: int = 0
     stray_responses: int = 0
     calls_received: int = 0

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
 
-from .error import SipError, Unauthorized
+from .error import SipError, Unauthorized, WrongCredentials
 from .grammar import is_token, quote, split_outside_quotes, take_quoted
 from .request import Request
+from .via import Address
 
 _ALGORITHMS = {"SHA-256": hashlib.sha256, "MD5": hashlib.md5}
 _NONCE_LIFE = 60.0  # seconds
@@ -25,6 +26,14 @@ class Credentials:
     realm: str
     passwords: Mapping[str, str] = field(repr=False)  # of each user
     algorithms: tuple[str, ...] = ("SHA-256", "MD5")  # that we take, the one we like best first (RFC 8760, 2.4)
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticationFailed:
+    """Somebody has named a user, and not proved to be it: the name or the password is wrong."""
+
+    source: Address
+    username: str
 
 
 def parse_authorization(value: str) -> dict[str, str]:
@@ -87,7 +96,8 @@ class DigestGuard:
         proof = digest_response(algorithm, fields, password=password or "", method=request.method)
         is_right = hmac.compare_digest(proof.encode(), fields["response"].lower().encode("utf-8", "surrogateescape"))
         if password is None or not is_right:
-            raise self._challenge(now)
+            again = self._challenge(now)
+            raise WrongCredentials(str(again), username=fields["username"], headers=again.headers)
         if not self._is_fresh(fields["nonce"], now) or not self._counts_up(fields["nonce"], fields["nc"]):
             raise self._challenge(now, stale=True)
         return fields["username"]

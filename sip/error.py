@@ -31,6 +31,14 @@ class Unauthorized(SipError):
     sip_status = 401
 
 
+class WrongCredentials(Unauthorized):
+    """A request that says who it is from, and does not prove it."""
+
+    def __init__(self, reason: str, *, username: str, headers: Sequence[tuple[str, str]]) -> None:
+        super().__init__(reason, headers=headers)
+        self.username = username
+
+
 class MethodNotAllowed(SipError):
     """A known method that is not served here. See RFC 3261, section 21.4.6."""
 

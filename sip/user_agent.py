@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from .admission import Admission, Gate
 from .call_commands import CallCommands
 from .counters import Counters
-from .digest import Credentials, DigestGuard
+from .digest import AuthenticationFailed, Credentials, DigestGuard
 from .endpoint import Endpoint
-from .error import LoopDetected, NoSuchCall, ServiceUnavailable, SipError, Unauthorized
+from .error import LoopDetected, NoSuchCall, ServiceUnavailable, SipError, Unauthorized, WrongCredentials
 from .event import Event
 from .parser import parse_message
 from .request import Request
@@ -21,6 +22,7 @@ from .via import Address, StreamAddress
 
 _LATER = (("Retry-After", "5"),)  # seconds
 _SOON = (("Retry-After", "1"),)
+_FAILURES_MAX = 16
 _METHODS = frozenset(
     "ACK BYE CANCEL INFO INVITE MESSAGE NOTIFY OPTIONS PRACK PUBLISH REFER REGISTER SUBSCRIBE UPDATE".split()
 )
@@ -54,6 +56,7 @@ class UserAgent(CallCommands):
             max_calls=max_calls,
         )
         self._guard = None if credentials is None else DigestGuard(credentials, random=random)
+        self._failed_authentications = deque[AuthenticationFailed](maxlen=_FAILURES_MAX)
         self._gate = Gate(admission)
         self.unavailable: str | None = None  # the reason, where OPTIONS and new INVITEs get 503
 
@@ -136,6 +139,10 @@ class UserAgent(CallCommands):
         """Return the next thing that the owner should know."""
         return self._calls.next_event()
 
+    def next_failed_authentication(self) -> AuthenticationFailed | None:
+        """Return who has failed to say who it is; of those that nobody has asked for, the newest are known."""
+        return self._failed_authentications.popleft() if self._failed_authentications else None
+
     def _receive_request(self, request: Request, source: Address, now: float) -> None:
         self.counters.requests_received += 1
         self.counters.requests_by_method[request.method if request.method in _METHODS else "other"] += 1
@@ -200,7 +207,7 @@ class UserAgent(CallCommands):
 
     def _receive_invite(self, transaction: AnyServerTransaction, source: Address, now: float) -> None:
         if self._guard is not None:
-            self._authenticate(self._guard, transaction.request, now)
+            self._authenticate(self._guard, transaction.request, source, now)
         if not self._gate.admits_invite(now=now):
             self.counters.refused_calls += 1
             raise ServiceUnavailable("Too Many Calls A Second", headers=_SOON)
@@ -220,11 +227,14 @@ class UserAgent(CallCommands):
         call.respond(100, now=now)
         self._calls.settle(call)
 
-    def _authenticate(self, guard: DigestGuard, request: Request, now: float) -> None:
+    def _authenticate(self, guard: DigestGuard, request: Request, source: Address, now: float) -> None:
         try:
             guard.check(request, now=now)
-        except Unauthorized:
+        except Unauthorized as error:
             self.counters.challenges += 1
+            if isinstance(error, WrongCredentials):
+                self.counters.wrong_credentials += 1
+                self._failed_authentications.append(AuthenticationFailed(source, error.username))
             raise
 
     def _receive_in_dialog(self, request: Request, transaction: AnyServerTransaction, now: float) -> None:

@@ -16,6 +16,7 @@ from tests.support.second_try import TRIED_AGAIN, run_in_real_time
 DEBIAN_PACKAGE = {
     "baresip": "baresip-core",
     "kamailio": "kamailio",
+    "node": "nodejs",
     "sipp": "sip-tester",
     "sox": "sox",
     "tshark": "tshark",

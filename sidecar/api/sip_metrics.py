@@ -14,6 +14,7 @@ from sidecar import __version__
 from sidecar.api.metric_families import Samples, counter, each, gauge, histogram, one
 from sidecar.core.call_control import CallControl
 from sidecar.core.errors import ErrorCode
+from sidecar.io.event_feed import EventFeed
 from sidecar.io.sip_connection import Ending
 from sidecar.io.sip_driver import SipDriver
 from sidecar.io.sip_streams import Refusal
@@ -29,11 +30,16 @@ class ControlMetrics(Collector):
     """Of calls, of the link to workers, and of what goes on beside."""
 
     def __init__(
-        self, control: CallControl, workers: Sequence[WorkerInside | WorkerProcess], supervisor: Supervisor
+        self,
+        control: CallControl,
+        workers: Sequence[WorkerInside | WorkerProcess],
+        supervisor: Supervisor,
+        events: EventFeed,
     ) -> None:
         self._control = control
         self._workers = workers
         self._supervisor = supervisor
+        self._events = events
 
     def collect(self) -> Iterable[Metric]:
         """Read them."""
@@ -61,6 +67,7 @@ class ControlMetrics(Collector):
         yield counter(
             "task_failures", "Tasks beside the calls that a mistake of ours has ended", each(failures), "task"
         )
+        yield counter("event_failures", "Events that a mistake of ours kept from an outlet", one(self._events.failed))
         links = [worker.link_counters for worker in self._workers]
         sent = {name: sum(link[name] for link in links) for name in ("sent", "received")}
         yield counter("link_messages", "Messages between control and workers", each(sent), "direction")
@@ -105,6 +112,8 @@ class SipMetrics(Collector):
             "any": seen.rejected_requests,
         }
         yield counter("sip_refused", "Requests refused without asking anybody", each(refused), "reason")
+        wrong = one(seen.wrong_credentials)
+        yield counter("sip_authentication_failures", "Calls whose name or password was wrong", wrong)
         yield counter("sip_datagrams_received", "SIP messages and keep-alives", one(seen.datagrams_received))
         yield counter("sip_keepalives", "Keep-alives", one(seen.keepalives))
         yield counter("sip_forgotten", "What was forgotten before its time", each(self._agent.forgotten), "what")

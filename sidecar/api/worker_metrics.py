@@ -60,6 +60,8 @@ _COUNTED: Mapping[str, _Counted] = {
     "playback_ms": _Counted("playback_seconds", "Audio of bots that was played", unit=_MS),
     "playback_refused_ms": _Counted("playback_refused_seconds", "Audio of bots that was too much", unit=_MS),
     "underruns": _Counted("playback_underruns", "Times that audio of a bot ran dry"),
+    "texts_refused": _Counted("bot_texts_refused", "Texts of bots that were too much to be looked at"),
+    "texts_untold": _Counted("bot_texts_untold", "Texts of bots that were too much to be events"),
     "barge_ins": _Counted("barge_ins", "Times that a caller interrupted"),
     "responses": _Counted("bot_responses", "Times that a bot answered what a caller said"),
     "clips_refused": _Counted(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import re
+from typing import Annotated, Any
 
 import msgspec
 
@@ -41,7 +42,7 @@ class Resume(msgspec.Struct, frozen=True):
 class Hangup(msgspec.Struct, frozen=True):
     """End the call."""
 
-    after: Literal["drain", "now"] = "drain"
+    after: str = "drain"  # or now
     cause: _Cause | _CauseName | None = None  # of Q.850: its number, or the name that FreeSWITCH has for it
 
 
@@ -74,15 +75,21 @@ BotMessage = RawAudio | Mark | Clear | Pause | Resume | Hangup | Transfer | Dtmf
 _KINDS: dict[str, type[Any]] = {
     "rawAudio": RawAudio,
     "mark": Mark,
-    "clear": Clear,
-    "killAudio": Clear,
-    "pause": Pause,
-    "resume": Resume,
     "hangup": Hangup,
     "transfer": Transfer,
     "dtmf": Dtmf,
-    "answer": Answer,
 }
+# These need no data, and are obeyed whatever there is of it.
+_BARE: dict[str, BotMessage] = {
+    "clear": Clear(),
+    "killAudio": Clear(),
+    "pause": Pause(),
+    "resume": Resume(),
+    "answer": Answer(),
+}
+
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
+_AT_FIELD = re.compile(r"(.+) - at `\$\.(\w+).*`")
 
 
 class BotMessageError(Exception):
@@ -113,6 +120,8 @@ def parse_bot_message(text: str) -> tuple[BotMessage | BotMessageError | None, s
         envelope = msgspec.json.decode(text, type=_Envelope)
     except (msgspec.MsgspecError, RecursionError, UnicodeEncodeError):
         return None, text
+    if envelope.type in _BARE:
+        return _BARE[envelope.type], text
     data = bytes(envelope.data)
     try:
         if envelope.type == "streamAudio":
@@ -120,18 +129,28 @@ def parse_bot_message(text: str) -> tuple[BotMessage | BotMessageError | None, s
         if envelope.type not in _KINDS:
             return None, text
         return _checked(msgspec.json.decode(b"{}" if data == b"null" else data, type=_KINDS[envelope.type])), text
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
+        return BotMessageError(envelope.type, _reason(str(error))), text
+    except ValueError as error:
         return BotMessageError(envelope.type, str(error)), text
 
 
 def _checked(message: BotMessage) -> BotMessage:
-    """Let the options' own rule say which rates there are."""
-    if isinstance(message, RawAudio):
-        try:
-            option_values.rate(f"{message.rate:g}")
-        except ValueError as error:
-            raise ValueError(f"sampleRate: {error}") from None
+    """Return it; raise ValueError, naming the field, for what its types do not say."""
+    if isinstance(message, RawAudio) and not option_values.is_rate(message.rate):
+        raise ValueError("sampleRate: not a multiple of 8000 from 8000 to 48000")
+    if isinstance(message, Hangup) and message.after not in ("drain", "now"):
+        raise ValueError("after: not drain or now")
     return message
+
+
+def _reason(error: str) -> str:
+    """Name the field first, or `data` where that is wrong as a whole."""
+    if missing := _MISSING.match(error):
+        return f"{missing[1]}: missing"
+    at = _AT_FIELD.fullmatch(error)
+    field, why = (at[2], at[1]) if at else ("data", error)
+    return f"{field}: {why[0].lower()}{why[1:]}".replace("`", "")
 
 
 def _stream_audio(data: Any) -> tuple[StreamAudio | BotMessageError, str]:

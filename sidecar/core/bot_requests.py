@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from sidecar.core.cause import parse_cause
+from sidecar.core.errors import CommandError
 from sidecar.core.link import AnswerAsked, BotRequest, DigitsAsked, HangupAsked, TransferAsked
 
 
@@ -41,8 +42,10 @@ class BotRequests:
         try:
             answer = self._try(request, now=now)
         except ValueError as error:
-            self._tell(kind, {"ok": False, "error": str(error)})
-            return f"{kind}: {error}"
+            field = error.field if isinstance(error, CommandError) else None
+            why = f"{field}: {error}" if field else str(error)
+            self._tell(kind, {"ok": False, "error": why})
+            return f"{kind}: {why}"
         if answer is not None:
             self._tell(kind, {"ok": True, **answer})
         return None

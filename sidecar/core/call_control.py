@@ -31,16 +31,16 @@ from sidecar.core.link import (
     WorkerLoad,
     WorkerReady,
 )
-from sidecar.core.media_negotiation import MediaNegotiation
 from sidecar.core.media_policy import MediaPolicy
+from sidecar.core.new_legs import NewLegs
 from sidecar.core.options import OptionError, Profile, Track
-from sidecar.core.stream_leg import StreamLeg
 from sidecar.core.stream_session import Outbox, StreamSession
 from sidecar.core.stream_snapshot import StreamSnapshot
 from sidecar.core.worker_counts import WorkerCounted
 from sidecar.core.workers import Readiness, Workers
 from sip import (
     Address,
+    AuthenticationFailed,
     CallConfirmed,
     CallEnded,
     CallReceived,
@@ -52,12 +52,12 @@ from sip import (
     OfferAnswered,
     OfferReceived,
     OfferWithdrawn,
-    ServiceUnavailable,
     SipError,
     StreamAddress,
     TransferProgress,
     UserAgent,
 )
+from sip.admission import Bucket
 
 
 class CallControl:
@@ -96,21 +96,27 @@ class CallControl:
         )
         self._agent = agent
         self._random = random
-        self._media_address = media_address
         self._bot_hosts = bot_hosts
         self._allow = allow
-        self._media = media
         self._wall_clock = wall_clock
-        self._ports = ports
-        self._tells_by_info = tells_by_info
         self.workers = Workers(late_ms=late_ms)
         self.figures = CallFigures()
         self._sessions: dict[str, StreamSession] = {}
         self._legs: dict[str, StreamSession] = {}  # by the names of legs that have joined one
         self._by_call: dict[CallRef, StreamSession] = {}
         self._outbox: Outbox = deque()
+        self._new_legs = NewLegs(
+            agent,
+            random=random,
+            media_address=media_address,
+            media=media,
+            ports=ports,
+            tells_by_info=tells_by_info,
+            say=self._outbox.append,
+        )
         self._draining = False
         self._open_or_close()
+        self._told_failures = Bucket(1.0, 10)  # of authentication; more are counted alone
         self.dropped_sources = 0  # datagrams from addresses that are not allowed
         self.ignored_infos = 0  # INFOs that hold no digit
 
@@ -151,7 +157,7 @@ class CallControl:
         """Return the SIP messages to send."""
         return self._agent.datagrams_to_send()
 
-    def next_event(self) -> StreamEvent | StatsTold | ToWorker | None:
+    def next_event(self) -> StreamEvent | StatsTold | ToWorker | AuthenticationFailed | None:
         """Return the next thing that the outside should know or has asked for, or the next message to the worker."""
         event = self._outbox.popleft() if self._outbox else None
         if isinstance(event, StreamEvent) and isinstance(event.body, Failure):
@@ -264,7 +270,7 @@ class CallControl:
     @property
     def ports_refused(self) -> int:
         """How many calls found no port that was free."""
-        return 0 if self._ports is None else self._ports.refused
+        return self._new_legs.ports_refused
 
     def hang_up_all(self, *, now: float) -> None:
         """End every call, and take no new ones: the sidecar stops."""
@@ -290,6 +296,9 @@ class CallControl:
             if (session := self._by_call.get(event.call)) is not None:
                 self._handle_call_event(session, event, now=now)
                 session.send_infos(now=now)
+        while (failed := self._agent.next_failed_authentication()) is not None:
+            if self._told_failures.take(now=now):
+                self._outbox.append(failed)
 
     def _handle_call_event(self, session: StreamSession, event: Event, *, now: float) -> None:
         leg = session.legs.of(event.call)
@@ -338,7 +347,7 @@ class CallControl:
             raise OptionError("id", "there is such a stream already", sip_status=486)
         worker = self.workers.choose()
         assert worker is not None, "else the agent takes no calls"
-        leg = self._new_leg(stream, options.track or Track.CALLER, event, worker, now=now)
+        leg = self._new_legs.make(stream, options.track or Track.CALLER, event, self.workers.port(worker), now=now)
         session = StreamSession(
             stream,
             leg,
@@ -374,51 +383,10 @@ class CallControl:
         if session.is_ending or worker is None:
             raise OptionError("id", "the stream is ending", sip_status=486)
         name = f"{session.stream} {track.value}"  # no stream has such an ID
-        leg = self._new_leg(name, track, event, worker, now=now)
+        leg = self._new_legs.make(name, track, event, self.workers.port(worker), now=now)
         self.workers.place(name, worker)
         self._legs[name] = self._by_call[event.call] = session
         session.join(leg, warnings)
-
-    def _new_leg(self, name: str, track: Track, event: CallReceived, worker: int, *, now: float) -> StreamLeg:
-        port = self._take_port(now=now)
-        try:
-            negotiation = self._negotiate(event, port or self.workers.port(worker))
-        except SipError:
-            self._give_back(port, now=now)
-            raise
-        return StreamLeg(
-            name,
-            track,
-            event,
-            negotiation,
-            agent=self._agent,
-            say=self._outbox.append,
-            port=port,
-            tells_by_info=self._tells_by_info,
-            now=now,
-        )
-
-    def _negotiate(self, event: CallReceived, port: int) -> MediaNegotiation:
-        host = event.source[0]
-        negotiation = MediaNegotiation(
-            address=self._media_address(host), port=port, source=host, random=self._random, policy=self._media
-        )
-        if event.request.body:
-            negotiation.settle(negotiation.answer(event.request.body))
-        return negotiation
-
-    def _take_port(self, *, now: float) -> int | None:
-        """Return the port of a new call; None if all calls have the same."""
-        if self._ports is None:
-            return None
-        port = self._ports.take(now=now)
-        if port is None:
-            raise ServiceUnavailable("No RTP Port Is Free")
-        return port
-
-    def _give_back(self, port: int | None, *, now: float) -> None:
-        if self._ports is not None and port is not None:
-            self._ports.give_back(port, now=now)
 
     def _forget_if_over(self, session: StreamSession, *, now: float) -> None:
         if session.is_over and self._sessions.pop(session.stream, None) is not None:
@@ -426,4 +394,4 @@ class CallControl:
                 self.figures.infos_refused += leg.infos.refused
                 self._legs.pop(leg.name, None)
                 self.workers.forget(leg.name)
-                self._give_back(leg.port, now=now)
+                self._new_legs.give_back(leg.port, now=now)

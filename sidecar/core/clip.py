@@ -50,6 +50,8 @@ def parse_stream_audio(data: Any) -> Clip:
         clip_kind = ClipKind(kind.lower() if isinstance(kind, str) else kind)
     except ValueError:
         raise ClipError(f"audioDataType: not one of {', '.join(each.value for each in ClipKind)}") from None
+    if encoded is None:
+        raise ClipError("audioData: missing")
     if not isinstance(encoded, str) or not encoded:
         raise ClipError("audioData: not base64 text")
     if len(encoded) > MOST_ENCODED_BYTES:
@@ -58,6 +60,8 @@ def parse_stream_audio(data: Any) -> Clip:
         rate = 8000 if rate is None else rate
     elif clip_kind is not ClipKind.RAW:
         return Clip(clip_kind, None, encoded)
+    if rate is None:
+        raise ClipError("sampleRate: missing, which only files and opus say themselves")
     if isinstance(rate, bool) or not isinstance(rate, int | float) or rate != rate // 1:
         raise ClipError("sampleRate: not a whole number")
     if not _LEAST_HZ <= rate <= _MOST_HZ:

@@ -11,5 +11,5 @@ def check_digits(digits: str, duration_ms: int) -> None:
     if unknown := set(digits) - set(DIGITS):
         raise InvalidCommand(f"{min(unknown)!r} is not a digit; digits are {DIGITS}", field="digits")
     if not SHORTEST_MS <= duration_ms <= LONGEST_MS:
-        error = f"duration_ms is {duration_ms}; a digit lasts {SHORTEST_MS} to {LONGEST_MS} ms"
+        error = f"a digit lasts {SHORTEST_MS} to {LONGEST_MS} ms, not {duration_ms}"
         raise InvalidCommand(error, field="duration_ms")

@@ -302,6 +302,9 @@ class NothingHeard(msgspec.Struct, frozen=True, tag=True):
     actual: str
     why: str  # and what would help
 
+    def __str__(self) -> str:
+        return f"nothing is heard from {self.expected}, while RTP comes from {self.actual}: {self.why}"
+
 
 class MediaLost(msgspec.Struct, frozen=True, tag=True):
     """No RTP came for too long."""
@@ -309,6 +312,9 @@ class MediaLost(msgspec.Struct, frozen=True, tag=True):
     stream: str
     seconds: float
     ever: bool  # whether any came before
+
+    def __str__(self) -> str:
+        return f"no RTP for {self.seconds:.0f} s" if self.ever else f"no RTP came at all, in {self.seconds:.0f} s"
 
 
 class StreamStats(msgspec.Struct, frozen=True):
@@ -332,6 +338,8 @@ class StreamStats(msgspec.Struct, frozen=True):
     playback_ms: int = 0
     playback_refused_ms: int = 0
     underruns: int = 0
+    texts_refused: int = 0  # of the bot, that were too much to be looked at
+    texts_untold: int = 0  # that were too much to be events
     barge_ins: int = 0  # of the caller, that cleared or lowered playback
     responses: int = 0  # of the bot, to what the caller said
     response_ms_last: int | None = None  # from the end of that to the first sound; None: not known

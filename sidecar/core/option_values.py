@@ -35,9 +35,14 @@ def rate(text: str) -> int:
     """Read a sample rate; return Hz."""
     match = re.fullmatch(r"(\d{1,5})(k?)", text.strip(), re.I)
     hz = int(match[1]) * (1000 if match[2] else 1) if match else 0
-    if hz not in range(8000, 48001, 8000):
+    if not is_rate(hz):
         raise ValueError("not a multiple of 8000 Hz up to 48000, such as 16k or 16000")
     return hz
+
+
+def is_rate(hz: float) -> bool:
+    """Return whether bots may have audio at this rate."""
+    return hz in range(8000, 48001, 8000)
 
 
 def buffer_size(text: str) -> int:
@@ -155,6 +160,10 @@ def some_of(kind: type[_E]) -> Callable[[str], frozenset[_E]]:
         word = text.strip().lower()
         if word in ("all", "none"):
             return frozenset(kind if word == "all" else ())
-        return frozenset(one(each) for each in text.split(","))
+        try:
+            return frozenset(one(each) for each in text.split(","))
+        except ValueError:
+            names = ", ".join(member.value for member in kind)
+            raise ValueError(f"not a comma list of {names}, nor all or none") from None
 
     return parse

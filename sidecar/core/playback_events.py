@@ -44,7 +44,7 @@ class Underrun(PlaybackBody, frozen=True, tag="underrun"):
 
 
 class PlaybackRefused(PlaybackBody, frozen=True, tag="refused"):
-    """The queue is full; told once, until something fits again."""
+    """The queue was full: so much has not been taken since this was told last; at most once a second."""
 
     refused_ms: int
 

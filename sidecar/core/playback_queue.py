@@ -28,6 +28,8 @@ MOST_MARKS = 1000
 
 _XOFF, _XON = 0.75, 0.5  # of the capacity
 _SMALL = 160  # bytes
+_REFUSED_EVERY = 1.0
+"""Seconds between two `PlaybackRefused`."""
 
 
 @dataclass(eq=False, slots=True)
@@ -79,7 +81,9 @@ class PlaybackQueue:
         self._half_since = -math.inf
         self._paused = False
         self._xoff = False
-        self._refusing = False
+        self._refused_told = 0  # bytes
+        self._refused_told_at = -math.inf
+        self._tell_refused_at = math.inf
 
     @classmethod
     def of(cls, buffer: PlayoutBuffer) -> Self:
@@ -88,6 +92,7 @@ class PlaybackQueue:
         queue._preroll_bytes = buffer.preroll_bytes
         queue.played_bytes, queue.refused_bytes = buffer.played_bytes, buffer.refused_bytes
         queue.underruns, queue.queued_bytes = buffer.underruns, buffer.queued_bytes
+        queue._refused_told = buffer.refused_bytes
         queue._start_at = None if math.isinf(buffer.start_at) else buffer.start_at
         queue._dry_since, queue._half, queue._half_since = buffer.dry_since, buffer.half, buffer.half_since
         if buffer.queued_bytes:
@@ -114,6 +119,9 @@ class PlaybackQueue:
         """Be what an empty queue of another rate was."""
         self._sequence, self._chunks = former._sequence, former._chunks
         self._paused, self._dry_since, self._events = former._paused, former._dry_since, former._events
+        if former._refused_told < former.refused_bytes:
+            former._tell_refused(former._refused_told_at)
+        self._refused_told_at = former._refused_told_at
 
     def count_into(self, buffer: PlayoutBuffer) -> None:
         """Let a buffer have the counts."""
@@ -214,6 +222,8 @@ class PlaybackQueue:
 
     def read(self, *, now: float) -> bytes | None:
         """Return the next 20 ms to play, filled up with silence at the end, or None when there is nothing."""
+        if now >= self._tell_refused_at:
+            self._tell_refused(now)
         self._let_pass(now)
         if self._paused or not self._playable():
             return None
@@ -243,12 +253,9 @@ class PlaybackQueue:
         room = (self._capacity_bytes - self.queued_bytes) // 2 * 2
         if len(data) > room:
             self.refused_bytes += len(data) - room
-            if not self._refusing:
-                self._events.append(PlaybackRefused(self._ms(len(data) - room)))
             data = data[:room]
-            self._refusing = True
-        elif data:
-            self._refusing = False
+            at = max(now + SEGMENT_GAP, self._refused_told_at + _REFUSED_EVERY)
+            self._tell_refused_at = min(self._tell_refused_at, at)
         if not data:
             return
         playable, begun = self._playable(), stretch.size > 0
@@ -315,7 +322,7 @@ class PlaybackQueue:
                 self._events.append(MarkAnswered(first, "playout"))
             elif first.queued or not (first.ended or (not first.is_clip and len(self._entries) > 1)):
                 return
-            else:
+            elif first.size:  # else nothing of it could be decoded, or there was no room
                 self._chunks += 1
                 self._events.append(ChunkPlayed(first.sequence, first.size, self.queued_bytes))
             self._entries.popleft()
@@ -337,10 +344,13 @@ class PlaybackQueue:
             self._events.append(Xoff(self._ms(self.queued_bytes)))
         elif self._xoff and self.queued_bytes < self._capacity_bytes * _XON:
             self._events.append(Xon(self._ms(self.queued_bytes)))
-            self._refusing = False
         else:
             return
         self._xoff = not self._xoff
+
+    def _tell_refused(self, now: float) -> None:
+        self._events.append(PlaybackRefused(self._ms(self.refused_bytes - self._refused_told)))
+        self._refused_told, self._refused_told_at, self._tell_refused_at = self.refused_bytes, now, math.inf
 
     def _ms(self, size: int) -> int:
         return size * 1000 // self._bytes_per_second

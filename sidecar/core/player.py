@@ -39,6 +39,13 @@ from sidecar.core.options import EventKind, StreamOptions
 from sidecar.core.playback_events import Cleared, MarkAnswered, PlaybackEvent
 from sidecar.core.playback_queue import PlaybackQueue, Stretch
 from sidecar.core.speech_events import BargedIn, SpeechEvent
+from sidecar.core.text_allowance import TextAllowance
+
+HEARD_A_SECOND, HEARD_AT_ONCE = 4 << 20, 32 << 20
+"""Characters of text from the bot, the audio in it too: that is half a minute of any audio in a second."""
+
+TOLD_A_SECOND, TOLD_AT_ONCE = 256 << 10, 1 << 20
+"""Characters of these, without audio, that control and all who listen to events get."""
 
 
 @dataclass(eq=False, slots=True)
@@ -49,6 +56,7 @@ class ClipToDecode:
     clip: Clip
     rate: int  # Hz
     half: bytearray  # of a sample, that the raw clips of one sound share
+    of_bot: bool  # else somebody outside wants it to be heard
 
     def whole_samples(self, data: bytes) -> bytes:
         """Put the half sample at the end of the last raw clip in front, and keep back the one at the end."""
@@ -70,6 +78,8 @@ class Player:
         self.messages: list[BotText | StreamTold | BotRequest] = []
         self.clips: list[ClipToDecode] = []
         self.closed = False  # the row is given back
+        self.heard_texts = TextAllowance(HEARD_A_SECOND, at_once=HEARD_AT_ONCE)
+        self.told_texts = TextAllowance(TOLD_A_SECOND, at_once=TOLD_AT_ONCE)
         self._half = bytearray()  # of a sample, of raw clips
         self._rate = options.playback_rate
         self._stream = stream
@@ -94,20 +104,25 @@ class Player:
 
     def receive(self, text: str, *, now: float) -> None:
         """Take a text message."""
+        if not self.heard_texts.take(len(text), now=now):
+            if self.heard_texts.is_news:
+                self.fail(f"texts: more than {HEARD_A_SECOND} characters a second; what is more is not obeyed")
+            return
         message, text = parse_bot_message(text)
-        self.messages.append(BotText(self._stream, text))
+        is_told = self.told_texts.take(len(text), now=now)
+        if is_told:
+            self.messages.append(BotText(self._stream, text))
+        elif self.told_texts.is_news:
+            self.fail(f"texts: more than {TOLD_A_SECOND} characters a second; what is more is not told of")
         if isinstance(message, BotMessageError):
-            self.fail(str(message))
-            if message.kind not in ("streamAudio", "rawAudio", "mark"):  # whose answers are not about them
-                self.texts.append(message_to_bot(message.kind, {"ok": False, "error": message.reason}))
+            self._refuse(message.kind, message.reason)
         elif message is not None:
-            self._obey(message, now=now)
+            self._obey(message, now=now, is_told=is_told)
 
     def play_clip(self, clip: Clip, body: str, *, now: float) -> None:
-        """Take a clip; `body` is what was said of it, as JSON."""
-        self.messages.append(StreamTold(self._stream, ClipTaken.kind, body))
-        if self._plays:
-            self._queue_clip(clip, now=now)
+        """Take a clip of somebody other than the bot; `body` is what was said of it, as JSON."""
+        self._tell_clip(body)
+        self._queue_clip(clip, now=now, of_bot=False)
 
     def control(self, action: Literal["clear", "pause", "resume"], *, now: float) -> None:
         """Do what somebody other than the bot wants; a bot that is told how playback goes is told of a clear."""
@@ -159,8 +174,10 @@ class Player:
             return
         queue = self._playback.queue(self._row)
         queue.end_clip(clip.stretch, now=now)
-        if error is not None:
-            self.fail(f"streamAudio: {error}")
+        if error is not None and clip.of_bot:
+            self._refuse("streamAudio", error)
+        elif error is not None:
+            self.fail(f"play: {error}")
         self._listen_to(queue)
 
     def fail(self, error: str) -> None:
@@ -193,10 +210,12 @@ class Player:
 
     # --- how it works
 
-    def _obey(self, message: BotMessage, *, now: float) -> None:
+    def _obey(self, message: BotMessage, *, now: float, is_told: bool) -> None:
         match message:
             case StreamAudio(clip, body):
-                self.play_clip(clip, body, now=now)
+                if is_told:
+                    self._tell_clip(body)
+                self._queue_clip(clip, now=now, of_bot=True)
             case RawAudio(rate):
                 self._playback.change_rate(self._row, int(rate), now=now)
             case Mark(name):
@@ -244,13 +263,23 @@ class Player:
         queued_ms = self._playback.queue(self._row).queued_ms
         self.texts.append(message_to_bot(kind, {"ok": True, "queued_ms": queued_ms}))
 
-    def _queue_clip(self, clip: Clip, *, now: float) -> None:
+    def _refuse(self, kind: str, why: str) -> None:
+        """Tell the bot, and control, what is wrong with a message of the bot's."""
+        self.fail(f"{kind}: {why}")
+        self.texts.append(message_to_bot(kind, {"ok": False, "error": why}))
+
+    def _tell_clip(self, body: str) -> None:
+        self.messages.append(StreamTold(self._stream, ClipTaken.kind, body))
+
+    def _queue_clip(self, clip: Clip, *, now: float, of_bot: bool) -> None:
         """Give a clip its place; whoever sends clips is told how they are played, so the engine stays."""
+        if not self._plays:
+            return
         self._tells = True
         self._playback.flush(self._row, now=now)
         self._playback.forget_half(self._row)
         queue = self._playback.queue(self._row, keep=True)
-        self.clips.append(ClipToDecode(queue.open_clip(), clip, self._playback.rate(self._row), self._half))
+        self.clips.append(ClipToDecode(queue.open_clip(), clip, self._playback.rate(self._row), self._half, of_bot))
 
     def _listen_to(self, queue: PlaybackQueue | None) -> None:
         while queue is not None and (event := queue.next_event()) is not None:

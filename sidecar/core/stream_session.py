@@ -69,9 +69,9 @@ from sidecar.core.stream_commands import StreamCommands
 from sidecar.core.stream_leg import StreamLeg
 from sidecar.core.stream_legs import StreamLegs
 from sidecar.core.stream_snapshot import StreamSnapshot
-from sip import EndCause, SipError
+from sip import AuthenticationFailed, EndCause, SipError
 
-Outbox = deque[StreamEvent | StatsTold | ToWorker]
+Outbox = deque[StreamEvent | StatsTold | ToWorker | AuthenticationFailed]
 
 
 class StreamSession:
@@ -321,11 +321,11 @@ class StreamSession:
                     self._end_leg(leg, 503, Cause.TEMPORARY_FAILURE, reason, now=now)
             case DigitHeard(_, digit, duration_ms, source):
                 self.receive_digit(leg, digit, duration_ms, source)
-            case NothingHeard(_, expected, actual, why):
-                error = f"nothing is heard from {expected}, while RTP comes from {actual}: {why}"
-                self.emit(failure(ErrorCode.TIMEOUT, error))
-            case MediaLost(_, seconds, ever):
-                self._media_lost(leg, seconds, ever=ever, now=now)
+            case NothingHeard():
+                self.emit(failure(ErrorCode.TIMEOUT, str(message)))
+            case MediaLost():
+                self.emit(failure(ErrorCode.TIMEOUT, str(message)))
+                self._end_leg(leg, 480, Cause.RECOVERY_ON_TIMER_EXPIRE, str(message), now=now)
             case _:
                 self.emit(failure(ErrorCode.IO, f"the {leg.track.value}'s leg: {message.reason}"))
                 leg.end(503, Cause.TEMPORARY_FAILURE, message.reason, now=now)
@@ -359,11 +359,6 @@ class StreamSession:
             self._end(403, Cause.CALL_REJECTED, failed.error, now=now)
         else:
             self.give_up(f"bot {'lost' if was_connected else 'unreachable'}: {failed.error}", now=now)
-
-    def _media_lost(self, leg: StreamLeg, seconds: float, *, ever: bool, now: float) -> None:
-        what = f"no RTP for {seconds:.0f} s" if ever else f"no RTP came at all, in {seconds:.0f} s"
-        self.emit(failure(ErrorCode.TIMEOUT, what))
-        self._end_leg(leg, 480, Cause.RECOVERY_ON_TIMER_EXPIRE, what, now=now)
 
     def _drained(self, *, now: float) -> None:
         """End the calls if that is what the bot wanted, or if it has closed and they are not to outlive it."""

@@ -9,7 +9,8 @@ from sidecar.core.link import StreamStats
 COUNTED = (
     "packets_received packets_sent packets_lost packets_late packets_duplicate packets_ignored packets_concealed "
     "packets_unauthentic filled_ms frames_dropped frames_missed telephone_events_dropped messages_sent "
-    "messages_dropped messages_replayed reconnects playback_ms playback_refused_ms underruns barge_ins responses"
+    "messages_dropped messages_replayed reconnects playback_ms playback_refused_ms underruns barge_ins responses "
+    "texts_refused texts_untold"
 ).split()
 """The fields of `StreamStats` that only grow."""
 

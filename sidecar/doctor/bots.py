@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 import ssl
 import time
@@ -19,11 +18,12 @@ from sidecar.core.bot_uri import public_url
 from sidecar.core.options import OptionError, Profile, StreamOptions, fallback_options, resolve_options
 from sidecar.doctor.certificates import file_finding, validity, validity_finding
 from sidecar.doctor.finding import Finding, Verdict, fail, ok, warn
-from sidecar.io.bot_lane import explain_tls
 from sidecar.io.bot_route import BotRoute, find_routes
+from sidecar.io.network import system_words
 from sidecar.io.secret_reader import read_authorization
 from sidecar.io.stream_error import StreamError
 from sidecar.io.tls_contexts import TlsContexts
+from sidecar.io.tls_lane import explain_tls
 from sidecar.settings import Settings
 
 _READ_BYTES = 64 << 10
@@ -110,7 +110,7 @@ async def examine_bot(bot: Bot, settings: Settings) -> Finding:
     except ssl.SSLError as error:
         why = explain_tls(error)[1]
     except OSError as error:
-        why = _why(error)
+        why = system_words(error)
     else:
         took_ms = 1000 * (time.monotonic() - began)
         await _say_goodbye(line)
@@ -190,9 +190,3 @@ def _reached(check: str, where: str, visit: _Visit, took_ms: float) -> Finding:
     days = validity(visit.certificate)
     found = validity_finding(check, f"{what}; certificate", *days, now=datetime.now(UTC))
     return replace(found, verdict=Verdict.WARN) if found.verdict is Verdict.FAIL else found  # TLS let it pass
-
-
-def _why(error: OSError) -> str:
-    if error.errno is None or isinstance(error, socket.gaierror):
-        return error.strerror or str(error)
-    return os.strerror(error.errno)

@@ -8,6 +8,7 @@ import resource
 from collections.abc import Mapping
 from pathlib import Path
 
+from sidecar.api.server import HttpLimits
 from sidecar.doctor.finding import Finding, ok, warn
 from sidecar.io.datagrams import RECEIVE_BUFFER
 from sidecar.settings import Settings
@@ -16,7 +17,6 @@ _RMEM_MAX = Path("/proc/sys/net/core/rmem_max")
 _CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 _CPU_INFO = Path("/proc/cpuinfo")
 _OTHER_FILES = 128  # of a process: logs, links, listeners, what Python has open
-_REST_CONNECTIONS = 256
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 
 
@@ -117,7 +117,7 @@ def read_quota(path: Path = _CPU_MAX) -> float | None:
 def _files_needed(settings: Settings) -> int:
     """Return the files of the process that has most: one of a worker or, without workers, the only one."""
     of_calls = settings.sip.max_calls * (3 if settings.rtp.mode == "ports" else 1)
-    of_control = settings.sip.max_connections + (_REST_CONNECTIONS if settings.api.enabled else 0)
+    of_control = settings.sip.max_connections + (HttpLimits().connections if settings.api.enabled else 0)
     return _OTHER_FILES + (max(of_calls, of_control) if settings.workers else of_calls + of_control)
 
 

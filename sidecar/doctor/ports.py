@@ -118,6 +118,9 @@ def read_local_range(path: Path = _LOCAL_RANGE) -> tuple[int, int] | None:
 
 def _examine_range(settings: Settings, *, running: bool) -> Finding:
     rtp = settings.rtp
+    first = ListenedPort("RTP", "rtp.port_min", rtp.host, rtp.port_min)
+    if (trouble := bind_trouble(rtp.host, 0)) is not None:  # no port at all
+        return port_finding(first.setting, [(first, trouble)], running=running)
     pairs = range(rtp.port_min + rtp.port_min % 2, rtp.port_max, 2)
     taken = 0 if running else sum(_is_taken(rtp.host, port) for port in pairs)
     return range_finding(

@@ -27,11 +27,12 @@ from sidecar.core.outbox import Outbox
 from sidecar.core.reconnect import ABNORMAL
 from sidecar.core.replay import Replay
 from sidecar.io.bot_inputs import bytes_to_read
-from sidecar.io.bot_lane import NO_ROW, AudioSink, BotLane, SocketLane, TlsLane
+from sidecar.io.bot_lane import NO_ROW, AudioSink, BotLane, SocketLane
 from sidecar.io.bot_stream import BotStream
 from sidecar.io.deflating_lane import DeflatingSocketLane, DeflatingTlsLane
 from sidecar.io.readiness import Readiness
 from sidecar.io.tls_contexts import TlsContexts
+from sidecar.io.tls_lane import TlsLane
 
 GOODBYE_SECONDS = 2.0
 """How long a bot has to answer our close frame."""

@@ -1,37 +1,25 @@
-"""How the bytes of a `BotConnection` travel: by a plain socket of the worker's own, or through TLS."""
+"""How the bytes of a `BotConnection` travel: by a plain socket of the worker's own, or through TLS (`tls_lane.py`)."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import fcntl
 import socket
 import ssl
-import struct
-import sys
-import termios
 from collections.abc import Callable, Iterable
-from typing import Protocol, cast
+from typing import Protocol
 
 import structlog
 
 from sidecar.core.bot_connection import BotConnection
 from sidecar.core.errors import ErrorCode
 from sidecar.core.outbox import Outbox
-from sidecar.io.parting import MOST_UNHEARD, Parting
+from sidecar.io.parting import Parting
 from sidecar.io.readiness import Readiness
-from sidecar.io.stream_error import StreamError
+from sidecar.io.tcp_state import tcp_round_trip, unacknowledged_bytes
 
 log = structlog.get_logger(__name__)
 
-_WRITE_BUFFER = 64 << 10
-"""Bytes that wait in the event loop for TLS: little, since the outbox knows what to drop and it does not."""
-
 _MOST_WAITING = 64
 """Control and text frames for a bot that does not read."""
-
-_RTT_AT = 68
-"""Where `tcpi_rtt` is in Linux's `struct tcp_info`."""
 
 NO_ROW = -1
 
@@ -99,7 +87,7 @@ class BotLane:
 
     def round_trip(self) -> float | None:
         """Return the seconds that a byte takes to the bot and its acknowledgement back; None if that is not known."""
-        return None if self._closed or self._socket is None else _round_trip(self._socket)
+        return None if self._closed or self._socket is None else tcp_round_trip(self._socket)
 
     def start(self, metadata: str | None) -> None:
         """The handshake is done: send the metadata, then the audio."""
@@ -274,7 +262,7 @@ class SocketLane(BotLane):
             self._readiness.watch_write(self, waiting)
 
     def _unacknowledged_by_peer(self, *, forget: bool) -> int:
-        return 0 if self._socket is None else _unacknowledged(self._socket, forget=forget)
+        return 0 if self._socket is None else unacknowledged_bytes(self._socket, forget=forget)
 
     def _part(self, rest: bytes, on_end: Callable[[], None]) -> None:
         assert self._socket is not None
@@ -288,121 +276,6 @@ class SocketLane(BotLane):
         elif self._socket is not None:
             self._readiness.remove(self)
             self._socket.close()
-
-
-class TlsLane(BotLane, asyncio.Protocol):
-    """A TLS connection that the event loop runs."""
-
-    def __init__(self, connection: BotConnection, outbox: Outbox) -> None:
-        super().__init__(connection, outbox)
-        self._transport: asyncio.Transport | None = None
-        self._paused = False
-        self._heard = False  # anything at all
-        self._on_parted: Callable[[], None] | None = None  # set while nothing is heard any more
-        self._unheard = 0  # bytes since then
-
-    async def open(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
-        self._socket = sock  # the event loop's own for us can do less
-        try:
-            await asyncio.get_running_loop().create_connection(
-                lambda: self,
-                sock=sock,
-                ssl=context,
-                server_hostname=self.connection.uri.host,
-            )
-        except ConnectionError:
-            sock.close()
-            raise StreamError(ErrorCode.SSL_HANDSHAKE_FAILED, "TLS handshake failed: connection lost") from None
-        except BaseException:
-            sock.close()
-            raise
-        self.outbox.put_ahead(b"".join(self.connection.data_to_send()))
-        self.pump()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's does not inherit from it
-        self._transport.set_write_buffer_limits(high=_WRITE_BUFFER)
-
-    def data_received(self, data: bytes) -> None:
-        self._heard = True
-        if self._on_parted is None:
-            self._received(data)
-            return
-        self._unheard += len(data)
-        if self._unheard > MOST_UNHEARD:
-            self._on_parted()
-
-    def eof_received(self) -> None:
-        self._lost(None)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self._gone:
-            self._lost(exc)
-
-    def pause_writing(self) -> None:
-        self._paused = True
-
-    def resume_writing(self) -> None:
-        self._paused = False
-        self.pump()
-
-    def _write(self, data: bytes) -> int:
-        assert self._transport is not None
-        if self._paused:
-            return 0
-        self._transport.write(data)
-        return len(data)
-
-    def _wait_to_write(self, waiting: bool) -> None:
-        """Nothing to do: `resume_writing` is called when there is room."""
-
-    def _unacknowledged_by_peer(self, *, forget: bool) -> int:
-        if self._transport is None or self._socket is None:
-            return 0
-        return self._transport.get_write_buffer_size() + _unacknowledged(self._socket, forget=forget)
-
-    def _part(self, rest: bytes, on_end: Callable[[], None]) -> None:
-        """TLS cannot be shut down for writing alone: the bot closes, as it is to (RFC 6455, section 7.1.1)."""
-        assert self._transport is not None
-        self._on_parted = on_end
-        if rest:
-            self._transport.write(rest)
-
-    def _close_socket(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
-
-    def _lost(self, exc: Exception | None) -> None:
-        """A bot that does not like our certificate may say so only now (RFC 8446, section 4.4.2.4), or not at all."""
-        if self._on_parted is not None:
-            self._on_parted()
-            return
-        if isinstance(exc, ssl.SSLError):
-            self.connection.fail(*explain_tls(exc))
-        elif not self._heard:
-            why = "the bot hung up on us, perhaps for want of a client certificate"
-            self.connection.fail(ErrorCode.SSL_HANDSHAKE_FAILED, why)
-        self._received(b"")
-
-
-def _unacknowledged(sock: socket.socket, *, forget: bool) -> int:
-    """Return how many bytes the other side has not acknowledged; with `forget`, a close ends them too."""
-    with contextlib.suppress(OSError, ValueError):  # it is closed already, or the system cannot tell
-        if forget:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
-    return 0
-
-
-def _round_trip(sock: socket.socket) -> float | None:
-    """Ask TCP for its own estimate."""
-    if not hasattr(socket, "TCP_INFO"):
-        return None
-    with contextlib.suppress(OSError, ValueError):  # it is closed already
-        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RTT_AT + 4)
-        microseconds = int.from_bytes(info[_RTT_AT:], sys.byteorder)
-        return microseconds / 1e6 if microseconds else None
-    return None
 
 
 def send_frames(lanes: Iterable[AudioSink], frames: Iterable[bytes]) -> None:
@@ -419,10 +292,3 @@ def send_frames(lanes: Iterable[AudioSink], frames: Iterable[bytes]) -> None:
             continue
         if written != len(frame):
             lane.keep_rest(frame, written)
-
-
-def explain_tls(error: ssl.SSLError) -> tuple[ErrorCode, str]:
-    """Say what is wrong with TLS."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return ErrorCode.SSL_ERROR, f"certificate refused: {error.verify_message}"
-    return ErrorCode.SSL_HANDSHAKE_FAILED, f"TLS handshake failed: {error.reason}"

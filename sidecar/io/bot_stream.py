@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import socket
 import ssl
 from dataclasses import dataclass, field
 
@@ -22,11 +20,13 @@ from sidecar.core.link import StreamStats
 from sidecar.core.options import StreamOptions
 from sidecar.core.player import Player
 from sidecar.core.replay import Replay
-from sidecar.io.bot_lane import AudioSink, BotLane, explain_tls
+from sidecar.io.bot_lane import AudioSink, BotLane
 from sidecar.io.bot_route import find_routes
+from sidecar.io.network import system_words
 from sidecar.io.secret_reader import read_authorization
 from sidecar.io.stream_error import StreamError
 from sidecar.io.tls_contexts import TlsContexts
+from sidecar.io.tls_lane import explain_tls
 from sip.admission import Bucket
 
 log = structlog.get_logger(__name__)
@@ -84,6 +84,8 @@ class BotStream:
             playback_ms=playback.played_ms,
             playback_refused_ms=playback.refused_ms,
             underruns=playback.underruns,
+            texts_refused=self.player.heard_texts.refused,
+            texts_untold=self.player.told_texts.refused,
             barge_ins=speech.barge_ins,
             responses=speech.responses,
             response_ms_last=speech.last_ms,
@@ -128,7 +130,7 @@ class BotStream:
         except ssl.SSLError as error:
             self.connection.fail(*explain_tls(error))
         except OSError as error:
-            self.connection.fail(ErrorCode.CONNECT_FAILED, _why(error))
+            self.connection.fail(ErrorCode.CONNECT_FAILED, system_words(error))
         except Exception:  # a mistake of ours ends this stream alone
             log.exception("connecting failed", stream=self.name)
             self.connection.fail(ErrorCode.IO, "internal error")
@@ -143,10 +145,3 @@ class BotStream:
                 async with asyncio.timeout((give_up_at - loop.time()) / left):
                     return await self.lane.open(await routes[-left].connect(), context)
         return await self.lane.open(await routes[-1].connect(), context)
-
-
-def _why(error: OSError) -> str:
-    """Say what went wrong in the system's words, without the addresses that event loops add to them."""
-    if error.errno is None or isinstance(error, socket.gaierror):
-        return error.strerror or str(error)
-    return os.strerror(error.errno)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sidecar.io.bot_lane import BotLane, SocketLane, TlsLane
+from sidecar.io.bot_lane import BotLane, SocketLane
+from sidecar.io.tls_lane import TlsLane
 
 
 class _Deflating(BotLane):

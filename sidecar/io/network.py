@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -118,6 +119,13 @@ def bind_trouble(host: str, port: int, kind: socket.SocketKind = socket.SOCK_DGR
     except OSError as error:
         return error
     return None
+
+
+def system_words(error: OSError) -> str:
+    """Say what went wrong in the system's words, without the addresses that event loops add to them."""
+    if error.errno is None or isinstance(error, socket.gaierror):
+        return error.strerror or str(error)
+    return os.strerror(error.errno)
 
 
 def _family(host: str) -> socket.AddressFamily:

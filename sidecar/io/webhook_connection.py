@@ -13,7 +13,7 @@ from websockets.uri import WebSocketURI
 from sidecar import __version__
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.webhook_url import WebhookUrl
-from sidecar.io.bot_route import find_routes
+from sidecar.io.bot_route import BotRoute, find_routes
 from sidecar.io.stream_error import StreamError
 
 CONNECT_SECONDS = 5.0
@@ -71,7 +71,7 @@ class WebhookConnection:
             raise WebhookError(str(error)) from None
         except OSError as error:
             self.close()
-            raise WebhookError(error.strerror or str(error) or type(error).__name__) from None
+            raise WebhookError(_reason(error)) from None
         except BaseException:
             self.close()
             raise
@@ -97,23 +97,26 @@ class WebhookConnection:
 
     async def _open(self) -> _Line:
         """Connect to the first address that answers."""
-        url = self._url
-        uri = WebSocketURI(url.secure, url.host, url.port, "/", "", None, None)
-        error: OSError | None = None
-        async with asyncio.timeout(CONNECT_SECONDS):
-            for route in await find_routes(uri, self._hosts):
-                try:
-                    sock = await route.connect()
-                    reader, writer = await asyncio.open_connection(
-                        sock=sock,
-                        ssl=self._context if url.secure else None,
-                        server_hostname=url.host if url.secure else None,
-                    )
-                    return _Line(reader, writer, h11.Connection(h11.CLIENT))
-                except OSError as failure:
-                    error = failure
-        assert error is not None, "there is at least one route"
-        raise error
+        uri = WebSocketURI(self._url.secure, self._url.host, self._url.port, "/", "", None, None)
+        why = ""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                for route in await find_routes(uri, self._hosts):
+                    try:
+                        return await self._connect(route)
+                    except OSError as failure:
+                        why = _reason(failure)
+        except TimeoutError:
+            raise WebhookError(f"no connection within {CONNECT_SECONDS:g} s") from None
+        raise WebhookError(why)
+
+    async def _connect(self, route: BotRoute) -> _Line:
+        reader, writer = await asyncio.open_connection(
+            sock=await route.connect(),
+            ssl=self._context if self._url.secure else None,
+            server_hostname=self._url.host if self._url.secure else None,
+        )
+        return _Line(reader, writer, h11.Connection(h11.CLIENT))
 
     async def _exchange(self, line: _Line, headers: Mapping[str, str], body: bytes) -> None:
         http = line.http
@@ -157,6 +160,10 @@ class WebhookConnection:
             elif isinstance(event, h11.EndOfMessage):
                 assert response is not None
                 return response
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error) or type(error).__name__
 
 
 def _retry_after(response: h11.Response) -> float | None:

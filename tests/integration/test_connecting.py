@@ -24,11 +24,12 @@ from sidecar.core.options import Profile, StreamOptions, resolve_options
 from sidecar.core.outbox import Outbox
 from sidecar.core.replay import Replay
 from sidecar.core.websocket_frames import masked_binary_frames
-from sidecar.io.bot_lane import BotLane, SocketLane, TlsLane
+from sidecar.io.bot_lane import BotLane, SocketLane
 from sidecar.io.bot_stream import BotStream
 from sidecar.io.deflating_lane import DeflatingSocketLane, DeflatingTlsLane
 from sidecar.io.readiness import open_readiness
 from sidecar.io.tls_contexts import TlsContexts
+from sidecar.io.tls_lane import TlsLane
 from tests.integration.conftest import StartSidecar
 from tests.support import sipp
 from tests.support.bots import Bot, BotCall, EchoBot, GarbageServer, RefusingBot

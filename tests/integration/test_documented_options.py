@@ -21,6 +21,7 @@ from sip import SipUri
 from tests.integration.conftest import StartSidecar
 from tests.support.baresip import Baresip
 from tests.support.bots import Bot, BotCall
+from tests.support.clips import encoded_file, stream_audio
 from tests.support.sidecar import sidecar_under_test
 from tests.support.tones import Pcm, find_tone, make_tone
 
@@ -135,6 +136,10 @@ def shape(message: Any) -> Any:
     return {key: value if key in ("type", "event", "name") else shape(value) for key, value in message.items()}
 
 
+TONE = make_tone(ANSWERS, level_dbfs=-12.0, seconds=0.1, rate=24000)
+MP3 = stream_audio(encoded_file(TONE, 24000, container="mp3", codec="libmp3lame"), "mp3")["audioData"]
+
+
 def examples() -> list[tuple[str, list[str]]]:
     """Return each message that a bot may send, and the answers that its row shows."""
     found = []
@@ -154,7 +159,7 @@ async def test_a_message_is_answered_as_its_row_says(sent: str, answers: list[st
             await bot.connected()
             if not early:
                 await bot.received(5)
-            await bot.send(sent.replace("<base64>", "AAAA"))
+            await bot.send(sent.replace("<base64>", MP3))
             await call
             await bot.closed()
             await car.until_no_calls()

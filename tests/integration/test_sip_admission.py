@@ -6,12 +6,14 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from sidecar.app import running_sidecar
 from sidecar.settings import load_settings
 from tests.support import sipp
 from tests.support.bots import ClosingBot, EchoBot
 from tests.support.capture import rtp_packets
+from tests.support.ports import LOOPBACK
 from tests.support.sidecar import sidecar_under_test
 from tests.support.tones import make_tone
 
@@ -25,12 +27,17 @@ AUTH = {"auth": {"realm": "calls", "users": {"alice": "wonderland"}, "algorithms
     ("password", "scenario", "taken"), [("wonderland", "digest", 1), ("looking glass", "digest_refused", 0)]
 )
 async def test_who_calls_must_know_a_password(password: str, scenario: str, taken: int, tmp_path: Path) -> None:
-    async with EchoBot() as bot, sidecar_under_test(stream={"url": bot.url}, sip=AUTH) as car:
-        arguments = ["-au", "alice", "-ap", password]
-        outcome = await sipp.run(scenario, car.address, tmp_path, arguments=arguments)
-        outcome.assert_all_successful()
-        assert len(bot.calls) == taken
-        assert car.sidecar.agent.counters.challenges == 2 - taken
+    async with EchoBot() as bot:
+        with capture_logs() as logs:
+            async with sidecar_under_test(stream={"url": bot.url}, sip=AUTH) as car:
+                arguments = ["-au", "alice", "-ap", password]
+                outcome = await sipp.run(scenario, car.address, tmp_path, arguments=arguments)
+                outcome.assert_all_successful()
+                assert len(bot.calls) == taken
+                assert car.sidecar.agent.counters.challenges == 2 - taken
+    told = [(each["host"], each["user"]) for each in logs if each["event"] == "authentication failed"]
+    assert told == [(LOOPBACK, "alice")] * (1 - taken)
+    assert password not in str(logs)
 
 
 @pytest.mark.parametrize(("code", "cause"), [(1000, 16), (1001, 16), (1011, 41)])

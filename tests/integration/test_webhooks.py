@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hmac
+import socket
 import ssl
 import time
 from hashlib import sha256
@@ -19,11 +20,12 @@ from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.event_ring import RingEvent
 from sidecar.core.webhook_url import parse_webhook_url
 from sidecar.io.supervisor import Supervisor
+from sidecar.io.webhook_connection import WebhookConnection, WebhookError
 from sidecar.io.webhook_sender import WebhookSender, running_webhooks
 from tests.support.bots import Bot
 from tests.support.certificates import write_certificate
 from tests.support.live_call import live_call
-from tests.support.ports import free_port
+from tests.support.ports import LOOPBACK, free_port
 from tests.support.rest import ask
 from tests.support.sidecar import sidecar_under_test
 from tests.support.webhooks import Answer, Post, WebhookReceiver
@@ -117,6 +119,23 @@ async def test_one_that_does_not_take_an_event_gets_it_again(status: int, header
     assert posts[0].headers["webhook-id"] == posts[1].headers["webhook-id"] == "id-a1"
     assert (hook.counters.failed, hook.counters.delivered) == (1, 1)
     assert logs[0]["why"] == why
+
+
+@pytest.mark.parametrize(
+    ("scheme", "limit", "why"),
+    [("https", "CONNECT_SECONDS", "no connection within 0.1 s"), ("http", "POST_SECONDS", "no answer within 0.1 s")],
+)
+async def test_what_did_not_come_in_time_is_said(
+    scheme: str, limit: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"sidecar.io.webhook_connection.{limit}", 0.1)
+    with socket.socket() as silent:
+        silent.bind((LOOPBACK, 0))
+        silent.listen()
+        url = parse_webhook_url(f"{scheme}://{LOOPBACK}:{silent.getsockname()[1]}/")
+        connection = WebhookConnection(url, BotHosts(), ssl.create_default_context())
+        with pytest.raises(WebhookError, match=why):
+            await connection.post({}, b"{}")
 
 
 async def test_connections_are_kept_and_one_that_was_closed_meanwhile_costs_nothing() -> None:

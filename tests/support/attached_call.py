@@ -48,11 +48,11 @@ class AttachedCall:
         assert self.plane.change(row, self._leg(row, codec), now=self.now)
         self.bridge.change(row)
 
-    def speak(self, row: int, frame: Pcm, *, at: float | None = None) -> None:
-        """Let a frame come over a leg."""
+    def speak(self, row: int, frame: Pcm, *, at: float | None = None, number: int | None = None) -> None:
+        """Let a frame come over a leg: the next one, or that of a number."""
         codec = self.plane.codec(row)
-        number = self._numbers[row]
-        self._numbers[row] += 1
+        number = self._numbers[row] if number is None else number
+        self._numbers[row] = number + 1
         packet = RtpPacket(
             payload_type=_payload_type(codec),
             sequence_number=number % (1 << 16),

@@ -16,8 +16,10 @@ from sidecar.core.media_policy import MediaPolicy
 from sidecar.core.options import Profile
 from sip import (
     Address,
+    AuthenticationFailed,
     CallRef,
     Codec,
+    Credentials,
     Event,
     MediaCapabilities,
     Origin,
@@ -49,10 +51,11 @@ class CallRig:
         ports: PortAllocator | None = None,
         tickets: Tickets | None = None,
         late_ms: float = 0.0,
+        credentials: Credentials | None = None,
     ) -> None:
         self.simulation = Simulation(seed=seed)
         self.caller = UserAgent(contact=CALLER, random=Random(seed))
-        self.agent = UserAgent(contact=SIDECAR, random=Random(seed + 1))
+        self.agent = UserAgent(contact=SIDECAR, random=Random(seed + 1), credentials=credentials)
         self.control = CallControl(
             self.agent,
             random=Random(seed + 2),
@@ -71,6 +74,7 @@ class CallRig:
         self.told: list[ToWorker] = []  # what the worker was told
         self.events: list[StreamEvent] = []
         self.answers: list[StatsTold] = []
+        self.strangers: list[AuthenticationFailed] = []
         self._to_sidecar = Link(self.simulation, self._at_sidecar, jitter=0.01, loss=loss)
         self._to_caller = Link(self.simulation, self._at_caller, jitter=0.01, loss=loss)
         if ready:
@@ -149,6 +153,8 @@ class CallRig:
                 self.events.append(event)
             elif isinstance(event, StatsTold):
                 self.answers.append(event)
+            elif isinstance(event, AuthenticationFailed):
+                self.strangers.append(event)
             else:
                 self.told.append(event)
         at = self.control.next_timeout()

@@ -12,7 +12,7 @@ from sidecar.core.events import StreamEvent
 from sidecar.core.link import FromWorker, OpenStream, StatsTold, ToWorker, WorkerReady
 from sidecar.core.media_policy import MediaPolicy
 from sidecar.core.options import Profile
-from sip import Message, Request, Response, UserAgent, parse_message
+from sip import AuthenticationFailed, Message, Request, Response, UserAgent, parse_message
 from tests.support.sip_messages import AGENT, CALLER, request
 
 BOT = "ws://bot.example/"
@@ -41,6 +41,7 @@ class RawCaller:
         self.told: list[ToWorker] = []
         self.events: list[StreamEvent] = []
         self.answers: list[StatsTold] = []
+        self.strangers: list[AuthenticationFailed] = []
         self._cseq = 1
         self._to_tag: str | None = None
         self.worker_says(WorkerReady(40000))
@@ -96,6 +97,8 @@ class RawCaller:
                 self.events.append(event)
             elif isinstance(event, StatsTold):
                 self.answers.append(event)
+            elif isinstance(event, AuthenticationFailed):
+                self.strangers.append(event)
             else:
                 self.told.append(event)
         got: list[Message] = [parse_message(data) for data, _ in self.control.datagrams_to_send()]

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from base64 import b64encode
 from hashlib import sha256
 from html.parser import HTMLParser
 from importlib import resources
+from pathlib import Path
+
+import pytest
 
 from sidecar.api.console_page import content_policy
 
@@ -47,6 +51,14 @@ def test_nothing_comes_from_elsewhere_and_nothing_is_run_but_the_script() -> Non
     for sink in ("innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "Function(", "localStorage"):
         assert sink not in script
     assert "sessionStorage" in script
+
+
+@pytest.mark.peer("node")
+def test_the_script_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "console.js"
+    path.write_text(tags().texts["script"])
+    done = subprocess.run(["node", "--check", path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_policy_is_for_this_very_page() -> None:

@@ -15,3 +15,10 @@ def test_in_the_long_run_the_rate_decides() -> None:
     allowance = Bucket(50.0, 10)
     taken = sum(allowance.take(now=at / 1000) for at in range(10_000))
     assert abs(taken - 510) <= 1
+
+
+def test_many_may_be_taken_at_once_or_none() -> None:
+    allowance = Bucket(10.0, 30)
+    assert allowance.take(now=0.0, count=20)
+    assert not allowance.take(now=0.0, count=20)
+    assert allowance.take(now=0.0, count=10)

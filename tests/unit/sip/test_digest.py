@@ -115,6 +115,19 @@ def test_a_wrong_proof_is_asked_again(changes: dict[str, str | None]) -> None:
     assert peer.events() == []
 
 
+def test_who_does_not_prove_to_be_who_it_says_is_told_of_and_a_first_question_is_not() -> None:
+    peer = Peer(credentials=CREDENTIALS)
+    challenge = challenges(peer)[0]
+    assert again(peer, proof(challenge), 2) == [100]
+    assert again(peer, proof(challenge), 3) == [401]  # stale
+    assert peer.agent.next_failed_authentication() is None
+    again(peer, proof(challenge, password="guess"), 4)
+    again(peer, proof(challenge, username="bob"), 5)
+    told = [peer.agent.next_failed_authentication() for _ in range(3)]
+    assert [each and each.username for each in told] == ["alice", "bob", None]
+    assert (peer.agent.counters.challenges, peer.agent.counters.wrong_credentials) == (4, 2)
+
+
 def test_a_wrong_password_is_not_called_stale() -> None:
     peer = Peer(credentials=CREDENTIALS)
     header = proof(challenges(peer)[0], password="guess")

@@ -70,32 +70,63 @@ def test_a_clip_is_told_of_without_its_audio() -> None:
     assert json.loads(text) == {"type": "streamAudio", "data": data}
 
 
-@pytest.mark.parametrize(
-    ("kind", "data", "named"),
-    [
-        ("rawAudio", {}, "sampleRate"),
-        ("rawAudio", {"sampleRate": 44100}, "sampleRate: not a multiple of 8000"),
-        ("rawAudio", {"sampleRate": 8000.5}, "sampleRate: not a multiple of 8000"),
-        ("rawAudio", {"sampleRate": "8000"}, "sampleRate"),
-        ("mark", {}, "name"),
-        ("mark", {"name": ""}, "name"),
-        ("mark", {"name": 257 * "x"}, "name"),
-        ("mark", [], "array"),
-        ("hangup", {"after": "tea"}, "after"),
-        ("hangup", {"cause": 0}, "cause"),
-        ("hangup", {"cause": 10**30}, "cause"),
-        ("transfer", {}, "to"),
-        ("dtmf", {"digits": 5}, "digits"),
-        ("dtmf", {"digits": "5", "duration_ms": 10**30}, "duration_ms"),
-        ("streamAudio", None, "data: not an object"),
-        ("streamAudio", {"audioDataType": "flac", "audioData": "AAAA"}, "audioDataType: not one of"),
-    ],
-)
+WRONG: list[tuple[str, Any, str]] = [
+    ("rawAudio", {}, "sampleRate: missing"),
+    ("rawAudio", {"sampleRate": 44100}, "sampleRate: not a multiple of 8000 from 8000 to 48000"),
+    ("rawAudio", {"sampleRate": 0}, "sampleRate: not a multiple of 8000"),
+    ("rawAudio", {"sampleRate": -8000}, "sampleRate: not a multiple of 8000"),
+    ("rawAudio", {"sampleRate": 8000.5}, "sampleRate: not a multiple of 8000"),
+    ("rawAudio", {"sampleRate": 1e300}, "sampleRate: not a multiple of 8000"),
+    ("rawAudio", {"sampleRate": "8000"}, "sampleRate: expected float, got str"),
+    ("rawAudio", {"sampleRate": None}, "sampleRate: expected float, got null"),
+    ("rawAudio", None, "sampleRate: missing"),
+    ("rawAudio", [], "data: expected object, got array"),
+    ("mark", {}, "name: missing"),
+    ("mark", {"name": ""}, "name: expected str of length >= 1"),
+    ("mark", {"name": 257 * "x"}, "name: expected str of length <= 256"),
+    ("mark", {"name": {"name": 1}}, "name: expected str, got object"),
+    ("mark", [], "data: expected object, got array"),
+    ("mark", "m1", "data: expected object, got str"),
+    ("hangup", {"after": "tea"}, "after: not drain or now"),
+    ("hangup", {"after": 1}, "after: expected str, got int"),
+    ("hangup", {"cause": 0}, "cause: expected int >= 1"),
+    ("hangup", {"cause": 10**30}, "cause: "),
+    ("hangup", {"cause": [16]}, "cause: expected int | str | null, got array"),
+    ("hangup", 16, "data: expected object, got int"),
+    ("transfer", {}, "to: missing"),
+    ("transfer", {"to": None}, "to: expected str, got null"),
+    ("transfer", {"to": "sip:" + 1025 * "x"}, "to: expected str of length <= 1024"),
+    ("transfer", True, "data: expected object, got bool"),
+    ("dtmf", {}, "digits: missing"),
+    ("dtmf", {"digits": 5}, "digits: expected str, got int"),
+    ("dtmf", {"digits": ""}, "digits: expected str of length >= 1"),
+    ("dtmf", {"digits": 257 * "1"}, "digits: expected str of length <= 256"),
+    ("dtmf", {"digits": "5", "duration_ms": "long"}, "duration_ms: expected int, got str"),
+    ("dtmf", {"digits": "5", "duration_ms": -1}, "duration_ms: expected int >= 0"),
+    ("dtmf", {"digits": "5", "duration_ms": 10**30}, "duration_ms: "),
+    ("streamAudio", None, "data: not an object"),
+    ("streamAudio", [], "data: not an object"),
+    ("streamAudio", {"audioData": "AAAA"}, "audioDataType: not one of raw, wav"),
+    ("streamAudio", {"audioDataType": "flac", "audioData": "AAAA"}, "audioDataType: not one of raw, wav"),
+    ("streamAudio", {"audioDataType": 5, "audioData": "AAAA"}, "audioDataType: not one of raw, wav"),
+    ("streamAudio", {"audioDataType": "mp3"}, "audioData: missing"),
+    ("streamAudio", {"audioDataType": "mp3", "audioData": ["AAAA"]}, "audioData: not base64 text"),
+    ("streamAudio", {"audioDataType": "mp3", "audioData": ""}, "audioData: not base64 text"),
+    ("streamAudio", {"audioDataType": "raw", "audioData": "AAAA"}, "sampleRate: missing"),
+    ("streamAudio", {"audioDataType": "raw", "audioData": "AAAA", "sampleRate": "8k"}, "sampleRate: not a whole"),
+    ("streamAudio", {"audioDataType": "raw", "audioData": "AAAA", "sampleRate": True}, "sampleRate: not a whole"),
+    ("streamAudio", {"audioDataType": "pcmu", "audioData": "AAAA", "sampleRate": 1}, "sampleRate: not 4000 to"),
+]
+"""Each type that needs data, with each field missing, of the wrong kind, and out of its bounds."""
+
+
+@pytest.mark.parametrize(("kind", "data", "named"), WRONG, ids=[f"{kind} {why}" for kind, _, why in WRONG])
 def test_what_is_malformed_is_named(kind: str, data: Any, named: str) -> None:
     message, text = parse_bot_message(text_of(kind, data))
     assert isinstance(message, BotMessageError)
     assert message.kind == kind
-    assert named in message.reason
+    assert message.reason.startswith(named)
+    assert "`" not in message.reason
     assert str(message) == f"{kind}: {message.reason}"
     assert "AAAA" not in text
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sidecar.core.bot_requests import BotRequests
+from sidecar.core.errors import InvalidCommand
 from sidecar.core.link import AnswerAsked, BotRequest, DigitsAsked, HangupAsked, TransferAsked
 
 
@@ -30,6 +31,8 @@ class Call:
     def transfer(self, to: str, *, now: float) -> None:
         if to == "nobody":
             raise ValueError("nobody is there")
+        if to.startswith("tel:"):
+            raise InvalidCommand("not a SIP URI", field="to")
         self.done.append(("transfer", to))
 
     def send_digits(self, digits: str, *, duration_ms: int, now: float) -> None:
@@ -68,6 +71,12 @@ def test_what_cannot_be_is_answered_with_the_reason() -> None:
     assert failure is not None
     assert failure.startswith("hangup: cause: not 1 to 127, nor one of UNALLOCATED_NUMBER, ")
     assert call.done == []
+
+
+def test_the_field_is_named_that_is_to_blame() -> None:
+    call = Call()
+    assert call.ask(TransferAsked("one", "tel:5")) == "transfer: to: not a SIP URI"
+    assert call.told == [("transfer", {"ok": False, "error": "to: not a SIP URI"})]
 
 
 @pytest.mark.parametrize(("status", "ok"), [(200, True), (486, False)])

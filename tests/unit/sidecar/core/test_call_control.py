@@ -25,11 +25,13 @@ from sidecar.core.link import (
 )
 from sidecar.core.options import MixMode, Profile
 from sip import (
+    AuthenticationFailed,
     CallAnswered,
     CallEnded,
     CallProgress,
     CallRef,
     Codec,
+    Credentials,
     EndCause,
     Event,
     OfferAnswered,
@@ -41,7 +43,7 @@ from sip import (
     parse_message,
 )
 from tests.support import sip_messages
-from tests.support.call_rig import BOT, CallRig
+from tests.support.call_rig import BOT, CALLER, CallRig
 
 ANY_BOT = {"X-STREAM_URL": BOT}
 
@@ -353,6 +355,19 @@ def test_a_worker_without_room_is_a_503_with_a_time_to_come_back() -> None:
     assert CloseStream(rig.stream) not in rig.told
     assert rig.event_kinds() == ["start", "error", "stop"]
     assert_nothing_is_left(rig)
+
+
+def test_failed_authentications_are_told_of_but_not_for_ever() -> None:
+    rig = CallRig(credentials=Credentials("calls", {"alice": "secret"}))
+    fields = 'username="alice", realm="calls", nonce="n", uri="sip:x", nc=00000001, cnonce="c", qop=auth, response="0"'
+    for number in range(15):
+        guess = sip_messages.request(
+            branch=f"z9hG4bK-{number}", call_id=str(number), headers=(f"Authorization: Digest {fields}",)
+        )
+        rig.control.receive_datagram(guess, CALLER, now=0.5)
+    rig.run(1.0)
+    assert rig.strangers == [AuthenticationFailed(CALLER, "alice")] * 10
+    assert rig.agent.counters.wrong_credentials == 15
 
 
 def test_who_is_not_allowed_gets_no_answer_at_all() -> None:

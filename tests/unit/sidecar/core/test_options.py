@@ -464,6 +464,11 @@ def test_an_empty_header_is_no_option() -> None:
     assert options_from_headers([("X-STREAM_RATE", ""), ("X-STREAM_MIX", "mono")]) == {"mix": "mono"}
 
 
+def test_which_events_there_are_is_said_where_one_is_wrong() -> None:
+    error = refused({"url": URL, "events": "dtmf,vda"})
+    assert str(error) == "events: not a comma list of dtmf, vad, playback, stats, call, nor all or none"
+
+
 def test_all_events_are_told() -> None:
     options, warnings = resolve_options({"url": URL, "events": "all"}, [])
     assert (options.events, warnings) == (frozenset(EventKind), [])

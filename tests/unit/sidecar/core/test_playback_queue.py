@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -85,8 +86,10 @@ def test_a_clip_that_could_not_be_decoded_holds_nothing_up() -> None:
     queue.mark("m", now=0.0)
     clip(queue, B)
     queue.end_clip(bad, now=0.3)
-    assert events(queue) == [ChunkPlayed(1, 0, 320), MarkAnswered("m", "playout")]
+    assert events(queue) == [MarkAnswered("m", "playout")], "nothing was played of it"
     assert played(queue, now=0.3) == B
+    assert queue.read(now=0.3 + SEGMENT_GAP) is None
+    assert events(queue) == [ChunkPlayed(2, 320, 0), QueueCompleted(1)]
 
 
 def test_halves_of_samples_of_a_clip_are_put_together() -> None:
@@ -234,23 +237,45 @@ def test_a_decoder_that_is_too_slow_is_an_underrun() -> None:
     assert events(queue) == [Underrun(500)]
 
 
-def test_a_full_queue_says_so_once_and_the_bot_is_asked_to_wait() -> None:
+def test_a_full_queue_asks_the_bot_to_wait() -> None:
     queue = new_queue(capacity=4 * FRAME)
     queue.write(A * 3, now=0.0)
     assert events(queue) == []
     queue.write(B * 2, now=0.0)
-    queue.write(C * 2, now=0.0)
-    assert events(queue) == [PlaybackRefused(20), Xoff(80)]
-    assert queue.refused_bytes == 3 * FRAME
+    assert events(queue) == [Xoff(80)]
+    assert queue.refused_bytes == FRAME
     for _ in range(2):
         queue.read(now=0.0)
     assert events(queue) == []
     queue.read(now=0.0)
     assert events(queue) == [Xon(20)]
     clip(queue, C * 9)
-    assert PlaybackRefused(120) in events(queue)
+    assert events(queue) == [Xoff(80)]
     queue.clear()
     assert events(queue) == [Xon(0)]
+
+
+def test_what_is_refused_is_told_whole_and_not_too_often() -> None:
+    queue = new_queue(capacity=4 * FRAME)
+    told: list[tuple[float, int]] = []
+    for tick in range(170):  # of 3.4 seconds, 2.2 in which twice as much comes as can be played
+        now = tick * 0.02
+        queue.write(A * 2 if tick < 110 else b"", now=now)
+        queue.read(now=now)
+        told += [(now, event.refused_ms) for event in events(queue) if isinstance(event, PlaybackRefused)]
+    assert sum(refused_ms for _, refused_ms in told) * 16 == queue.refused_bytes
+    times = [at for at, _ in told]
+    assert times[0] == pytest.approx(0.08 + SEGMENT_GAP, abs=0.03)
+    assert [after - before for before, after in pairwise(times)] == pytest.approx([1.0, 1.0, 1.0], abs=0.03)
+
+
+def test_what_was_refused_at_another_rate_is_told_too() -> None:
+    former, queue = new_queue(capacity=FRAME), new_queue()
+    former.write(A * 3, now=0.0)
+    played(former, now=0.0)
+    events(former)
+    queue.go_on_from(former)
+    assert events(queue) == [PlaybackRefused(40)]
 
 
 def test_playback_waits_for_the_preroll_after_a_clip_too() -> None:

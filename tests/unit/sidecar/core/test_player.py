@@ -23,7 +23,13 @@ from sidecar.core.playback_events import (
     Xoff,
     Xon,
 )
-from sidecar.core.player import Player
+from sidecar.core.player import (
+    HEARD_A_SECOND,
+    HEARD_AT_ONCE,
+    TOLD_A_SECOND,
+    TOLD_AT_ONCE,
+    Player,
+)
 
 CLIP = {"audioDataType": "raw", "sampleRate": 8000, "audioData": "AAAA"}
 
@@ -156,10 +162,13 @@ def test_a_clip_that_cannot_be_decoded_is_an_error() -> None:
     rig.events()
     rig.player.end_clip(clip, "audioData: not mp3", now=0.0)
     error = {"status": "error", "message": {"code": 4, "error": "streamAudio: audioData: not mp3"}}
-    assert rig.events() == [
-        ("error", error),
-        ("playback", {"event": "chunk_played", "seq": 1, "size": 0, "remaining": 0}),
-    ]
+    assert rig.events() == [("error", error)]
+    assert rig.told() == [("streamAudio", {"ok": False, "error": "audioData: not mp3"})]
+    rig.player.play_clip(Clip(ClipKind.MP3, None, "AAAA"), "{}", now=0.0)
+    rig.events()
+    rig.player.end_clip(rig.player.clips[1], "audioData: not mp3", now=0.0)
+    assert rig.events()[0][1]["message"]["error"] == "play: audioData: not mp3"
+    assert rig.told() == [], "it was not the bot's"
 
 
 def test_a_clip_that_was_cleared_or_whose_call_is_over_is_not_wanted() -> None:
@@ -278,14 +287,36 @@ def test_all_is_told_that_was_queued_when_there_was_no_engine() -> None:
     assert rig.bridge.take_drained() == [0]
 
 
-@pytest.mark.parametrize(("kind", "answers"), [("mark", 0), ("dtmf", 1), ("hangup", 1), ("transfer", 1)])
-def test_what_is_malformed_is_an_error_and_a_request_is_answered_all_the_same(kind: str, answers: int) -> None:
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        ("streamAudio", "audioDataType"),
+        ("rawAudio", "sampleRate"),
+        ("mark", "name"),
+        ("hangup", "cause"),
+        ("transfer", "to"),
+        ("dtmf", "digits"),
+    ],
+)
+def test_what_is_malformed_is_an_error_and_answered(kind: str, field: str) -> None:
     rig = Rig()
     rig.say(kind, name=5, digits=5, to=5, cause=[])
-    assert [name for name, _ in rig.events()] == ["error"]
-    told = rig.told()
-    assert len(told) == answers
-    assert all(name == kind and data["ok"] is False and data["error"] for name, data in told)
+    (told,) = rig.told()
+    assert told[0] == kind
+    assert told[1]["ok"] is False
+    assert told[1]["error"].startswith(f"{field}: ")
+    message = {"code": 4, "error": f"{kind}: {told[1]['error']}"}
+    assert rig.events() == [("error", {"status": "error", "message": message})]
+
+
+@pytest.mark.parametrize("data", [None, [], 5, "x", {"name": 5}])
+@pytest.mark.parametrize("kind", ["clear", "killAudio", "pause", "resume", "answer"])
+def test_what_needs_no_data_is_obeyed_whatever_there_is(kind: str, data: Any) -> None:
+    bare, rig = Rig(), Rig()
+    bare.player.receive(json.dumps({"type": kind}), now=0.0)
+    rig.player.receive(json.dumps({"type": kind, "data": data}), now=0.0)
+    assert rig.told() == bare.told()
+    assert rig.player.messages[1:] == bare.player.messages[1:]
 
 
 def test_any_other_text_is_an_event_alone() -> None:
@@ -322,3 +353,38 @@ def test_half_a_sample_does_not_spoil_what_comes_behind_another_kind_of_audio(be
         pcm for _ in range(4) for frames, _ in rig.bridge.playback.frames(np.array([0]), now=0.0) for pcm in frames.pcm
     ]
     assert set(np.concatenate(heard).tolist()) == {0, 4096}
+
+
+def test_texts_beyond_what_a_bot_may_say_are_counted_and_told_of_once() -> None:
+    rig = Rig()
+    big = "x" * (HEARD_AT_ONCE // 2)
+    for _ in range(4):
+        rig.player.receive(big, now=0.0)
+    rig.say("mark", name="m")
+    assert rig.player.heard_texts.refused == 3
+    assert [body["message"]["error"] for _, body in rig.events()] == [
+        f"texts: more than {TOLD_A_SECOND} characters a second; what is more is not told of",
+        f"texts: more than {HEARD_A_SECOND} characters a second; what is more is not obeyed",
+    ]
+    assert rig.told() == []
+    rig.player.receive('{"type":"mark","data":{"name":"m"}}', now=1.0)
+    assert rig.told() == [("mark", {"name": "m", "event": "playout"})]
+
+
+def test_a_text_that_is_too_long_to_be_told_is_obeyed_all_the_same() -> None:
+    rig = Rig()
+    rig.say("streamAudio", **CLIP, more="x" * TOLD_AT_ONCE)
+    rig.say("streamAudio", **CLIP)
+    assert len(rig.player.clips) == 2
+    assert [each.text for each in rig.player.messages if isinstance(each, BotText)] == [
+        '{"type":"streamAudio","data":{"audioDataType":"raw","sampleRate":8000}}'
+    ]
+    assert [kind for kind, _ in rig.events()] == ["error", "play"]
+    assert rig.player.told_texts.refused == 1
+
+
+def test_audio_in_texts_is_not_what_is_told() -> None:
+    rig = Rig()
+    rig.say("streamAudio", **{**CLIP, "audioData": "A" * 2 * TOLD_AT_ONCE})
+    assert rig.player.told_texts.refused == 0
+    assert [kind for kind, _ in rig.events()] == ["play"]

@@ -101,6 +101,12 @@ def test_pairs_of_which_one_port_is_taken_do_not_count() -> None:
     assert "1 pairs of ports for 1 calls, and others have 1 of them" in found.what
 
 
+def test_a_range_of_an_address_that_is_not_ours() -> None:
+    found = examine_ports(load_settings(values={"rtp": {"mode": "ports", "host": "192.0.2.1"}}), running=False)[-1]
+    assert (found.verdict, found.check) == (Verdict.FAIL, "rtp.port_min")
+    assert "does not have that address" in found.what
+
+
 def test_the_system_may_not_say_which_ports_it_gives(tmp_path: Path) -> None:
     path = tmp_path / "range"
     assert read_local_range(path) is None
