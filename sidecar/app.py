@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from prometheus_client.registry import Collector
 
     from sidecar.api.service import Service
+    from sidecar.io.call_traces import CallTraces
 
 log = structlog.get_logger("sidecar")
 
@@ -110,6 +111,9 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     workers: list[_WorkerHost] = []
     events = EventFeed()
     events.subscribe(log_event)
+    traces = _traces(settings.traces.endpoint)
+    if traces is not None:
+        events.subscribe(traces.hear)
 
     def on_event(event: StreamEvent | StatsTold | ToWorker | AuthenticationFailed) -> None:
         if isinstance(event, StreamEvent):
@@ -119,7 +123,7 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         elif isinstance(event, AuthenticationFailed):
             log.warning("authentication failed", host=event.source[0], user=event.username)
         elif (worker := control.workers.worker_of(event.stream)) is not None:  # else it died meanwhile
-            workers[worker].send(event)
+            workers[worker].send(event if traces is None else traces.mark(event))
 
     driver = _sip_driver(settings.sip, control, on_event)
     steering = Steering(control, driver.drain)
@@ -150,12 +154,13 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         events,
         supervisor,
         attacher=attacher if settings.freeswitch else None,
-        metrics=lambda: _metrics(agent, control, driver, workers, servers, tickets, supervisor, events),
+        metrics=lambda: _metrics(agent, control, driver, workers, servers, tickets, supervisor, events, traces),
     )
     async with outlets as api, asyncio.TaskGroup() as tasks:
         for worker in workers:
             tasks.create_task(worker.run())
         over_event_sockets = tasks.create_task(servers.run())
+        exporting = None if traces is None else tasks.create_task(supervisor.keep("traces", traces.queue.run))
         transport, _ = await loop.create_datagram_endpoint(lambda: driver, sock=sip_sockets.udp)
         driver.streams.listen(sip_sockets.tcp)
         if sip_sockets.tls is not None:
@@ -188,6 +193,9 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
                 worker.stop()
             await servers.tell_the_rest()
             over_event_sockets.cancel()
+            if traces is not None and exporting is not None:
+                exporting.cancel()
+                await traces.close()
             transport.close()
 
 
@@ -356,6 +364,14 @@ def _attacher(
     )
 
 
+def _traces(endpoint: str) -> CallTraces | None:
+    if not endpoint:
+        return None
+    from sidecar.io.call_traces import CallTraces
+
+    return CallTraces(endpoint)
+
+
 def _metrics(
     agent: UserAgent,
     control: CallControl,
@@ -365,6 +381,7 @@ def _metrics(
     tickets: Tickets,
     supervisor: Supervisor,
     events: EventFeed,
+    traces: CallTraces | None,
 ) -> list[Collector]:
     """Return what `/metrics` tells of all but itself; what is imported here, is not needed without it."""
     from sidecar.api.freeswitch_metrics import FreeSwitchMetrics
@@ -372,7 +389,7 @@ def _metrics(
     from sidecar.api.worker_metrics import WorkerMetrics
 
     return [
-        ControlMetrics(control, workers, supervisor, events),
+        ControlMetrics(control, workers, supervisor, events, None if traces is None else traces.queue.counts),
         SipMetrics(agent, control, driver),
         WorkerMetrics(control.workers.totals),
         FreeSwitchMetrics(servers, tickets),

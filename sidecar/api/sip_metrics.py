@@ -35,11 +35,14 @@ class ControlMetrics(Collector):
         workers: Sequence[WorkerInside | WorkerProcess],
         supervisor: Supervisor,
         events: EventFeed,
+        traces: Mapping[str, int] | None,
     ) -> None:
+        """`traces` are what has become of spans, if there are any."""
         self._control = control
         self._workers = workers
         self._supervisor = supervisor
         self._events = events
+        self._traces = traces or dict.fromkeys(("exported", "failed", "dropped"), 0)
 
     def collect(self) -> Iterable[Metric]:
         """Read them."""
@@ -63,11 +66,13 @@ class ControlMetrics(Collector):
         yield counter("infos_ignored", "INFOs of callers that hold no digit", one(control.ignored_infos))
         yield histogram("call_set_up_seconds", "From the INVITE to our answer", figures.set_up)
         yield counter("workers_lost", "Media workers that died or hung", one(control.workers.lost_workers))
+        yield counter("events", "Events of streams", each(self._events.published), "kind")
         failures = self._supervisor.failures
         yield counter(
             "task_failures", "Tasks beside the calls that a mistake of ours has ended", each(failures), "task"
         )
         yield counter("event_failures", "Events that a mistake of ours kept from an outlet", one(self._events.failed))
+        yield counter("trace_spans", "Spans of calls", each(self._traces), "outcome")
         links = [worker.link_counters for worker in self._workers]
         sent = {name: sum(link[name] for link in links) for name in ("sent", "received")}
         yield counter("link_messages", "Messages between control and workers", each(sent), "direction")

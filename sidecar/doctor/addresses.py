@@ -75,5 +75,6 @@ def _automatic(section: str, host: str, outward: str, allow: Sequence[IPv4Networ
     if strangers and ip_address(outward).is_private:
         what = f"sip.allow has {strangers[0]}, and whoever calls from the internet is told {outward}, which is private"
         return warn(check, what, f"set {section}.advertised to the public address, if a NAT stands in between")
-    each = "each peer is told the address that it is routed from, for most" if listening.is_unspecified else "told:"
-    return ok(check, f"{each} {outward}")
+    if listening.is_unspecified:
+        return ok(check, f"each peer is told the address that the route to it leaves from: {outward} for most")
+    return ok(check, f"others are told {outward}")

@@ -60,7 +60,7 @@ def access_finding(settings: ApiSettings) -> Finding:
         return ok(check, f"{where}: whoever is on this machine may do everything, without a token")
     if not tokens:
         return warn(check, f"{where}: tokens for reading alone: nobody may steer streams", "add one to api.tokens")
-    what = f"{where}: {tokens} tokens for everything, {readers} for reading"
+    what = f"{where}: tokens: {tokens} for everything, {readers} for reading"
     if ip_address(settings.host).is_loopback:
         return ok(check, what)
     return warn(check, f"{what}; they go over the network as they are", "put a proxy with TLS in front, or a firewall")

@@ -12,10 +12,12 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from sidecar.core.webhook_url import parse_webhook_url
 from sidecar.settings.api import ApiSettings
 from sidecar.settings.bot import BotSettings
+from sidecar.settings.directory import DirectorySettings
 from sidecar.settings.freeswitch import FreeswitchSettings
 from sidecar.settings.profile import ProfileSettings, check_options
 from sidecar.settings.rtp import RtpSettings
 from sidecar.settings.sip import SipSettings
+from sidecar.settings.traces import TracesSettings
 from sidecar.settings.webhook import WebhookSettings
 
 _MOST_WORKERS = 256
@@ -50,6 +52,8 @@ class Settings(BaseSettings):
     profiles: dict[str, ProfileSettings] = {}
     api: ApiSettings = ApiSettings()
     webhooks: dict[str, WebhookSettings] = {}
+    directory: DirectorySettings = DirectorySettings()
+    traces: TracesSettings = TracesSettings()
 
     @model_validator(mode="after")
     def _webhooks_are_allowed(self) -> Self:
@@ -57,6 +61,16 @@ class Settings(BaseSettings):
             host = parse_webhook_url(webhook.url).host
             if not self.bot.hosts().allows_host(host):
                 raise ValueError(f"webhooks.{name}.url: {host} is not in bot.allow")
+        return self
+
+    @model_validator(mode="after")
+    def _others_reach_us(self) -> Self:
+        if self.directory.url is None or self.directory.address is not None:
+            return self
+        if not self.api.enabled:
+            raise ValueError("directory.url: others ask for our streams over REST, and api.enabled is false")
+        if ip_address(self.api.host).is_unspecified:
+            raise ValueError(f"directory.address is needed: api.host, {self.api.host}, is no address to be reached at")
         return self
 
     def rtp_ports(self) -> list[int]:

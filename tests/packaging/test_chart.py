@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -278,6 +279,19 @@ def test_the_schema_knows_every_section_of_the_settings() -> None:
         "workers",
         "drain_timeout",
     }
+
+
+@helms
+def test_the_documented_commands_are_right(which: str) -> None:
+    text = (ROOT / "docs/kubernetes.md").read_text()
+    commands = re.findall(r"helm install (\S+) (helm\S+)((?:[^\n\\]|\\\n)*)", text)
+    assert len(commands) == 2
+    for release, chart, options in commands:
+        words = shlex.split(options.replace("\\\n", " "))
+        told = helm(which, "template", release, ROOT / chart, *(each for each in words if each != "--create-namespace"))
+        assert told.returncode == 0, told.stderr
+    name = one(rendered(which, "deployment"), "Service", "audio-stream-sidecar")["metadata"]["name"]
+    assert f"sip:bot@{name}.voice.svc" in text
 
 
 def test_the_readme_is_made_of_the_values() -> None:

@@ -23,7 +23,7 @@ from tests.packaging.dockerfile import ROOT, Instruction, read_stages
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCKS = {
-    "requirements.lock": PROJECT["project"]["dependencies"],
+    "requirements.lock": PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["otel"],
     "requirements-build.lock": PROJECT["build-system"]["requires"],
 }
 

@@ -19,8 +19,8 @@ INTERNET = [*PRIVATE, ip_network("0.0.0.0/0")]
     ("host", "advertised", "verdict", "said"),
     [
         ("127.0.0.1", "auto", Verdict.OK, "this machine alone"),
-        ("0.0.0.0", "auto", Verdict.OK, "for most 10.0.0.5"),
-        ("10.0.0.5", "auto", Verdict.OK, "told: 10.0.0.5"),
+        ("0.0.0.0", "auto", Verdict.OK, "10.0.0.5 for most"),
+        ("10.0.0.5", "auto", Verdict.OK, "told 10.0.0.5"),
         ("127.0.0.1", "8.8.8.8", Verdict.FAIL, "only loopback"),
         ("0.0.0.0", "127.0.0.1", Verdict.FAIL, "themselves"),
         ("127.0.0.1", "127.0.0.1", Verdict.OK, "ours"),

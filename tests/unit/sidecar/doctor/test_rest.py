@@ -17,7 +17,7 @@ FULL, READ = {"ops": "0123456789abcdef"}, {"grafana": "fedcba9876543210"}
     [
         ({"enabled": False}, "ok", "off"),
         ({}, "ok", "without a token"),
-        ({"tokens": FULL, "read_tokens": READ}, "ok", "1 tokens for everything, 1 for reading"),
+        ({"tokens": FULL, "read_tokens": READ}, "ok", "tokens: 1 for everything, 1 for reading"),
         ({"read_tokens": READ}, "warn", "nobody may steer"),
         ({"host": "0.0.0.0", "tokens": FULL}, "warn", "over the network"),
     ],
