@@ -18,17 +18,23 @@ from sidecar.api.operations import add_description, add_documents, operation_rou
 from sidecar.api.problems import MEDIA_TYPE, Problem, ProblemKind, invalid, kind_for_status
 from sidecar.api.streams import stream_routes
 from sidecar.core.attaching import Attacher, AttachError
+from sidecar.core.directory import Directory
 from sidecar.core.errors import CommandError, NoSuchStream
 from sidecar.core.options import OptionError
 from sidecar.io.steering import Steering
 
 
 def make_application(
-    steering: Steering, *, attacher: Attacher | None, listeners: Listeners, registry: CollectorRegistry
+    steering: Steering,
+    *,
+    attacher: Attacher | None,
+    directory: Directory | None,
+    listeners: Listeners,
+    registry: CollectorRegistry,
 ) -> FastAPI:
     """Return the application; it is to be within a `Frame`."""
     app = FastAPI(title="audio-stream-sidecar", version=__version__, openapi_url=None)
-    app.include_router(stream_routes(steering, attacher))
+    app.include_router(stream_routes(steering, attacher, directory))
     app.include_router(event_routes(listeners))
     app.include_router(operation_routes(steering, registry))
     app.include_router(console_routes())
