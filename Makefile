@@ -77,7 +77,7 @@ packaging-tools: .venv/installed-dev
 COMPILE = CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --generate-hashes --strip-extras \
   --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
 lock: packaging-tools  # what the image installs, to the byte: the newest of all that pyproject.toml allows
-	$(COMPILE) --upgrade --output-file requirements.lock pyproject.toml
+	$(COMPILE) --upgrade --extra otel --extra redis --output-file requirements.lock pyproject.toml
 	$(COMPILE) --upgrade --only-build-deps --build-deps-for wheel --output-file requirements-build.lock pyproject.toml
 
 sbom: packaging-tools  # what is in the image, for those who must know: dist/sbom.cdx.json, CycloneDX

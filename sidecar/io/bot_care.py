@@ -101,7 +101,7 @@ class BotCare:
     async def _connect(self, stream: BotStream) -> None:
         seconds = min(self._connect_seconds, stream.life.seconds_left(now=self._loop.time()))
         await stream.connect(self._hosts, self._tls, seconds=seconds)
-        self._on_input(stream)
+        self._loop.call_soon(self._on_input, stream)  # not here: a mistake would end the task, and all others with it
 
     def _line(self, options: StreamOptions) -> tuple[BotConnection, BotLane]:
         connection = BotConnection(options.url, headers=options.extra_headers, deflate=not options.message_deflate)
@@ -274,7 +274,7 @@ class BotCare:
 
     def input_taken(self, stream: BotStream) -> None:
         """What came has been looked at: if that was the last, close the socket."""
-        if stream.connection.is_over and stream.lane not in self._goodbyes:
+        if stream.connection.is_over and not stream.lane.is_closed:
             self._expect_end(stream.lane)
             self._let_go(stream.lane)
 

@@ -56,6 +56,11 @@ class BotLane:
         self._gone = False  # the socket is closed
         self._socket: socket.socket | None = None
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing is written any more."""
+        return self._closed
+
     async def open(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
         """Take a connected socket over, and begin the handshake; raise OSError if TLS cannot be had."""
         raise NotImplementedError

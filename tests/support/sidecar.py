@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from sidecar import app
 from sidecar.app import Sidecar, running_sidecar
 from sidecar.io.readiness import EpollReadiness, LoopReadiness
 from sidecar.settings import load_settings
 from sip import SipUri
+
+PRODUCT = str(Path(app.__file__).parent)
 
 QUICK_TIMERS = {"t1": 0.02, "t4": 0.1}
 """Seconds. A transaction lives for 64 T1: so a test can wait for its end."""
@@ -70,7 +74,7 @@ async def sidecar_under_test(*, portable: bool = False, **settings: Any) -> Asyn
         "rtp": {"port": 0, "portable": portable, **settings.get("rtp", {})},
         "api": {"enabled": "api" in settings, "port": 0, **settings.get("api", {})},
     }
-    async with running_sidecar(load_settings(values=values)) as sidecar:
+    async with no_mistakes(), running_sidecar(load_settings(values=values)) as sidecar:
         own = asyncio.all_tasks() - tasks
         under_test = SidecarUnderTest(sidecar)
         yield under_test
@@ -80,6 +84,23 @@ async def sidecar_under_test(*, portable: bool = False, **settings: Any) -> Asyn
         left = [task for task in asyncio.all_tasks() - tasks - own if "MediaWorker" in repr(task)]
         assert not left, left
     await until_nothing_is_left(tasks, descriptors)
+
+
+@asynccontextmanager
+async def no_mistakes() -> AsyncIterator[None]:
+    """Fail if a callback of the product has raised anything, which the event loop would only log."""
+    loop, found = asyncio.get_running_loop(), list[str]()
+
+    def note(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        where = "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else ""
+        if PRODUCT in where:
+            found.append(where)
+        loop.default_exception_handler(context)
+
+    loop.set_exception_handler(note)
+    yield
+    assert not found, "\n".join(found)
 
 
 async def until_nothing_is_left(
