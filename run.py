@@ -23,8 +23,8 @@ VENV = ROOT / ".venv"
 BIN = VENV / "bin"
 PIP_WITH_PYTHON_OPTION = (22, 3)
 PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"
-# Debian's names of the SIP programs that place and pass on real calls in the tests.
-PEERS = {"sipp": "sip-tester", "baresip": "baresip-core", "kamailio": "kamailio"}
+# Debian's names of the programs that the tests talk to.
+PEERS = {"sipp": "sip-tester", "baresip": "baresip-core", "kamailio": "kamailio", "redis-server": "redis-server"}
 
 
 def say(text: str) -> None:

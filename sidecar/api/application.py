@@ -15,20 +15,26 @@ from sidecar.api.console_page import console_routes
 from sidecar.api.event_stream import Listeners, event_routes
 from sidecar.api.openapi import describe, methods_of
 from sidecar.api.operations import add_description, add_documents, operation_routes
-from sidecar.api.problems import MEDIA_TYPE, Problem, ProblemKind, kind_for_status
+from sidecar.api.problems import MEDIA_TYPE, Problem, ProblemKind, invalid, kind_for_status
 from sidecar.api.streams import stream_routes
 from sidecar.core.attaching import Attacher, AttachError
+from sidecar.core.directory import Directory
 from sidecar.core.errors import CommandError, NoSuchStream
 from sidecar.core.options import OptionError
 from sidecar.io.steering import Steering
 
 
 def make_application(
-    steering: Steering, *, attacher: Attacher | None, listeners: Listeners, registry: CollectorRegistry
+    steering: Steering,
+    *,
+    attacher: Attacher | None,
+    directory: Directory | None,
+    listeners: Listeners,
+    registry: CollectorRegistry,
 ) -> FastAPI:
     """Return the application; it is to be within a `Frame`."""
     app = FastAPI(title="audio-stream-sidecar", version=__version__, openapi_url=None)
-    app.include_router(stream_routes(steering, attacher))
+    app.include_router(stream_routes(steering, attacher, directory))
     app.include_router(event_routes(listeners))
     app.include_router(operation_routes(steering, registry))
     app.include_router(console_routes())
@@ -72,13 +78,13 @@ def _of_validation(error: RequestValidationError) -> Problem:
     for each in found:
         field = str(each["loc"][1]) if len(each["loc"]) > 1 else "body"
         messages.setdefault(field, []).append(str(each["msg"]).removeprefix("Value error, "))
-    return _invalid([(field, ", or: ".join(each)) for field, each in messages.items()])
+    return invalid([(field, ", or: ".join(each)) for field, each in messages.items()])
 
 
 def _of_option(error: OptionError) -> Problem:
     if error.sip_status == 403:
         return Problem(ProblemKind.FORBIDDEN, str(error), errors=[(error.name, error.reason)])
-    return _invalid([(error.name, error.reason)])
+    return invalid([(error.name, error.reason)])
 
 
 def _of_command(error: CommandError) -> Problem:
@@ -86,10 +92,6 @@ def _of_command(error: CommandError) -> Problem:
         return Problem(ProblemKind.NO_SUCH_STREAM, str(error))
     errors = [(error.field, str(error))] if error.field else []
     return Problem(kind_for_status(error.http_status), str(error), errors=errors)
-
-
-def _invalid(errors: list[tuple[str, str]]) -> Problem:
-    return Problem(ProblemKind.INVALID, "; ".join(": ".join(each) for each in errors), errors=errors)
 
 
 _READERS: dict[type[Exception], Callable[[Any], Problem]] = {

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 
 from sidecar.api.frame import Receive, Send
 from sidecar.api.parameters import known_parameters_alone
-from sidecar.api.problems import Problem, ProblemKind
+from sidecar.api.problems import Problem, ProblemKind, invalid
 from sidecar.core.event_ring import EventRing
 from sidecar.core.events import EVENT_KINDS
 
@@ -165,7 +165,7 @@ def event_routes(listeners: Listeners) -> APIRouter:
         ring = listeners.ring
         if unknown := set(kind) - set(EVENT_KINDS):
             error = f"{min(unknown)!r} is not one of {', '.join(EVENT_KINDS)}"
-            raise Problem(ProblemKind.INVALID, "a field is not valid", errors=[("kind", error)])
+            raise invalid([("kind", error)])
         place = ring.number_of(last_event_id) if last_event_id else ring.newest
         return EventStream(
             listeners,

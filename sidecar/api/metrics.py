@@ -47,8 +47,6 @@ class OutletMetrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Read them."""
-        published: Samples = [((kind,), count) for kind, count in self._listeners.ring.published.items()]
-        yield counter("events", "Events of streams", published, "kind")
         counters = self._listeners.counters
         yield gauge("event_listeners", "Clients that listen to events", [((), len(self._listeners))])
         yield counter("event_listeners_accepted", "Clients that came to listen", [((), counters.accepted)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import Request
 from fastapi.routing import APIRoute
 
-from sidecar.api.problems import Problem, ProblemKind
+from sidecar.api.problems import invalid
 
 
 def known_parameters_alone(request: Request) -> None:
@@ -15,4 +15,4 @@ def known_parameters_alone(request: Request) -> None:
     known = [each.alias for each in route.dependant.query_params]
     if unknown := sorted(request.query_params.keys() - set(known)):
         told = f"no such parameter; there are {', '.join(known)}" if known else "no such parameter; there are none"
-        raise Problem(ProblemKind.INVALID, "; ".join(unknown), errors=[(each, told) for each in unknown])
+        raise invalid([(each, told) for each in unknown])

@@ -81,6 +81,11 @@ class Problem(Exception):
         return json.dumps(answer).encode()
 
 
+def invalid(errors: Sequence[tuple[str, str]]) -> Problem:
+    """Make a problem of fields, or parameters, and what is wrong with each."""
+    return Problem(ProblemKind.INVALID, "; ".join(": ".join(each) for each in errors), errors=errors)
+
+
 def kind_for_status(status: int) -> ProblemKind:
     """Return the usual kind of problem with this status."""
     return next((kind for kind in ProblemKind if kind.status == status), ProblemKind.INTERNAL)

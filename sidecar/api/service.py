@@ -6,13 +6,15 @@ import socket
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 
 from sidecar.api.application import make_application
+from sidecar.api.directory_metrics import DirectoryMetrics
 from sidecar.api.event_stream import Listeners
-from sidecar.api.frame import Answer, Frame
+from sidecar.api.frame import Answer, Application, Frame
 from sidecar.api.gate import Gate
 from sidecar.api.metrics import CallMetrics, HttpMetrics, OutletMetrics
 from sidecar.api.server import HttpLimits, HttpServer
@@ -20,6 +22,10 @@ from sidecar.core.attaching import Attacher
 from sidecar.core.idempotency import IdempotencyKeys
 from sidecar.io.steering import Steering
 from sidecar.io.webhook_sender import WebhookSender
+
+if TYPE_CHECKING:
+    from sidecar.api.forwarding import Forwarding
+    from sidecar.io.redis_directory import RedisDirectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +46,21 @@ async def running_service(
     listeners: Listeners,
     webhooks: Sequence[WebhookSender] = (),
     attacher: Attacher | None = None,
+    directory: RedisDirectory | None = None,
     metrics: Iterable[Collector] = (),
     limits: HttpLimits | None = None,
 ) -> AsyncIterator[Service]:
     """Answer requests that come to `sock`, until the block ends; `metrics` are those of the rest of the process."""
     registry, keys = CollectorRegistry(), IdempotencyKeys[Answer]()
-    app = make_application(steering, attacher=attacher, listeners=listeners, registry=registry)
-    frame = Frame(app, gate=gate, keys=keys)
+    app = make_application(steering, attacher=attacher, directory=directory, listeners=listeners, registry=registry)
+    forwarding = None if directory is None else _forwarding(app, steering, directory)
+    frame = Frame(forwarding or app, gate=gate, keys=keys)
     server = HttpServer(frame, limits=limits or HttpLimits())
     for each in (
         CallMetrics(steering.readiness),
         OutletMetrics(listeners, webhooks),
         HttpMetrics(frame, server, keys),
+        DirectoryMetrics(directory, forwarding),
         *metrics,
     ):
         registry.register(each)
@@ -61,3 +70,11 @@ async def running_service(
     finally:
         listeners.close()
         await server.close()
+        if forwarding is not None:
+            await forwarding.close()
+
+
+def _forwarding(app: Application, steering: Steering, directory: RedisDirectory) -> Forwarding:
+    from sidecar.api.forwarding import Forwarding  # its HTTP client is part of an extra
+
+    return Forwarding(app, steering, directory)

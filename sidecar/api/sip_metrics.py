@@ -66,6 +66,7 @@ class ControlMetrics(Collector):
         yield counter("infos_ignored", "INFOs of callers that hold no digit", one(control.ignored_infos))
         yield histogram("call_set_up_seconds", "From the INVITE to our answer", figures.set_up)
         yield counter("workers_lost", "Media workers that died or hung", one(control.workers.lost_workers))
+        yield counter("events", "Events of streams", each(self._events.published), "kind")
         failures = self._supervisor.failures
         yield counter(
             "task_failures", "Tasks beside the calls that a mistake of ours has ended", each(failures), "task"

@@ -20,9 +20,10 @@ from sidecar.api.bodies import (
     TransferBody,
 )
 from sidecar.api.parameters import known_parameters_alone
-from sidecar.api.problems import Problem, ProblemKind
+from sidecar.api.problems import Problem, ProblemKind, invalid
 from sidecar.core.attaching import Attacher, AttachRequest
 from sidecar.core.commands import Change, ClearPlayback, Command, Dial, End, Hangup, Pause, Play, Resume, Say, Transfer
+from sidecar.core.directory import Directory, DirectoryError
 from sidecar.core.link import StreamStats
 from sidecar.core.stream_snapshot import StreamSnapshot
 from sidecar.io.steering import Steering
@@ -35,11 +36,12 @@ _LONGEST_ID = 128  # see the option ID
 StreamId = Annotated[str, Path(max_length=_LONGEST_ID, pattern="^[0-9a-zA-Z._:@+-]+$", examples=["6b1f0c3d9a2e4f57"])]
 
 
-class StreamPage(msgspec.Struct, frozen=True):
+class StreamPage(msgspec.Struct, frozen=True, omit_defaults=True):
     """Some streams, in the order of their ids."""
 
     streams: list[StreamSnapshot]
     next: str | None  # the `cursor` of the next page; None: this is the last one
+    unseen: str | None = None  # why the streams of other pods are missing
 
 
 class StreamDetail(msgspec.Struct, frozen=True):
@@ -60,16 +62,16 @@ def json_response(value: Any, status: int = 200, **headers: str) -> Response:
     return Response(msgspec.json.encode(value), status, headers, "application/json")
 
 
-def stream_routes(steering: Steering, attacher: Attacher | None) -> APIRouter:
-    """Return the routes under /v1/streams."""
+def stream_routes(steering: Steering, attacher: Attacher | None, directory: Directory | None) -> APIRouter:
+    """Return the routes under /v1/streams; with a `directory`, the streams of all pods are listed."""
     router = APIRouter(prefix="/v1/streams", tags=["streams"], dependencies=[Depends(known_parameters_alone)])
-    _add_streams(router, steering, attacher)
-    _add_stream(router, steering)
+    _add_streams(router, steering, attacher, directory)
+    _add_stream(router, steering, pod=directory.pod if directory else "")
     _add_commands(router, steering)
     return router
 
 
-def _add_streams(router: APIRouter, steering: Steering, attacher: Attacher | None) -> None:
+def _add_streams(router: APIRouter, steering: Steering, attacher: Attacher | None, directory: Directory | None) -> None:
     """Add what is asked of all streams."""
 
     @router.get("", summary="List the streams")
@@ -78,9 +80,15 @@ def _add_streams(router: APIRouter, steering: Steering, attacher: Attacher | Non
         cursor: Annotated[str | None, Query(max_length=256, description="what `next` of the page before has")] = None,
         call: Annotated[str | None, Query(max_length=128, description="those of this call alone")] = None,
     ) -> Response:
-        found = steering.page(after=_place(cursor), most=limit + 1, call=call)
+        after, most, unseen = _place(cursor), limit + 1, None
+        try:
+            found = await directory.page(after=after, most=most, call=call) if directory else None
+        except DirectoryError as error:
+            found, unseen = None, str(error)
+        if found is None:
+            found = steering.page(after=after, most=most, call=call)
         page = found[:limit]
-        return json_response(StreamPage(page, _cursor(page[-1].id) if len(found) > limit else None))
+        return json_response(StreamPage(page, _cursor(page[-1].id) if len(found) > limit else None, unseen))
 
     @router.post("", summary="Attach a stream to a live FreeSWITCH call", status_code=201)
     async def attach(body: AttachBody) -> Response:
@@ -105,16 +113,16 @@ def _place(cursor: str | None) -> str:
         said = ""
     stream = said.removeprefix("after ")
     if cursor != _cursor(stream):
-        raise Problem(ProblemKind.INVALID, "a field is not valid", errors=[("cursor", "not the `next` of a page")])
+        raise invalid([("cursor", "not the `next` of a page")])
     return stream
 
 
-def _add_stream(router: APIRouter, steering: Steering) -> None:
+def _add_stream(router: APIRouter, steering: Steering, *, pod: str) -> None:
     """Add what is asked of one stream as such."""
 
     @router.get("/{stream}", summary="See one stream")
     async def see(stream: StreamId) -> Response:
-        snapshot = steering.stream(stream)
+        snapshot = msgspec.structs.replace(steering.stream(stream), pod=pod)
         try:
             async with asyncio.timeout(_STATS_SECONDS):
                 stats = await steering.stats(stream)

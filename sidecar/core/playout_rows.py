@@ -16,8 +16,9 @@ from sidecar.core.playback_events import PlaybackEvent
 from sidecar.core.playback_queue import PlaybackQueue
 from sidecar.core.playout import SEGMENT_GAP, PlayoutBuffer
 
-RING_FRAMES = 8
-"""More than this, 160 ms, are queued one by one: who is that far ahead talks in bursts."""
+RING_FRAMES = 16
+"""More than this, 320 ms, are queued one by one: who is that far ahead talks in bursts. It is more than what we may be
+late ourselves, and then have answered at once."""
 
 
 class PlayoutRows:
@@ -188,8 +189,11 @@ class PlayoutRows:
             self._dry_since[rows[dry]] = now
 
     def _store(self, row: int, buffer: PlayoutBuffer) -> None:
-        """Take a row into the ring, if what is queued for it are a few whole frames."""
-        frames = buffer.whole_frames(at_most=int(self._room[row]))
+        """Take a row into the ring, if what is queued for it are a few whole frames.
+
+        Half a ring at the most: a row whose ring has run over would else go in and out with each frame.
+        """
+        frames = buffer.whole_frames(at_most=int(self._room[row]) // 2)
         if frames is None:
             return
         self._in_ring[row] = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class StreamSnapshot(msgspec.Struct, frozen=True):
+class StreamSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     """One stream."""
 
     id: str
@@ -24,3 +24,4 @@ class StreamSnapshot(msgspec.Struct, frozen=True):
     codec: str | None  # of the leg; None: not settled yet
     started_at: float  # seconds since 1970
     events: int  # how many there have been
+    pod: str = ""  # the sidecar that has it, where many know of each other

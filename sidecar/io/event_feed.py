@@ -18,6 +18,7 @@ class EventFeed:
 
     def __init__(self) -> None:
         self._outlets: list[Outlet] = []
+        self.published: dict[str, int] = {}  # events, by kind
         self.failed = 0  # events that an outlet got wrong
 
     def subscribe(self, outlet: Outlet) -> Callable[[], None]:
@@ -27,6 +28,7 @@ class EventFeed:
 
     def publish(self, event: StreamEvent) -> None:
         """Give an event to all; what one outlet gets wrong is no matter of the others, nor of the call."""
+        self.published[event.kind] = self.published.get(event.kind, 0) + 1
         for outlet in list(self._outlets):
             try:
                 outlet(event)

@@ -14,7 +14,7 @@ import structlog
 from sidecar.core.backoff import Backoff
 from sidecar.core.freeswitch.errors import EventSocketError
 from sidecar.core.freeswitch.event_socket import EventSocket, JobDone, Lost, Ready, Reply, State
-from sidecar.io.network import plain_host
+from sidecar.io.network import plain_host, system_words
 
 log = structlog.get_logger(__name__)
 
@@ -104,7 +104,7 @@ class EventSocketClient:
                 await loop.create_connection(lambda: connection, self._host, self._port)
         except OSError as error:  # and TimeoutError
             self.counters.failed += 1
-            return "no answer" if isinstance(error, TimeoutError) else error.strerror or str(error), None
+            return "no answer" if isinstance(error, TimeoutError) else system_words(error), None
         self._connection = connection
         try:
             why = await connection.over

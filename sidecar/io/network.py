@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -123,7 +124,7 @@ def bind_trouble(host: str, port: int, kind: socket.SocketKind = socket.SOCK_DGR
 
 def system_words(error: OSError) -> str:
     """Say what went wrong in the system's words, without the addresses that event loops add to them."""
-    if error.errno is None or isinstance(error, socket.gaierror):
+    if error.errno is None or isinstance(error, socket.gaierror | ssl.SSLError):  # whose numbers are their own
         return error.strerror or str(error)
     return os.strerror(error.errno)
 

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from sidecar.io.datagrams import BATCH
+
 _BUSY = 8
 """Packets that came, or bots that spoke, at once."""
 
@@ -81,12 +83,11 @@ class _EpollSet:
     A callback of the loop for each socket would cost more than reading it.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, handle: Callable[[Ready], int], *, pause: float) -> None:
-        """`handle` is given what is ready, and returns how much that was."""
+    def __init__(self, loop: asyncio.AbstractEventLoop, handle: Callable[[Ready], float | None]) -> None:
+        """`handle` is given what is ready, and returns after how many seconds to look again; None: when more is."""
         self.epoll = select.epoll()
         self._loop = loop
         self._handle = handle
-        self._pause = pause
         self._rest: asyncio.TimerHandle | None = None  # until then, the loop does not watch
         loop.add_reader(self.epoll.fileno(), self.look)
 
@@ -97,20 +98,20 @@ class _EpollSet:
 
     def look(self) -> None:
         """Handle all that is ready. If that was much, come back after a pause: a batch costs less than its parts."""
-        begun, handled = time.monotonic(), 0
+        begun, pause = time.monotonic(), None
         try:
-            handled = self._handle(self.epoll.poll(0))
+            pause = self._handle(self.epoll.poll(0))
         finally:  # whatever happened, somebody watches
-            self._go_on(begun, busy=handled >= _BUSY)
+            self._go_on(begun, pause)
 
-    def _go_on(self, begun: float, *, busy: bool) -> None:
+    def _go_on(self, begun: float, pause: float | None) -> None:
         """Look again a pause after the last look was `begun`; who has worked for longer has no time to rest."""
         if self._rest is not None:
             self._rest.cancel()
-        elif busy:
+        elif pause is not None:
             self._loop.remove_reader(self.epoll.fileno())
-        if busy:
-            self._rest = self._loop.call_later(max(0.0, begun + self._pause - time.monotonic()), self.look)
+        if pause is not None:
+            self._rest = self._loop.call_later(max(0.0, begun + pause - time.monotonic()), self.look)
         elif self._rest is not None:
             self._rest = None
             self._loop.add_reader(self.epoll.fileno(), self.look)
@@ -129,8 +130,8 @@ class EpollReadiness:
         self._on_batch = on_batch
         self._sources: dict[int, Source] = {}
         self._batched: dict[int, Source] = {}
-        self._each = _EpollSet(loop, self._tell_each, pause=_PAUSE)
-        self._together = _EpollSet(loop, self._tell_together, pause=_LONG_PAUSE)
+        self._each = _EpollSet(loop, self._tell_each)
+        self._together = _EpollSet(loop, self._tell_together)
 
     def add(self, source: Source) -> None:
         self._sources[source.fileno()] = source
@@ -160,10 +161,13 @@ class EpollReadiness:
     def _set_of(self, source: Source) -> _EpollSet:
         return self._together if source.fileno() in self._batched else self._each
 
-    def _tell_each(self, ready: Ready) -> int:
-        return sum(_tell(self._sources, fd, events) for fd, events in ready)
+    def _tell_each(self, ready: Ready) -> float | None:
+        came = sum(_tell(self._sources, fd, events) for fd, events in ready)
+        if came < _BUSY:
+            return None
+        return 0.0 if came >= BATCH else _PAUSE  # more has come than one read can bring: nothing is gained by a pause
 
-    def _tell_together(self, ready: Ready) -> int:
+    def _tell_together(self, ready: Ready) -> float | None:
         batched, readable = self._batched, []
         for fd, events in ready:
             if events != _READABLE:
@@ -172,7 +176,7 @@ class EpollReadiness:
                 readable.append(batched[fd])
         if readable:
             self._on_batch(readable)
-        return len(ready)
+        return _LONG_PAUSE if len(ready) >= _BUSY else None
 
 
 def _tell(sources: dict[int, Source], fd: int, events: int) -> int:

@@ -35,6 +35,10 @@ class Steering:
         """Tell whether a new call would be taken, and why not."""
         return self._control.readiness()
 
+    def has(self, stream: str) -> bool:
+        """Whether there is such a stream."""
+        return self._control.has(stream)
+
     def stream(self, stream: str) -> StreamSnapshot:
         """Return how a stream is."""
         return self._control.stream(stream)

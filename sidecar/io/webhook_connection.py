@@ -14,6 +14,7 @@ from sidecar import __version__
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.webhook_url import WebhookUrl
 from sidecar.io.bot_route import BotRoute, find_routes
+from sidecar.io.network import system_words
 from sidecar.io.stream_error import StreamError
 
 CONNECT_SECONDS = 5.0
@@ -163,7 +164,7 @@ class WebhookConnection:
 
 
 def _reason(error: OSError) -> str:
-    return error.strerror or str(error) or type(error).__name__
+    return system_words(error) or type(error).__name__
 
 
 def _retry_after(response: h11.Response) -> float | None:

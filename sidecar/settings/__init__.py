@@ -4,6 +4,7 @@
 """
 
 from sidecar.settings.api import ApiSettings
+from sidecar.settings.directory import DirectorySettings
 from sidecar.settings.freeswitch import FreeswitchSettings
 from sidecar.settings.loading import SettingsError, load_settings
 from sidecar.settings.root import Settings
@@ -12,6 +13,7 @@ from sidecar.settings.sip import SipSettings
 
 __all__ = [
     "ApiSettings",
+    "DirectorySettings",
     "FreeswitchSettings",
     "RtpSettings",
     "Settings",

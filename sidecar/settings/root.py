@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from sidecar.core.webhook_url import parse_webhook_url
 from sidecar.settings.api import ApiSettings
 from sidecar.settings.bot import BotSettings
+from sidecar.settings.directory import DirectorySettings
 from sidecar.settings.freeswitch import FreeswitchSettings
 from sidecar.settings.profile import ProfileSettings, check_options
 from sidecar.settings.rtp import RtpSettings
@@ -51,6 +52,7 @@ class Settings(BaseSettings):
     profiles: dict[str, ProfileSettings] = {}
     api: ApiSettings = ApiSettings()
     webhooks: dict[str, WebhookSettings] = {}
+    directory: DirectorySettings = DirectorySettings()
     traces: TracesSettings = TracesSettings()
 
     @model_validator(mode="after")
@@ -59,6 +61,16 @@ class Settings(BaseSettings):
             host = parse_webhook_url(webhook.url).host
             if not self.bot.hosts().allows_host(host):
                 raise ValueError(f"webhooks.{name}.url: {host} is not in bot.allow")
+        return self
+
+    @model_validator(mode="after")
+    def _others_reach_us(self) -> Self:
+        if self.directory.url is None or self.directory.address is not None:
+            return self
+        if not self.api.enabled:
+            raise ValueError("directory.url: others ask for our streams over REST, and api.enabled is false")
+        if ip_address(self.api.host).is_unspecified:
+            raise ValueError(f"directory.address is needed: api.host, {self.api.host}, is no address to be reached at")
         return self
 
     def rtp_ports(self) -> list[int]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from rtp import Pcm
 from sidecar.core.attaching import AttachRequest
@@ -191,6 +192,18 @@ async def test_why_a_leg_was_refused_is_told() -> None:
                 await car.sidecar.attacher.attach(wanted(bot.url, mix="mixed"))
             assert caught.value.http_status == 502
             await peer.until_no_legs()
+
+
+async def test_a_parked_call_is_attached_to_and_the_log_says_what_it_will_not_hear() -> None:
+    async with scripted_freeswitch() as peer, Bot() as bot, beside(peer) as car:
+        call = peer.begin(ann_and_bob(application="park"))
+        with capture_logs() as logs:
+            await car.sidecar.attacher.attach(wanted(bot.url, mix="mixed"))
+        assert [log["call"] for log in logs if "parked" in log["event"]] == [UUID]
+        peer.end(call)
+        await bot.closed()
+        await peer.until_no_legs()
+        await car.until_no_calls()
 
 
 async def test_an_id_is_given_once() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 
 import pytest
@@ -78,6 +79,25 @@ async def test_what_the_bot_says_is_the_body() -> None:
         await car.until_no_calls()
     assert kinds(peer.fired) == ["start", "connect", "json", "disconnect", "stop"]
     assert peer.fired[2].body == said
+
+
+async def test_what_is_played_and_what_is_wrong_have_the_bodies_of_mod_audio_stream() -> None:
+    async with scripted_freeswitch(has_lua=False) as peer, Bot() as bot, beside(peer) as car:
+        call = peer.begin(ann_and_bob())
+        await car.sidecar.attacher.attach(wanted(bot.url, mix="mixed"))
+        await bot.send_command("streamAudio", audioDataType="raw", sampleRate=8000, audioData="AAAA", name="hi")
+        await bot.send_command("streamAudio", audioDataType="flac", audioData="AAAA")
+        await peer.until_fired(6)
+        peer.end(call)
+        await bot.closed()
+        await peer.until_no_legs()
+        await car.until_no_calls()
+    told = {event.headers["event-subclass"].partition("::")[2]: event for event in peer.fired}
+    assert {"json", "play", "error"} <= set(told)
+    assert json.loads(told["play"].body) == {"audioDataType": "raw", "sampleRate": 8000, "name": "hi"}
+    body = json.loads(told["error"].body)
+    assert body["status"] == "error"
+    assert "audioDataType: not one of raw" in body["message"]["error"]
 
 
 async def test_events_wait_for_an_event_socket_that_is_away() -> None:

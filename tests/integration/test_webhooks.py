@@ -47,7 +47,7 @@ def sender(url: str, *, hosts: BotHosts | None = None) -> WebhookSender:
 
 def add(hook: WebhookSender, *names: str) -> None:
     for number, name in enumerate(names, 1):
-        hook.add(f"id-{name}", RingEvent(number, "json", name[0], b'"%s"' % name.encode()))
+        hook.add(f"id-{name}", RingEvent(number, f"id-{name}", "json", name[0], b'"%s"' % name.encode()))
 
 
 async def test_what_happens_to_a_call_is_posted_signed_and_in_order() -> None:
@@ -93,6 +93,7 @@ async def test_one_that_is_down_is_told_everything_when_it_is_back() -> None:
     assert [post.json for post in posts if post.json[0] == "b"] == ["b1", "b2"]
     assert hook.counters.delivered == 5
     assert [log["event"] for log in logs] == ["webhook fails", "webhook is back"]
+    assert logs[0]["why"] == "Connection refused"
 
 
 @pytest.mark.parametrize(
@@ -216,7 +217,7 @@ async def test_a_mistake_of_ours_ends_neither_the_webhook_nor_anything_else() ->
         async with WebhookReceiver() as receiver:
             hook = sender(receiver.url)
             async with running_webhooks([hook], supervisor):
-                hook.add("id-\ud800", RingEvent(1, "json", "a", b'"unsignable"'))
+                hook.add("id-\ud800", RingEvent(1, "id", "json", "a", b'"unsignable"'))
                 add(hook, "b1")
                 posts = await receiver.received(1)
                 add(hook, "c1")

@@ -318,3 +318,30 @@ def test_freeswitch_servers_have_names(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_freeswitch_that_cannot_be_reached_or_told_is_refused(given: dict[str, object]) -> None:
     with pytest.raises(SettingsError, match=r"freeswitch\.main"):
         load_settings(values={"freeswitch": {"main": given}})
+
+
+@pytest.mark.parametrize(
+    ("directory", "api", "wrong"),
+    [
+        ({"url": "http://redis/"}, {}, r"^directory\.url: is not redis://"),
+        ({"url": "redis://redis/", "name": "a b"}, {}, r"^directory\.name: "),
+        ({"url": "redis://redis/", "lease": 1}, {}, r"^directory\.lease: "),
+        ({"url": "redis://redis/", "address": "10.0.0.1:8080"}, {}, r"^directory\.address: is not http://HOST:PORT"),
+        ({"url": "redis://redis/", "address": "http://h/v1"}, {}, r"^directory\.address: is not http://HOST:PORT"),
+        ({"url": "redis://redis/"}, {"enabled": False}, r"directory\.url: .*api\.enabled is false"),
+        ({"url": "redis://redis/"}, {"host": "0.0.0.0", "tokens": {"a": "x" * 16}}, r"directory\.address is needed"),
+    ],
+)
+def test_a_directory_that_cannot_be_used_is_named(
+    directory: dict[str, object], api: dict[str, object], wrong: str
+) -> None:
+    with pytest.raises(SettingsError, match=wrong):
+        load_settings(values={"directory": directory, "api": api})
+
+
+def test_the_password_of_the_directory_is_not_shown() -> None:
+    settings = load_settings(
+        values={"directory": {"url": "redis://:hidden@redis/", "address": "http://10.0.0.1:8080/"}}
+    )
+    assert "hidden" not in repr(settings)
+    assert settings.directory.address == "http://10.0.0.1:8080"

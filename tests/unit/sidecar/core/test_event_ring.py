@@ -42,3 +42,24 @@ def test_the_newest_are_kept_within_both_bounds(sizes: list[int], most: int, mos
         more = everything[events.forgotten - 1 :]
         assert len(more) > most or sum(len(event.data) for event in more) > most_bytes
     assert list(events.after(after)) == [event for event in kept if event.number > after]
+
+
+def test_events_may_bring_an_id_of_their_own() -> None:
+    events = ring(most=2)
+    events.publish("json", "s", b"", id="17-0")
+    events.publish("json", "s", b"")
+    assert [event.id for event in events.after(0)] == ["17-0", "abc-2"]
+    assert (events.number_of("17-0"), events.number_of("abc-2"), events.id_of(1)) == (1, 2, "17-0")
+    events.publish("json", "s", b"", id="18-0")
+    assert events.number_of("17-0") is None
+    assert events.number_of("18-0") == 3
+
+
+def test_what_is_not_known_is_skipped_and_nothing_from_before_is_kept() -> None:
+    events = ring(most_bytes=10)
+    events.publish("json", "s", b"12345678", id="17-0")
+    events.skip()
+    assert (list(events.after(0)), events.newest, events.forgotten) == ([], 2, 2)
+    assert events.number_of("17-0") is None
+    assert events.publish("json", "s", b"12345678").number == 3
+    assert events.forgotten == 2

@@ -1,0 +1,43 @@
+"""Where sidecars tell each other of their streams: `[directory]`."""
+
+from __future__ import annotations
+
+import socket
+from importlib.util import find_spec
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+
+from sidecar.secret import Secret
+from sidecar.settings.section import Section
+
+_SCHEMES = ("redis", "rediss", "unix")
+_EXTRA = ("redis", "httpx")
+
+
+class DirectorySettings(Section):
+    """The directory of many sidecars; without a URL there is none."""
+
+    url: Secret | None = None  # redis://, rediss:// or unix://, perhaps with a password
+    name: str = Field(default_factory=socket.gethostname, pattern=r"^[0-9A-Za-z._-]{1,128}$")  # of this sidecar
+    address: str | None = None  # where others reach the REST interface; default: http://api.host:api.port
+    prefix: str = Field("sidecar:", pattern=r"^[!-~]{0,64}$")  # of all keys
+    lease: float = Field(15, ge=3, le=300)  # seconds after which a silent sidecar is taken for dead
+
+    @field_validator("url")
+    @classmethod
+    def _url_is_of_redis(cls, url: Secret | None) -> Secret | None:
+        if url is not None and urlsplit(url.get_secret_value()).scheme not in _SCHEMES:
+            raise ValueError("is not redis://, rediss:// or unix://")
+        if url is not None and any(find_spec(module) is None for module in _EXTRA):
+            raise ValueError("needs what `pip install 'audio-stream-sidecar[redis]'` brings")
+        return url
+
+    @field_validator("address")
+    @classmethod
+    def _address_is_a_url(cls, address: str | None) -> str | None:
+        if address is not None:
+            parts = urlsplit(address)
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.path.strip("/"):
+                raise ValueError("is not http://HOST:PORT or https://HOST:PORT")
+        return address and address.rstrip("/")
