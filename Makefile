@@ -1,7 +1,7 @@
 # What is slow has a target of its own; `make ci` is what every change must pass.
 BIN := .venv/bin
 
-.PHONY: ci format lint types imports test coverage fuzz simulate bench fuzz-guided itu load load-profile misbehave bad-bots soak soak-short lock sbom packaging-tools chart-tools chart-readme
+.PHONY: ci format lint types imports test coverage fuzz simulate bench bench-baseline fuzz-guided itu load load-profile misbehave bad-bots soak soak-short lock sbom packaging-tools chart-tools chart-readme
 
 ci: lint types imports test coverage
 
@@ -41,6 +41,9 @@ bench: .venv/installed-dev  # the table of docs/performance.md; on a machine tha
 	for calls in 1 10 100 300 500; do $(BIN)/sidecar bench --calls $$calls --seconds 20 --json; done
 	$(BIN)/sidecar bench --calls 500 --seconds 20 --mix stereo --json
 
+bench-baseline: .venv/installed-dev  # beside the bridge that most Python code would be; four minutes, on a machine that does nothing else
+	$(BIN)/python -m bench.baseline --calls 50 100 150 200 300 500 --rounds 2
+
 itu: .venv/installed-dev  # G.711 and G.722 on the ITU-T's own sequences; ITU_STL says where its Software Tool Library lies
 	test -d '$(ITU_STL)'
 	ITU_STL='$(ITU_STL)' $(BIN)/python -m pytest -q tests/conformance/test_itu_sequences.py
@@ -74,7 +77,7 @@ packaging-tools: .venv/installed-dev
 COMPILE = CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --generate-hashes --strip-extras \
   --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
 lock: packaging-tools  # what the image installs, to the byte: the newest of all that pyproject.toml allows
-	$(COMPILE) --upgrade --extra otel --output-file requirements.lock pyproject.toml
+	$(COMPILE) --upgrade --extra otel --extra redis --output-file requirements.lock pyproject.toml
 	$(COMPILE) --upgrade --only-build-deps --build-deps-for wheel --output-file requirements-build.lock pyproject.toml
 
 sbom: packaging-tools  # what is in the image, for those who must know: dist/sbom.cdx.json, CycloneDX

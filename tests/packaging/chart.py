@@ -19,6 +19,8 @@ CHART = ROOT / "helm/audio-stream-sidecar"
 SCENARIOS = sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").glob("*-values.yaml"))
 HELMS = ("helm3", "helm4")
 POD_IP = "10.1.2.3"
+POD_NAME = "sidecar-7d9c5b4f6-x2x4z"
+_FIELDS = {"status.podIP": POD_IP, "metadata.name": POD_NAME}
 _VARIABLES = {  # what the Secrets of the scenarios hold
     "FREESWITCH_PASSWORD": "secret",
     "CRM_SECRET": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",
@@ -70,8 +72,13 @@ def settings_of(objects: list[Object], directory: Path, monkeypatch: pytest.Monk
         if mount["mountPath"].startswith("/run/secrets/"):
             fill(directory / mount["mountPath"].removeprefix("/"))
     for variable in container.get("env", ()):
-        assert variable["valueFrom"]["fieldRef"]["fieldPath"] == "status.podIP"
-        monkeypatch.setenv(variable["name"], POD_IP)
+        source = variable.get("valueFrom")
+        value = (
+            variable["value"].replace("$(POD_IP)", POD_IP)
+            if source is None
+            else _FIELDS[source["fieldRef"]["fieldPath"]]
+        )
+        monkeypatch.setenv(variable["name"], value)
     for name in _VARIABLES if "envFrom" in container else ():
         monkeypatch.setenv(name, _VARIABLES[name])
     text = one(objects, "ConfigMap", "audio-stream-sidecar")["data"]["sidecar.toml"]
@@ -88,3 +95,4 @@ def fill(secret: Path) -> None:
         (secret / name).write_text(pem)
     for name in ("token", "read-token", "password"):
         (secret / name).write_text(f"{name}-0123456789abcdef")
+    (secret / "url").write_text("redis://:secret@redis.voice.svc/0")

@@ -20,6 +20,7 @@ from tests.packaging.chart import (
     CHART,
     HELMS,
     POD_IP,
+    POD_NAME,
     SCENARIOS,
     Object,
     helm,
@@ -91,6 +92,19 @@ def test_the_application_reads_its_settings_and_listens_where_the_pod_says(
 def test_pods_are_told_their_own_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_of(rendered("helm4", "deployment"), tmp_path, monkeypatch)
     assert (settings.sip.advertised, settings.rtp.advertised) == (POD_IP, POD_IP)
+
+
+def test_pods_tell_each_other_who_they_are_and_let_each_other_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects = rendered("helm4", "directory")
+    directory = settings_of(objects, tmp_path, monkeypatch).directory
+    assert (directory.name, directory.address) == (POD_NAME, f"http://{POD_IP}:8080")
+    assert (directory.prefix, directory.lease) == ("voice:", 10)
+    rules = one(objects, "NetworkPolicy")["spec"]["ingress"]
+    labels = workload(objects)["spec"]["template"]["metadata"]["labels"]
+    (peers,) = (rule["from"] for rule in rules if {"port": "api", "protocol": "TCP"} in rule["ports"])
+    assert peers[0]["podSelector"]["matchLabels"].items() <= labels.items()
 
 
 def test_what_the_application_is_told_is_what_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

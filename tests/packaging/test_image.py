@@ -22,8 +22,9 @@ from sidecar.settings import load_settings
 from tests.packaging.dockerfile import ROOT, Instruction, read_stages
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+EXTRAS = PROJECT["project"]["optional-dependencies"]
 LOCKS = {
-    "requirements.lock": PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["otel"],
+    "requirements.lock": [*PROJECT["project"]["dependencies"], *EXTRAS["otel"], *EXTRAS["redis"]],
     "requirements-build.lock": PROJECT["build-system"]["requires"],
 }
 

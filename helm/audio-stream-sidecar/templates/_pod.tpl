@@ -32,11 +32,20 @@ spec:
       args: [serve, --config, /etc/sidecar/sidecar.toml]
       securityContext: {{ include "sidecar.containerSecurity" . | nindent 8 }}
       {{- $pod := eq .Values.advertised "pod" }}
-      {{- if or $pod .Values.extraEnv }}
+      {{- $directory := .Values.directory.existingSecret }}
+      {{- if or $pod $directory .Values.extraEnv }}
       env:
         {{- range $pod | ternary (list "SIP" "RTP") list }}
         - name: SIDECAR_{{ . }}__ADVERTISED
           valueFrom: { fieldRef: { fieldPath: status.podIP } }
+        {{- end }}
+        {{- if $directory }}
+        - name: SIDECAR_DIRECTORY__NAME
+          valueFrom: { fieldRef: { fieldPath: metadata.name } }
+        - name: POD_IP
+          valueFrom: { fieldRef: { fieldPath: status.podIP } }
+        - name: SIDECAR_DIRECTORY__ADDRESS
+          value: http://$(POD_IP):{{ .Values.api.port }}
         {{- end }}
         {{- with .Values.extraEnv }}{{ toYaml . | nindent 8 }}{{ end }}
       {{- end }}
@@ -112,6 +121,7 @@ spec:
 {{- $secrets := list -}}
 {{- with .Values.sip.tls.existingSecret }}{{ $secrets = append $secrets (dict "name" "sip-tls" "secret" .) }}{{ end -}}
 {{- with .Values.bots.caSecret }}{{ $secrets = append $secrets (dict "name" "bots" "secret" .) }}{{ end -}}
+{{- with .Values.directory.existingSecret }}{{ $secrets = append $secrets (dict "name" "directory" "secret" .) }}{{ end -}}
 {{- if .Values.freeswitch.host -}}
   {{- $secret := required "freeswitch.existingSecret: a Secret with the password of the event socket is needed" .Values.freeswitch.existingSecret -}}
   {{- $secrets = append $secrets (dict "name" "freeswitch" "secret" $secret) -}}

@@ -31,6 +31,9 @@
     {{- $_ := set $all "freeswitch" (dict "main" $main) -}}
   {{- end -}}
 {{- end -}}
+{{- if $values.directory.existingSecret -}}
+  {{- $_ := set $all "directory" (dict "url" "file:/run/secrets/directory/url") -}}
+{{- end -}}
 {{- range $section, $given := $values.settings -}}
   {{- $ours := index $all $section -}}
   {{- if and (hasKey $all $section) (not (kindIs "map" $ours)) -}}
