@@ -37,7 +37,7 @@ class HttpLimits:
 class ConnectionCounters:
     """Connections that were not to be."""
 
-    refused: int = 0  # there were too many
+    refused: int = 0  # there were too many: it was idle for longest
     slow: int = 0  # no request came
     stalled: int = 0  # nobody read the answer, or the events
     malformed: int = 0
@@ -110,14 +110,14 @@ class _Connection(H11Protocol):
         self._counters = counters
         self._request_timer: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
+        self.heard_at = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.heard_at = self.loop.time()
         if len(self.connections) > self._limits.connections:
-            self._counters.refused += 1
-            transport.abort()
-        else:
-            self._expect_request()
+            self._make_room()
+        self._expect_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -126,6 +126,7 @@ class _Connection(H11Protocol):
         self._stop_stall_timer()
 
     def data_received(self, data: bytes) -> None:
+        self.heard_at = self.loop.time()
         super().data_received(data)
         if self._is_answering:
             self._stop_request_timer()
@@ -153,6 +154,17 @@ class _Connection(H11Protocol):
             for event in (h11.Response(status_code=400, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
+
+    def _make_room(self) -> None:
+        """Close what has been idle for longest, or else this: who asks for nothing must not keep out who would."""
+        self._counters.refused += 1
+        idle = [each for each in self.connections if isinstance(each, _Connection) and each.is_idle]
+        min(idle, key=lambda each: each.heard_at).transport.abort()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has asked for nothing that is not answered."""
+        return not self._is_answering and not self.transport.is_closing()
 
     @property
     def _is_answering(self) -> bool:

@@ -35,11 +35,11 @@ async def run_bench(plan: BenchPlan, *, on_state: Callable[[str], None] = lambda
             program(Path(directory), "load", board),
             program(Path(directory), "bots", board, plan.answer) as (_, bots_port),
         ):
-            bench = _Bench(plan, Path(directory), board, int(bots_port), on_state)
+            bench = Bench(plan, Path(directory), board, int(bots_port), on_state)
             return await bench.run()
 
 
-class _Bench:
+class Bench:
     """One run."""
 
     def __init__(
@@ -52,10 +52,10 @@ class _Bench:
         self._on_state = on_state
 
     async def run(self) -> Figures:
-        before = await self._measure_floor()
+        before = await self.measure_floor()
         async with served(max_calls=self._plan.calls, workers=self._plan.workers) as sidecar:
-            reading, kib_per_call, workers = await self._measure_sidecar(sidecar)
-        after = await self._measure_floor()
+            reading, kib_per_call, workers = await self.measure(sidecar)
+        after = await self.measure_floor()
         if self._board["faults"]:
             raise BenchError(f"the callers and bots could not keep up: {self._board['faults']} failed system calls")
         return Figures(
@@ -69,7 +69,8 @@ class _Bench:
             floor_us_per_frame=1e6 * (before.cpu_seconds + after.cpu_seconds) / (before.frames + after.frames),
         )
 
-    async def _measure_floor(self) -> Reading:
+    async def measure_floor(self) -> Reading:
+        """Measure half of it, the same system calls with no work between them."""
         self._on_state("measuring the floor")
         arguments = (self._bots_port, self._plan.message_bytes)
         async with program(self._directory, "floor", self._board, *arguments) as (process, port):
@@ -80,8 +81,8 @@ class _Bench:
             raise BenchError("the floor took no calls")
         return reading
 
-    async def _measure_sidecar(self, sidecar: Served) -> tuple[Reading, float, int]:
-        """Return what was measured, the KiB of a call, and the number of RTP ports, which is that of the workers."""
+    async def measure(self, sidecar: Served) -> tuple[Reading, float, int]:
+        """Return what was measured, the KiB of a call, and the number of RTP ports: that of a sidecar's workers."""
         idle_kib = sidecar.processes.resident_kib()
         async with open_callers(self._plan, self._board) as callers:
             self._on_state("placing calls")

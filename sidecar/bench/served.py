@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from asyncio import StreamReader
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -44,7 +44,14 @@ async def served(*, max_calls: int, workers: int = 1) -> AsyncIterator[Served]:
         "SIDECAR_DRAIN_TIMEOUT": "0",
         "SIDECAR_API__ENABLED": "false",
     }
-    async with running(sys.executable, "-m", "sidecar", "serve", environment=environment) as process:
+    async with serving(sys.executable, "-m", "sidecar", "serve", environment=environment) as sidecar:
+        yield sidecar
+
+
+@asynccontextmanager
+async def serving(*command: str, environment: Mapping[str, str] | None = None) -> AsyncIterator[Served]:
+    """Run what says in its log where it takes calls, until the block ends."""
+    async with running(*command, environment=environment) as process:
         assert process.stderr is not None
         address = await asyncio.wait_for(_address(process.stderr), _READY_SECONDS)
         reading = asyncio.create_task(_read_on(process.stderr))

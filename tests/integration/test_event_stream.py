@@ -176,6 +176,17 @@ async def test_connections_that_ask_for_nothing_are_closed_and_only_so_many_are_
             writer.close()
         counters = service.server.counters
         assert (counters.refused, counters.slow) == (1, 2)
+        idle = [await asyncio.open_connection(LOOPBACK, port) for _ in range(2)]
+        assert (await ask(port, "GET", "/healthz")).status == 200  # who is idle gives way
+        assert counters.refused == 2
+        assert await asyncio.wait_for(idle[0][0].read(), 5) == b""
+        for _, writer in idle:
+            writer.close()
+        async with listening(port), listening(port):
+            with pytest.raises(ConnectionError):
+                await ask(port, "GET", "/healthz")  # who is being answered does not
+        while service.server.connections:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
         async with listening(port) as listener:  # one that was answered is not timed
             await asyncio.sleep(0.3)
             service.listeners.ring.publish("stop", "s", b"{}")
