@@ -47,6 +47,9 @@ HEARD_A_SECOND, HEARD_AT_ONCE = 4 << 20, 32 << 20
 TOLD_A_SECOND, TOLD_AT_ONCE = 256 << 10, 1 << 20
 """Characters of these, without audio, that control and all who listen to events get."""
 
+_OF_THE_MODULE = frozenset(("streamAudio", "rawAudio"))
+"""Messages of bots that were written for mod_audio_stream, which does not answer them."""
+
 
 @dataclass(eq=False, slots=True)
 class ClipToDecode:
@@ -264,9 +267,10 @@ class Player:
         self.texts.append(message_to_bot(kind, {"ok": True, "queued_ms": queued_ms}))
 
     def _refuse(self, kind: str, why: str) -> None:
-        """Tell the bot, and control, what is wrong with a message of the bot's."""
+        """Tell control what is wrong with a message of the bot's; and the bot, if it can know of such answers."""
         self.fail(f"{kind}: {why}")
-        self.texts.append(message_to_bot(kind, {"ok": False, "error": why}))
+        if EventKind.PLAYBACK in self._told_groups or kind not in _OF_THE_MODULE:
+            self.texts.append(message_to_bot(kind, {"ok": False, "error": why}))
 
     def _tell_clip(self, body: str) -> None:
         self.messages.append(StreamTold(self._stream, ClipTaken.kind, body))

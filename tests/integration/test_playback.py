@@ -253,7 +253,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
 
 
 async def test_what_is_malformed_is_an_error_and_the_call_goes_on() -> None:
-    async with scene(seconds=10.0) as it:
+    async with scene(seconds=10.0, events="playback") as it:
         for kind, data, _ in BAD:
             await it.bot.send_command(kind, **data)
         errors = await it.until_event("error", len(BAD))
