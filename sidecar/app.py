@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
@@ -25,9 +24,9 @@ from sidecar.io.eavesdropper import Eavesdropper, FreeSwitch
 from sidecar.io.event_feed import EventFeed, log_event
 from sidecar.io.event_socket_client import EventSocketClient
 from sidecar.io.freeswitch_servers import FreeSwitchServers
-from sidecar.io.media_sockets import MediaSockets, bound_ports, open_one_port
+from sidecar.io.media_sockets import MediaSockets, open_one_port
 from sidecar.io.media_worker import MediaWorker
-from sidecar.io.network import OwnAddresses, bound_pair, bound_socket, own_address
+from sidecar.io.network import OwnAddresses, own_address
 from sidecar.io.port_pairs import PortPairs
 from sidecar.io.signals import stop_signals
 from sidecar.io.sip_connection import ConnectionLimits
@@ -40,7 +39,8 @@ from sidecar.io.worker_process import OnLost, OnMessage, WorkerProcess
 from sidecar.io.worker_settings import WorkerSettings
 from sidecar.io.worker_start import StartWorker
 from sidecar.outlets import running_outlets
-from sidecar.settings import ApiSettings, RtpSettings, Settings, SipSettings
+from sidecar.settings import RtpSettings, Settings, SipSettings
+from sidecar.sockets import MediaPorts, SipSockets, bind_all, port_of
 from sip import Address, AuthenticationFailed, SipUri, UserAgent
 from sip.grammar import format_host_port
 
@@ -52,11 +52,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("sidecar")
 
-_SIP_RECEIVE_BUFFER = 1 << 20
 _GOODBYE_SECONDS = 2.0
 _WORKERS_READY_SECONDS = 30.0
 
-_MediaPorts = tuple[socket.socket, socket.socket]  # of RTP and RTCP
 _WorkerHost = WorkerInside | WorkerProcess
 
 
@@ -100,12 +98,8 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     Raise OSError if a port is taken.
     """
     loop = asyncio.get_running_loop()
-    with ExitStack() as unused:
-        sip_sockets = _bind_sip(settings.sip, unused)
-        api_socket = _bind_api(settings.api, unused)
-        media_ports = _bind_media(settings, unused)
-        unused.pop_all()
-    agent = _user_agent(settings.sip, sip_sockets)
+    sockets = bind_all(settings)
+    agent = _user_agent(settings.sip, sockets.sip)
     tickets = Tickets(SystemRandom())
     control = _call_control(settings, agent, tickets)
     workers: list[_WorkerHost] = []
@@ -141,15 +135,15 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         control.worker_lost(worker, why, now=loop.time())
         driver.drain()
 
-    workers += _worker_hosts(settings, media_ports, on_message, on_lost)
+    workers += _worker_hosts(settings, sockets.media, on_message, on_lost)
     supervisor = Supervisor(SystemRandom())
     servers = FreeSwitchServers(_event_sockets(settings), supervisor)
     events.subscribe(servers.events.tell)
-    attacher = _attacher(settings, servers, control, tickets, sip_port=_port(sip_sockets.udp))
+    attacher = _attacher(settings, servers, control, tickets, sip_port=port_of(sockets.sip.udp))
     events.subscribe(attacher.hear)
     outlets = running_outlets(
         settings,
-        api_socket,
+        sockets.api,
         steering,
         events,
         supervisor,
@@ -161,17 +155,17 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
             tasks.create_task(worker.run())
         over_event_sockets = tasks.create_task(servers.run())
         exporting = None if traces is None else tasks.create_task(supervisor.keep("traces", traces.queue.run))
-        transport, _ = await loop.create_datagram_endpoint(lambda: driver, sock=sip_sockets.udp)
-        driver.streams.listen(sip_sockets.tcp)
-        if sip_sockets.tls is not None:
-            driver.streams.listen(sip_sockets.tls, tls=settings.sip.tls_server())
+        transport, _ = await loop.create_datagram_endpoint(lambda: driver, sock=sockets.sip.udp)
+        driver.streams.listen(sockets.sip.tcp)
+        if sockets.sip.tls is not None:
+            driver.streams.listen(sockets.sip.tls, tls=settings.sip.tls_server())
         try:
             with suppress(TimeoutError):  # who comes later is waited for by `/readyz`
                 await asyncio.wait_for(ready.wait(), _WORKERS_READY_SECONDS)
             yield Sidecar(
-                (own_address(settings.sip.host), _port(sip_sockets.udp)),
-                _port(sip_sockets.tls),
-                _port(media_ports[0][0]) if media_ports else 0,
+                (own_address(settings.sip.host), port_of(sockets.sip.udp)),
+                port_of(sockets.sip.tls),
+                port_of(sockets.media[0][0]) if sockets.media else 0,
                 agent,
                 control,
                 workers,
@@ -181,7 +175,7 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
                 steering,
                 events,
                 supervisor,
-                _port(api_socket),
+                port_of(sockets.api),
                 api,
             )
         finally:
@@ -228,39 +222,10 @@ async def _until_over(agent: UserAgent, control: CallControl) -> None:
         await asyncio.sleep(0.01)
 
 
-@dataclass(frozen=True, slots=True)
-class _SipSockets:
-    udp: socket.socket
-    tcp: socket.socket
-    tls: socket.socket | None
-
-
-def _bind_sip(settings: SipSettings, unused: ExitStack) -> _SipSockets:
-    """Bind all that is listened on; what `unused` is left with is closed."""
-    udp, tcp = bound_pair(settings.host, settings.port)
-    unused.enter_context(udp)
-    unused.enter_context(tcp)
-    udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SIP_RECEIVE_BUFFER)
-    if settings.tls_certificate is None:
-        return _SipSockets(udp, tcp, None)
-    tls = bound_socket(settings.host, settings.tls_port, socket.SOCK_STREAM)
-    return _SipSockets(udp, tcp, unused.enter_context(tls))
-
-
-def _bind_api(settings: ApiSettings, unused: ExitStack) -> socket.socket | None:
-    if not settings.enabled:
-        return None
-    return unused.enter_context(bound_socket(settings.host, settings.port, socket.SOCK_STREAM))
-
-
-def _port(sock: socket.socket | None) -> int:
-    return 0 if sock is None else int(sock.getsockname()[1])
-
-
-def _user_agent(settings: SipSettings, sockets: _SipSockets) -> UserAgent:
+def _user_agent(settings: SipSettings, sockets: SipSockets) -> UserAgent:
     return UserAgent(
-        contact=(settings.host, _port(sockets.udp)),
-        stream_contacts={"TLS": (settings.host, _port(sockets.tls))} if sockets.tls else None,
+        contact=(settings.host, port_of(sockets.udp)),
+        stream_contacts={"TLS": (settings.host, port_of(sockets.tls))} if sockets.tls else None,
         advertised=OwnAddresses(settings.host, settings.advertised),
         random=SystemRandom(),
         timers=settings.timers(),
@@ -285,18 +250,8 @@ def _sip_driver(
     )
 
 
-def _bind_media(settings: Settings, unused: ExitStack) -> list[_MediaPorts]:
-    """Bind the media ports of each worker, if calls have none of their own; what `unused` is left with is closed."""
-    bound = []
-    for port in settings.rtp_ports():
-        bound.append(bound_ports(settings.rtp.host, port))
-        for sock in bound[-1]:
-            unused.enter_context(sock)
-    return bound
-
-
 def _worker_hosts(
-    settings: Settings, ports: Sequence[_MediaPorts], on_message: OnMessage, on_lost: OnLost
+    settings: Settings, ports: Sequence[MediaPorts], on_message: OnMessage, on_lost: OnLost
 ) -> Iterator[_WorkerHost]:
     """Return what runs the workers, each in a process of its own, or one in this."""
     for number in range(settings.workers):
@@ -316,7 +271,7 @@ def _media_worker(
     return MediaWorker(settings, sockets=sockets, random=SystemRandom(), to_control=to_control)
 
 
-def _media_sockets(settings: RtpSettings, ports: Sequence[_MediaPorts]) -> MediaSockets:
+def _media_sockets(settings: RtpSettings, ports: Sequence[MediaPorts]) -> MediaSockets:
     return open_one_port(ports[0], portable=settings.portable) if ports else PortPairs(settings.host)
 
 

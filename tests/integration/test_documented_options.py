@@ -200,8 +200,16 @@ async def test_digits_and_hold_are_told(start_sidecar: StartSidecar, tmp_path: P
 # --- the names of tests
 
 
+def test_each_row_of_a_table_with_tests_names_one() -> None:
+    for table in re.findall(r"(?:^\|.+\n)+", PAGE, re.M):
+        head, _, *lines = table.splitlines()
+        if "shown by" in head:
+            assert [line for line in lines if not re.search(r"`test_\w+(\.py)?`", line.rpartition(" | ")[2])] == []
+
+
 def test_each_test_that_a_table_names_exists() -> None:
     named = set(re.findall(r"`(test_\w+)`", PAGE))
+    files = set(re.findall(r"`(test_\w+\.py)`", PAGE))
     defined = {
         node.name
         for path in (ROOT / "tests").rglob("test_*.py")
@@ -210,3 +218,4 @@ def test_each_test_that_a_table_names_exists() -> None:
     }
     assert len(named) > 30
     assert named <= defined
+    assert files <= {path.name for path in (ROOT / "tests").rglob("test_*.py")}

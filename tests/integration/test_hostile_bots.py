@@ -85,13 +85,16 @@ async def test_a_bot_sees_how_its_connection_ends(
 ) -> None:
     authority = Authority.create(tmp_path)
     async with kind(certificate=authority.issue(LOOPBACK) if secure else None) as bot:
-        async with start_sidecar(stream={"url": bot.url, "tls_ca_file": str(authority.path)}) as car:
-            plan = CallPlan(SipUri(*car.sidecar.sip_address), np.zeros(0, np.int16), 5.0)
-            call = asyncio.create_task(place_call(plan))
-            await bot.closed()
-            await call
-            await car.until_no_calls()
+        stream = {"url": bot.url, "tls_ca_file": str(authority.path)}
+        with capture_logs() as logs:
+            async with start_sidecar(stream=stream) as car:
+                plan = CallPlan(SipUri(*car.sidecar.sip_address), np.zeros(0, np.int16), 5.0)
+                call = asyncio.create_task(place_call(plan))
+                await bot.closed()
+                await call
+                await car.until_no_calls()
     assert bot.call.close_code == code
+    assert [log["body"]["message"]["code"] for log in logs if log["event"] == "error"] == [11] * (code == 1008)
 
 
 async def test_a_close_together_with_the_handshake_ends_the_call(start_sidecar: StartSidecar, tmp_path: Path) -> None:

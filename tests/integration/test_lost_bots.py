@@ -205,6 +205,7 @@ async def test_a_bot_that_is_gone_for_good_ends_the_call_or_does_not(
             await bot.closed()
             assert len(bot.calls) == 1
     assert kinds(logs) == ["start", "connect", "error", "disconnect", "stop"]
+    assert bodies(logs, "error")[0]["message"] == {"code": 1, "error": "connection lost"}
 
 
 async def test_after_a_normal_close_nobody_is_called_again_and_the_call_may_go_on(start_sidecar: StartSidecar) -> None:
