@@ -1,7 +1,7 @@
 # What is slow has a target of its own; `make ci` is what every change must pass.
 BIN := .venv/bin
 
-.PHONY: ci format lint types imports test coverage fuzz simulate bench bench-baseline fuzz-guided itu load load-profile misbehave bad-bots soak soak-short lock sbom packaging-tools chart-tools chart-readme
+.PHONY: ci format lint types imports test coverage fuzz simulate bench bench-baseline fuzz-guided itu load load-kill load-profile misbehave bad-bots soak soak-short lock sbom packaging-tools chart-tools chart-readme
 
 ci: lint types imports test coverage
 
@@ -51,6 +51,9 @@ itu: .venv/installed-dev  # G.711 and G.722 on the ITU-T's own sequences; ITU_ST
 load: .venv/installed-dev  # 200 calls a second for a minute; on a machine that does nothing else
 	$(BIN)/python -m tests.load.sip_calls
 	$(BIN)/python -m tests.load.sip_calls --answer immediate
+
+load-kill: .venv/installed-dev  # one of three media workers, with 100 of 300 calls; alone
+	$(BIN)/python -m tests.load.worker_dies --calls 300
 
 misbehave: .venv/installed-dev  # 10,000 calls whose bots misbehave at random; about ten minutes
 	MISBEHAVING_CALLS=10000 LONGEST_TEST_SECONDS=1800 $(BIN)/python -m pytest -q -s tests/integration/test_bots_at_random.py -k batched

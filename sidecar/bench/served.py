@@ -50,14 +50,19 @@ async def served(*, max_calls: int, workers: int = 1) -> AsyncIterator[Served]:
 
 @asynccontextmanager
 async def serving(*command: str, environment: Mapping[str, str] | None = None) -> AsyncIterator[Served]:
-    """Run what says in its log where it takes calls, until the block ends."""
-    async with running(*command, environment=environment) as process:
-        assert process.stderr is not None
-        address = await asyncio.wait_for(_address(process.stderr), _READY_SECONDS)
-        reading = asyncio.create_task(_read_on(process.stderr))
-        try:
+    """Run what says in its log where it takes calls, until the block ends.
+
+    Its log is read to the end: who waits for a process waits for its pipes.
+    """
+    reading: asyncio.Task[None] | None = None
+    try:
+        async with running(*command, environment=environment) as process:
+            assert process.stderr is not None
+            address = await asyncio.wait_for(_address(process.stderr), _READY_SECONDS)
+            reading = asyncio.create_task(_read_on(process.stderr))
             yield Served(address, ProcessTree(process.pid))
-        finally:
+    finally:
+        if reading is not None:
             reading.cancel()
 
 
