@@ -14,16 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rtp import (
-    FRAME_MS,
-    AddressKeys,
-    Frames,
-    MediaPlane,
-    Pacer,
-    Pcm,
-    Rows,
-    mix,
-)
+from rtp import FRAME_MS, AddressKeys, Frames, MediaPlane, Pacer, Pcm, Rows, mix
 from sidecar.core.attached_streams import AttachedStreams, Voices, is_plain
 from sidecar.core.digit_rows import ToneRows
 from sidecar.core.downlinks import Downlinks
