@@ -179,11 +179,12 @@ class Downlinks:
 
     def totals(self, row: int) -> Played:
         """Return what became of the audio for `row`."""
-        before, buffer, bytes_per_ms = self._talks[row].before, self.buffer(row), self.rate(row) // 500
+        talk, bytes_per_ms = self._talks[row], self.rate(row) // 500
+        counts = talk.downlink.playouts.counts(row)
         return Played(
-            before.played_ms + buffer.played_bytes // bytes_per_ms,
-            before.refused_ms + buffer.refused_bytes // bytes_per_ms,
-            before.underruns + buffer.underruns,
+            talk.before.played_ms + counts.played_bytes // bytes_per_ms,
+            talk.before.refused_ms + counts.refused_bytes // bytes_per_ms,
+            talk.before.underruns + counts.underruns,
         )
 
     # --- what goes out

@@ -70,10 +70,13 @@ class Outbox:
         return frame
 
     def take_audio(self) -> list[bytes]:
-        """Return the audio frames of which nothing has been written: the connection is lost, and all else with it."""
+        """Return the audio frames of which nothing has been written: the connection is lost, and all else with it.
+
+        The rest of a frame that was begun stays: if there is a goodbye to say yet, it comes after that.
+        """
         frames = [frame for frame, is_audio in self._frames if is_audio]
         self._frames.clear()
-        self._begun, self.audio_bytes, self._other_frames, self.overflows = b"", 0, 0, False
+        self.audio_bytes, self._other_frames, self.overflows = 0, 0, False
         return frames
 
     def last_words(self) -> bytes:

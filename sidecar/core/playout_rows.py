@@ -8,6 +8,8 @@ for as long as it needs one.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +21,14 @@ from sidecar.core.playout import SEGMENT_GAP, PlayoutBuffer
 RING_FRAMES = 16
 """More than this, 320 ms, are queued one by one: who is that far ahead talks in bursts. It is more than what we may be
 late ourselves, and then have answered at once."""
+
+
+class PlayoutCounts(NamedTuple):
+    """What became of the audio of a row."""
+
+    played_bytes: int
+    refused_bytes: int
+    underruns: int
 
 
 class PlayoutRows:
@@ -86,6 +96,17 @@ class PlayoutRows:
                 episode_from=episode_from,
             )
         return buffer
+
+    def counts(self, row: int) -> PlayoutCounts:
+        """Return what became of the audio of a row; to look does not take it out of the ring."""
+        buffer = self._buffers[row]
+        if row in self._queues:
+            self._queues[row].count_into(buffer)
+        played, underruns = buffer.played_bytes, buffer.underruns
+        if self._in_ring[row]:
+            played += int(self._played[row]) * self.frame_bytes
+            underruns += int(self._underruns[row])
+        return PlayoutCounts(played, buffer.refused_bytes, underruns)
 
     def queue(self, row: int, *, keep: bool = False) -> PlaybackQueue:
         """Return the playback engine of a row, for now, or, if it is to `keep` it, until it is closed.

@@ -146,7 +146,10 @@ class MediaWorker:
                 self._tell_counts()
 
     def _tell_counts(self) -> None:
-        self._to_control(self._figures.take(self._joined, self._care, self._clips))
+        try:
+            self._to_control(self._figures.take(self._joined, self._care, self._clips))
+        except Exception:  # no figure is worth a call
+            log.exception("figures not told")
 
     @property
     def idle(self) -> bool:

@@ -8,7 +8,11 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import structlog
+
 from sidecar.io.datagrams import BATCH
+
+log = structlog.get_logger(__name__)
 
 _BUSY = 8
 """Packets that came, or bots that spoke, at once."""
@@ -151,8 +155,12 @@ class EpollReadiness:
         self._batched.pop(source.fileno(), None)
 
     def look_at_batch(self) -> None:
-        if self._together.rests:
+        if not self._together.rests:
+            return
+        try:
             self._together.look()
+        except Exception:  # what bots say must keep no caller from what is to be heard
+            log.exception("bots not read")
 
     def close(self) -> None:
         self._each.close()

@@ -133,8 +133,10 @@ def test_of_a_connection_that_is_lost_the_audio_is_left_that_was_not_begun() -> 
     outbox.put_audio(b"two")
     assert outbox.begun_bytes == 4
     assert outbox.take_audio() == [b"one", b"two"]
+    assert outbox.audio_bytes == outbox.other_frames == outbox.dropped == 0
+    outbox.put(b"close")
+    assert [outbox.take(), outbox.take()] == [b"rest", b"close"]
     assert not outbox
-    assert outbox.audio_bytes == outbox.other_frames == outbox.begun_bytes == outbox.dropped == 0
 
 
 def test_of_what_waits_at_the_end_the_close_frame_is_what_counts() -> None:

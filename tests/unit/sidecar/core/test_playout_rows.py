@@ -46,6 +46,9 @@ class Both:
             assert plays[at] == (expected is not None)
             assert pcm[at].tobytes() == (bytes(FRAME) if expected is None else bytes(expected))
             assert self.rows.has_audio(row) == bool(self.plain[row].queued_bytes)
+            counts = self.rows.counts(row)
+            plain = self.plain[row]
+            assert counts == (plain.played_bytes, plain.refused_bytes, plain.underruns)
 
     def engage(self, row: int) -> None:
         """Let a row have its playback engine, which it leaves again when it can."""
@@ -157,3 +160,12 @@ def test_what_an_engine_had_to_tell_is_forgotten_with_its_call() -> None:
     both.read([0, 1])
     both.rows.close(0)
     assert {row for row, _ in both.rows.take_news()} == {1}
+
+
+def test_to_look_at_the_counts_leaves_a_row_in_its_ring() -> None:
+    both = Both(preroll_ms=0)
+    for _ in range(RING_FRAMES - 2):  # more than what would be taken in again
+        both.write_frames([0])
+    both.read([0])
+    assert both.rows.counts(0).played_bytes == FRAME
+    assert both.rows._in_ring[0]
