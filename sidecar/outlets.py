@@ -130,7 +130,8 @@ async def _running_directory(
     settings: DirectorySettings, own_address: str, steering: Steering, listeners: Listeners, supervisor: Supervisor
 ) -> AsyncIterator[RedisDirectory]:
     """Let other sidecars know of our streams, and us of theirs, until the block ends."""
-    from sidecar.io.redis_directory import RedisDirectory, open_redis
+    from sidecar.io.redis_client import open_redis
+    from sidecar.io.redis_directory import RedisDirectory
 
     assert settings.url is not None
     directory = RedisDirectory(
@@ -144,6 +145,7 @@ async def _running_directory(
         prefix=settings.prefix,
         lease=settings.lease,
     )
+    steering.on_change = directory.touch
     running = asyncio.create_task(supervisor.keep("directory", directory.run))
     try:
         yield directory

@@ -86,7 +86,8 @@ def _add_streams(router: APIRouter, steering: Steering, attacher: Attacher | Non
         except DirectoryError as error:
             found, unseen = None, str(error)
         if found is None:
-            found = steering.page(after=after, most=most, call=call)
+            own = steering.page(after=after, most=most, call=call)
+            found = [msgspec.structs.replace(each, pod=directory.pod if directory else "") for each in own]
         page = found[:limit]
         return json_response(StreamPage(page, _cursor(page[-1].id) if len(found) > limit else None, unseen))
 

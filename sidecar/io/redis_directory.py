@@ -4,13 +4,15 @@ A pod's records are one hash, and its life is one key with a lease: whoever find
 has left. Two sorted sets give all streams in the order of their ids, and by call. Events are one Redis stream of
 bounded length, whose ids are the ids of the events for all pods.
 
-The pod writes everything it has three times in a lease, and each stream anew when something happens to it: so what is
-lost in between, Redis and all that it held included, is there again after a third of the lease.
+A stream is written anew when something happens to it. Three times in a lease the pod says that it lives, and looks
+whether all its streams are there: so what is lost, Redis and all that it held included, is there again after a third of
+the lease. Whoever could not tell of its events says so once it can: then others know that they have missed something.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -21,32 +23,27 @@ from typing import Any
 import msgspec
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from sidecar.core.directory import DirectoryError
 from sidecar.core.event_ring import MOST_EVENTS, EventRing
 from sidecar.core.events import StreamEvent
 from sidecar.core.stream_snapshot import StreamSnapshot
+from sidecar.io.redis_client import ANSWER_SECONDS, answer, end_tasks
 
 log = structlog.get_logger("sidecar.directory")
 
 MOST_UNSHARED = 2000  # events that wait to be told to others
 MOST_UNSHARED_BYTES = 16 << 20
-LONGEST_SHARED = 64 << 10  # bytes of an event
-ANSWER_SECONDS = 2.0
-_AT_ONCE = 100  # events that are read, or told, at once: calls wait meanwhile
+LONGEST_SHARED = 16 << 10  # bytes of an event
+_AT_ONCE = 100  # events or streams that are read, or written, at once: calls wait meanwhile
 _MOST_OLD = 1000  # events from before a pod started, for listeners that come over from another
 _GATHER_SECONDS = 0.02
 _BLOCK_MS = 1000
 _AGAIN_SECONDS = 1.0
 _MOST_DEAD = 10  # rounds past records that are gone, for one page
 _BEATS = 3  # in a lease
+_GAP = "missed"  # the field of an entry that stands for events which were not told
 _RECORDS_OUTLIVE = 20  # leases: a sweep finds by them what else to clear up
-
-
-def open_redis(url: str) -> Redis:
-    """Return a client that does not wait for ever, nor tries again by itself: the directory does."""
-    return Redis.from_url(url, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS, protocol=2)
 
 
 @dataclass(slots=True)
@@ -97,7 +94,7 @@ class RedisDirectory:
         self._streams, self._stream = streams, stream
         self._ring, self._wake = ring, wake
         self._life = f"{pod}/{token_hex(4)}"  # a pod that starts again is another one
-        self._lease = lease
+        self._lease, self._records_ms = lease, round(lease * 1000 * _RECORDS_OUTLIVE)
         self._prefix = prefix
         self._pods, self._events = f"{prefix}pods", f"{prefix}events"
         self._ids, self._calls = f"{prefix}ids", f"{prefix}calls"
@@ -107,6 +104,8 @@ class RedisDirectory:
         self._unshared: deque[_Told] = deque()
         self._unshared_bytes = 0
         self._awake = asyncio.Event()
+        self._is_whole = False  # all that we have was written, as far as we know
+        self._owes_gap = False  # events were not told, and nobody knows yet
         self._heard_to: bytes | None = None  # the id of the last event of all
 
     @property
@@ -121,8 +120,8 @@ class RedisDirectory:
 
     def tell(self, event: StreamEvent) -> None:
         """Take an event of this pod. If others cannot be told of it in time, our own listeners are at least."""
-        if event.stream and self.is_up:  # else all is written anew, once it is
-            self._changed[event.stream] = event.kind != "stop"
+        if event.stream:
+            self.touch(event.stream, goes_on=event.kind != "stop")
         told = _Told(event.kind, event.stream, event.json())
         size = len(told.data)
         if (
@@ -135,7 +134,14 @@ class RedisDirectory:
             self._unshared_bytes += size
             self._awake.set()
         else:
+            self._owes_gap = self._owes_gap or not self.is_up
             self._hear_alone([told])
+
+    def touch(self, stream: str, *, goes_on: bool = True) -> None:
+        """Write a stream anew: something about it is another, or it is over."""
+        if self.is_up:  # else all is written, once it is
+            self._changed[stream] = goes_on
+            self._awake.set()
 
     async def run(self) -> None:
         """Write and read until cancelled; then take our streams out, if Redis answers."""
@@ -144,12 +150,14 @@ class RedisDirectory:
         try:
             await asyncio.gather(*tasks)
         finally:
-            await _end(tasks)
+            await end_tasks(tasks)
             with suppress(DirectoryError, TimeoutError):
                 async with asyncio.timeout(ANSWER_SECONDS):
                     while self._unshared:
                         await self._share()
                     await self._clear(self._life)
+            self._reached = dict.fromkeys(self._reached, False)
+            self._is_whole = False
             await self._redis.aclose()
 
     # What others know
@@ -162,8 +170,9 @@ class RedisDirectory:
         found: list[StreamSnapshot] = []
         for _ in range(_MOST_DEAD):
             wanted = most - len(found)
-            names = await _answer(self._redis.zrangebylex(index, place, end, 0, wanted))
-            found += await self._records(index, names, [name[len(head) :] for name in names])
+            names = await answer(self._redis.zrangebylex(index, place, end, 0, wanted))
+            some = await self._records(index, names, [name[len(head) :] for name in names])
+            found += [each for each in some if call is None or each.call == call]
             if len(names) < wanted or len(found) == most:
                 break
             place = b"(" + names[-1]
@@ -172,9 +181,9 @@ class RedisDirectory:
     async def owner(self, stream: str) -> str | None:
         """See `Directory`."""
         name = stream.encode()
-        names = await _answer(self._redis.zrangebylex(self._ids, b"[" + name + b"\0", b"(" + name + b"\x01", 0, 8))
+        names = await answer(self._redis.zrangebylex(self._ids, b"[" + name + b"\0", b"(" + name + b"\x01", 0, 8))
         for life in (name.partition(b"\0")[2].decode() for name in names):
-            address: bytes | None = await _answer(self._redis.get(self._key("pod", life)))
+            address: bytes | None = await answer(self._redis.get(self._key("pod", life)))
             if address is not None and life != self._life:
                 return address.decode()
         return None
@@ -187,9 +196,9 @@ class RedisDirectory:
             for each in streams:
                 stream, _, life = each.decode().partition("\0")
                 pipe.hget(self._key("streams", life), stream)
-            records = await _answer(pipe.execute())
+            records = await answer(pipe.execute())
         if dead := [name for name, record in zip(names, records, strict=True) if record is None]:
-            await _answer(self._redis.zrem(index, *dead))
+            await answer(self._redis.zrem(index, *dead))
         snapshots = (self._parse(record) for record in records if record is not None)
         return [snapshot for snapshot in snapshots if snapshot is not None]
 
@@ -207,6 +216,7 @@ class RedisDirectory:
         while True:
             await self._beat()
             await self._sweep()
+            await self._share()
             self._found("write")
             until = loop.time() + self._lease / _BEATS
             while loop.time() < until:
@@ -218,14 +228,26 @@ class RedisDirectory:
                 await self._share()
 
     async def _beat(self) -> None:
-        """Write all that we have, and that we live."""
-        self._changed.clear()
-        snapshots = {each.id: each for each in self._streams()}
+        """Say that we live; write all that we have, if it is not there."""
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.set(self._key("pod", self._life), self._address, px=round(self._lease * 1000))
             pipe.sadd(self._pods, self._life)
-            pipe.delete(self._key("streams", self._life))
-            await self._replace(pipe, self._written.keys() - snapshots.keys(), snapshots)
+            pipe.pexpire(self._key("streams", self._life), self._records_ms)
+            pipe.hlen(self._key("streams", self._life))
+            *_, there = await answer(pipe.execute())
+        if not self._is_whole or there != len(self._written):
+            await self._write_all()
+
+    async def _write_all(self) -> None:
+        self._changed.clear()
+        snapshots = {each.id: each for each in self._streams()}
+        gone = self._written.keys() - snapshots.keys()
+        for first in range(0, max(1, len(snapshots)), _AT_ONCE):
+            some = dict(itertools.islice(snapshots.items(), first, first + _AT_ONCE))
+            async with self._redis.pipeline(transaction=True) as pipe:
+                await self._replace(pipe, gone, some)
+            gone = set()
+        self._is_whole = True
 
     async def _share(self) -> None:
         """Write what has changed, and tell others of it."""
@@ -233,14 +255,21 @@ class RedisDirectory:
         snapshots = {stream: snapshot for stream, snapshot in now.items() if snapshot is not None}
         gone = self._written.keys() & (self._changed.keys() - snapshots.keys())
         self._changed.clear()
-        told = [self._unshared[at] for at in range(min(_AT_ONCE, len(self._unshared)))]
-        async with self._redis.pipeline(transaction=True) as pipe:
-            for each in told:
-                fields: dict[Any, Any] = {"kind": each.kind, "stream": each.stream, "data": each.data}
-                pipe.xadd(self._events, fields, maxlen=MOST_EVENTS)
-            await self._replace(pipe, gone, snapshots)
-        for _ in told:
-            self._unshared_bytes -= len(self._unshared.popleft().data)
+        told = [self._unshared.popleft() for _ in range(min(_AT_ONCE, len(self._unshared)))]
+        self._unshared_bytes -= sum(len(each.data) for each in told)
+        try:
+            async with self._redis.pipeline(transaction=True) as pipe:
+                if self._owes_gap:
+                    pipe.xadd(self._events, {_GAP: self._life}, maxlen=MOST_EVENTS)
+                for each in told:
+                    fields: dict[Any, Any] = {"kind": each.kind, "stream": each.stream, "data": each.data}
+                    pipe.xadd(self._events, fields, maxlen=MOST_EVENTS)
+                await self._replace(pipe, gone, snapshots)
+        except BaseException:
+            self._owes_gap = self._owes_gap or bool(told)
+            self._hear_alone(told)
+            raise
+        self._owes_gap = False
         self.counters.shared += len(told)
         if self._unshared:
             self._awake.set()
@@ -256,16 +285,16 @@ class RedisDirectory:
             pipe.hset(self._key("streams", self._life), stream, record)
             pipe.zadd(self._ids, {self._by_id(stream): 0})
             pipe.zadd(self._calls, {self._by_call(snapshot.call, stream): 0})
-        pipe.pexpire(self._key("streams", self._life), round(self._lease * 1000 * _RECORDS_OUTLIVE))
+        pipe.pexpire(self._key("streams", self._life), self._records_ms)
         self._written |= {stream: snapshot.call for stream, snapshot in snapshots.items()}  # written or not: it may be
-        await _answer(pipe.execute())
+        await answer(pipe.execute())
         for stream in gone:
             del self._written[stream]
 
     async def _sweep(self) -> None:
         """Clear up what pods have left whose lease is over."""
-        lives = sorted(life.decode() for life in await _answer(self._redis.smembers(self._pods)))
-        leases = await _answer(self._redis.mget([self._key("pod", life) for life in lives]))
+        lives = sorted(life.decode() for life in await answer(self._redis.smembers(self._pods)))
+        leases = await answer(self._redis.mget([self._key("pod", life) for life in lives]))
         for life, lease in zip(lives, leases, strict=True):
             if lease is None and life != self._life:
                 await self._clear(life)
@@ -274,7 +303,7 @@ class RedisDirectory:
 
     async def _clear(self, life: str) -> None:
         """Take a pod out, and its streams."""
-        records: dict[bytes, bytes] = await _answer(self._redis.hgetall(self._key("streams", life)))
+        records: dict[bytes, bytes] = await answer(self._redis.hgetall(self._key("streams", life)))
         async with self._redis.pipeline(transaction=True) as pipe:
             for stream, record in records.items():
                 pipe.zrem(self._ids, self._by_id(stream.decode(), life))
@@ -282,7 +311,7 @@ class RedisDirectory:
                     pipe.zrem(self._calls, self._by_call(snapshot.call, stream.decode(), life))
             pipe.delete(self._key("streams", life), self._key("pod", life))
             pipe.srem(self._pods, life)
-            await _answer(pipe.execute())
+            await answer(pipe.execute())
 
     # What they tell us
 
@@ -291,16 +320,16 @@ class RedisDirectory:
         self._found("read")
         while True:
             read = self._redis.xread({self._events: self._heard_to}, count=_AT_ONCE, block=_BLOCK_MS)
-            for _, entries in await _answer(read) or ():
+            for _, entries in await answer(read) or ():
                 self._hear(entries)
 
     async def _catch_up(self) -> bytes:
         """Find out where to read on: return the id of the last event that is known."""
         if self._heard_to is None:
-            old = await _answer(self._redis.xrevrange(self._events, count=_MOST_OLD))
+            old = await answer(self._redis.xrevrange(self._events, count=_MOST_OLD))
             self._hear(old[::-1])
             return self._heard_to or b"0-0"
-        oldest = await _answer(self._redis.xrange(self._events, count=1))
+        oldest = await answer(self._redis.xrange(self._events, count=1))
         if not oldest or _order(oldest[0][0]) > _order(self._heard_to):
             self._ring.skip()  # Redis has forgotten what came next, or everything
             self._wake()
@@ -309,6 +338,9 @@ class RedisDirectory:
     def _hear(self, entries: Iterable[tuple[bytes, dict[bytes, bytes]]]) -> None:
         for id, fields in entries:
             self._heard_to = id
+            if _GAP.encode() in fields:
+                self._ring.skip()
+                continue
             try:
                 kind, stream, data = fields[b"kind"].decode(), fields[b"stream"].decode(), fields[b"data"]
             except (KeyError, UnicodeDecodeError):
@@ -342,7 +374,8 @@ class RedisDirectory:
         if self.is_up:
             self.counters.lost += 1
             log.warning("directory lost", error=str(error))
-        self._reached[way] = False
+        self._reached[way] = self._is_whole = False
+        self._owes_gap = self._owes_gap or bool(self._unshared)
         told, self._unshared, self._unshared_bytes = self._unshared, deque(), 0
         self._hear_alone(told)
 
@@ -354,22 +387,6 @@ class RedisDirectory:
 
     def _by_call(self, call: str, stream: str, life: str | None = None) -> str:
         return f"{call}\0{self._by_id(stream, life)}"
-
-
-async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel tasks until they are done: the client may swallow it once, when it looks for stray bytes just then."""
-    while going := [task for task in tasks if not task.done()]:
-        for task in going:
-            task.cancel()
-        await asyncio.wait(going, timeout=0.1)
-
-
-async def _answer(waited_for: Any) -> Any:
-    """Return what Redis answers; raise `DirectoryError` if it does not, or cannot."""
-    try:
-        return await waited_for
-    except (RedisError, OSError) as error:
-        raise DirectoryError(f"Redis: {str(error) or type(error).__name__}") from None
 
 
 def _order(id: bytes) -> tuple[int, ...]:

@@ -21,6 +21,7 @@ class Steering:
         self._control = control
         self._drain = drain
         self._loop = asyncio.get_running_loop()
+        self.on_change: Callable[[str], None] = lambda stream: None  # what a stream was asked may change how it is seen
         self._waiting: dict[str, deque[asyncio.Future[StreamStats]]] = {}
 
     def streams(self) -> list[StreamSnapshot]:
@@ -47,6 +48,7 @@ class Steering:
         """Do what is asked of a stream; return warnings."""
         warnings = self._control.obey(stream, command, now=self._loop.time())
         self._drain()
+        self.on_change(stream)
         return warnings
 
     async def stats(self, stream: str) -> StreamStats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from importlib.util import find_spec
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
@@ -27,7 +28,12 @@ class DirectorySettings(Section):
     @field_validator("url")
     @classmethod
     def _url_is_of_redis(cls, url: Secret | None) -> Secret | None:
-        if url is not None and urlsplit(url.get_secret_value()).scheme not in _SCHEMES:
+        try:
+            parts = None if url is None else urlsplit(url.get_secret_value())
+            port = None if parts is None else parts.port
+        except ValueError:  # its message has what may be secret
+            raise ValueError("is not a URL: what is special in a password is written as %23 and the like") from None
+        if parts is not None and (parts.scheme not in _SCHEMES or port == 0):
             raise ValueError("is not redis://, rediss:// or unix://")
         if url is not None and any(find_spec(module) is None for module in _EXTRA):
             raise ValueError("needs what `pip install 'audio-stream-sidecar[redis]'` brings")
@@ -41,3 +47,15 @@ class DirectorySettings(Section):
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.path.strip("/"):
                 raise ValueError("is not http://HOST:PORT or https://HOST:PORT")
         return address and address.rstrip("/")
+
+    @property
+    def is_near(self) -> bool:
+        """Whether Redis is on this machine: then others on it may reach loopback."""
+        assert self.url is not None
+        parts = urlsplit(self.url.get_secret_value())
+        if parts.scheme == "unix" or parts.hostname in (None, "localhost"):
+            return True
+        try:
+            return ip_address(parts.hostname or "").is_loopback
+        except ValueError:
+            return False

@@ -65,11 +65,14 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _others_reach_us(self) -> Self:
-        if self.directory.url is None or self.directory.address is not None:
+        if self.directory.url is None:
             return self
         if not self.api.enabled:
             raise ValueError("directory.url: others ask for our streams over REST, and api.enabled is false")
-        if ip_address(self.api.host).is_unspecified:
+        host = ip_address(self.api.host)
+        if self.directory.address is None and (
+            host.is_unspecified or (host.is_loopback and not self.directory.is_near)
+        ):
             raise ValueError(f"directory.address is needed: api.host, {self.api.host}, is no address to be reached at")
         return self
 

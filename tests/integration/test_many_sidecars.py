@@ -106,7 +106,7 @@ async def test_a_sidecar_that_dies_is_forgotten_and_redis_may_go_and_come_back()
 
             await redis.stop()
             listed, unseen = await pods(two)
-            assert listed == [""]
+            assert listed == ["two"]
             assert unseen is not None
             assert "Redis" in unseen
             away = await ask(api_port(two), "GET", f"/v1/streams/{stream}")

@@ -16,7 +16,8 @@ from sidecar.core.event_body import EventBody
 from sidecar.core.event_ring import EventRing
 from sidecar.core.events import BotSaid, Stopped, StreamEvent
 from sidecar.core.stream_snapshot import StreamSnapshot
-from sidecar.io.redis_directory import LONGEST_SHARED, MOST_UNSHARED, MOST_UNSHARED_BYTES, RedisDirectory, open_redis
+from sidecar.io.redis_client import open_redis
+from sidecar.io.redis_directory import LONGEST_SHARED, MOST_UNSHARED, MOST_UNSHARED_BYTES, RedisDirectory
 from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.peer("redis-server")
@@ -232,8 +233,36 @@ async def test_events_that_wait_are_bounded_and_heard_at_home_at_least() -> None
         await until(lambda: len(one.heard) == MOST_UNSHARED + 10 and not one.directory.waiting)
         one.tell("s", BotSaid("x" * LONGEST_SHARED))
         assert one.directory.counters.unshared == 11
-        for _ in range(300):
-            one.tell("s", BotSaid("x" * 60_000))
-        assert one.directory.waiting < 300
-        assert one.directory.counters.unshared == 11 + 300 - one.directory.waiting
-        assert (one.directory.waiting + 1) * 60_200 > MOST_UNSHARED_BYTES
+        for _ in range(1200):
+            one.tell("s", BotSaid("x" * 15_000))
+        assert one.directory.waiting < 1200
+        assert one.directory.counters.unshared == 11 + 1200 - one.directory.waiting
+        assert (one.directory.waiting + 1) * 15_200 > MOST_UNSHARED_BYTES
+
+
+async def test_who_could_not_tell_says_so_and_others_know_that_they_have_missed_something() -> None:
+    async with RedisServer() as redis, pod(redis, "one") as one, pod(redis, "two") as two:
+        one.begin("s")
+        await until(lambda: two.heard == ["s.1"])
+        away = redis.away("one")
+        await one.directory._redis.connection_pool.disconnect(inuse_connections=True)
+        await until(lambda: not one.directory.is_up)
+        one.tell("s")  # Redis, and the other pod, know nothing of it
+        assert one.heard == ["s.1", "s.2"]
+        away()
+        await until(lambda: one.directory.is_up)
+        await until(lambda: two.ring.forgotten == 2)
+        one.tell("s")
+        await until(lambda: two.heard == ["s.3"])
+        assert not any(pod.directory.counters.malformed for pod in (one, two))
+
+
+async def test_what_is_asked_of_a_stream_shows_at_others_without_an_event() -> None:
+    async with RedisServer() as redis, pod(redis, "one") as one, pod(redis, "two") as two:
+        one.begin("s")
+        await until_seen(two, ["s"])
+        one.streams["s"] = msgspec.structs.replace(one.streams["s"], paused=True)
+        one.directory.touch("s")
+        async with asyncio.timeout(LEASE / 4):
+            while not (await two.directory.page(after="", most=1, call=None))[0].paused:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)

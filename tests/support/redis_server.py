@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,6 +31,12 @@ class RedisServer:
         path = self._path.with_name(client)
         path.symlink_to(self._path)
         return path
+
+    def away(self, client: str) -> Callable[[], None]:
+        """Take the path of one client away; return what brings it back."""
+        path = self._path.with_name(client)
+        path.unlink()
+        return lambda: path.symlink_to(self._path)
 
     async def __aenter__(self) -> Self:
         await self.start()

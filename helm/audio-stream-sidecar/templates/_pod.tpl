@@ -23,7 +23,7 @@ spec:
   hostNetwork: true
   dnsPolicy: ClusterFirstWithHostNet
   {{- end }}
-  terminationGracePeriodSeconds: {{ add .Values.preStopSeconds .Values.drainTimeout 10 }}
+  terminationGracePeriodSeconds: {{ add .Values.preStopSeconds .Values.drainTimeout 15 }}
   securityContext: {{ include "sidecar.podSecurity" . | nindent 4 }}
   containers:
     - name: sidecar
