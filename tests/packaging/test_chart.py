@@ -86,7 +86,7 @@ def test_the_application_reads_its_settings_and_listens_where_the_pod_says(
     assert {settings.sip.host, settings.rtp.host, settings.api.host} == {"0.0.0.0"}
     assert settings.sip.advertised == settings.rtp.advertised
     pre_stop = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert pod["terminationGracePeriodSeconds"] >= pre_stop + settings.drain_timeout + 10
+    assert pod["terminationGracePeriodSeconds"] >= pre_stop + settings.drain_timeout + 15
 
 
 def test_pods_are_told_their_own_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,7 +122,7 @@ def test_the_sidecar_takes_its_settings(monkeypatch: pytest.MonkeyPatch) -> None
     loaded = load_settings(ROOT / "examples/compose/sidecar.toml")
     assert loaded.api.host == "0.0.0.0"
     assert loaded.freeswitch["main"].host in SERVICES
-    assert SERVICES["sidecar"]["stop_grace_period"] == f"{loaded.drain_timeout + 10:.0f}s"
+    assert SERVICES["sidecar"]["stop_grace_period"] == f"{loaded.drain_timeout + 15:.0f}s"
 
 
 def test_whoever_needs_no_rights_has_none() -> None:
