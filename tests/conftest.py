@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import os
 import shutil
@@ -28,6 +29,12 @@ LONGEST_TEST_SECONDS = float(os.environ.get("LONGEST_TEST_SECONDS", "60"))
 settings.register_profile("patient", deadline=None)
 settings.register_profile("long", deadline=None, max_examples=10_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "patient"))
+
+
+def pytest_collection_finish() -> None:
+    """Let no collection go through all that was imported: a sidecar in this process would stand still meanwhile."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
