@@ -54,6 +54,7 @@ class Gate:
         """Let in what is for `row`; False if its destination is the address of another call."""
         if leg.destination is not None and not self._routes.add(leg.destination, row):
             return False
+        self._srtp.open(row)
         self._set(row, leg)
         return True
 
@@ -83,6 +84,10 @@ class Gate:
     def srtp(self, row: int) -> Srtp | None:
         """Return what the call in `row` encrypts with."""
         return self._srtp.of(row)
+
+    def refused(self, row: int) -> int:
+        """Return how many packets of the call in `row` none of its keys opened, since `open`."""
+        return self._srtp.refused(row)
 
     @property
     def decrypts(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,9 +25,14 @@ class SrtpRows:
 
     def __init__(self) -> None:
         self._keys: dict[int, _Keys] = {}
+        self._refused = Counter[int]()
 
     def __bool__(self) -> bool:
         return bool(self._keys)
+
+    def open(self, row: int) -> None:
+        """Count anew for `row`: other keys, or none, are no reason to."""
+        del self._refused[row]
 
     def set(self, row: int, srtp: Srtp | None) -> None:
         """Let `row` have other keys from now on, or none; what was encrypted with the former is still understood."""
@@ -43,6 +49,10 @@ class SrtpRows:
         keys = self._keys.get(row)
         return None if keys is None else keys.present
 
+    def refused(self, row: int) -> int:
+        """Return how many packets of `row` could not be opened with its keys, or had been before."""
+        return self._refused[row]
+
     def unprotect(self, data: Bytes, lengths: NDArray[np.uint32], rows: Rows) -> NDArray[np.bool_]:
         """Decrypt in place what of uint8[n, m] is encrypted; return which rows of it are good.
 
@@ -55,7 +65,9 @@ class SrtpRows:
                 continue
             opened = _opened(keys, data[at, : lengths[at]].tobytes())
             good[at] = opened is not None
-            if opened is not None:
+            if opened is None:
+                self._refused[row] += 1
+            else:
                 lengths[at] = len(opened)
                 data[at, : len(opened)] = np.frombuffer(opened, np.uint8)
         return good

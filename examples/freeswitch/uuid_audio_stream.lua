@@ -109,7 +109,7 @@ local function streams(uuid)
   local status, text = ask("GET", "/v1/streams?call=" .. uuid)
   local ids = {}
   if done(status) then
-    for id in text:gmatch('{"id":"([%w_.-]+)"') do ids[#ids + 1] = id end
+    for id in text:gmatch('{"id":"([%w_.:@+-]+)"') do ids[#ids + 1] = id end
   end
   return ids
 end

@@ -56,7 +56,7 @@ _COUNTED: Mapping[str, _Counted] = {
     "messages_dropped": _Counted("bot_messages_dropped", "Messages of audio that no bot has got"),
     "messages_replayed": _Counted("bot_messages_replayed", "Messages of audio that bots have got late"),
     "reconnects": _Counted("bot_reconnects", "Bots that were lost and reached again"),
-    "bot_goodbyes_cut": _Counted("bot_goodbyes_cut", "Bots that did not answer a goodbye in time"),
+    "bot_goodbyes_cut": _Counted("bot_goodbyes_cut", "Bots that had not closed the connection in time after a goodbye"),
     "playback_ms": _Counted("playback_seconds", "Audio of bots that was played", unit=_MS),
     "playback_refused_ms": _Counted("playback_refused_seconds", "Audio of bots that was too much", unit=_MS),
     "underruns": _Counted("playback_underruns", "Times that audio of a bot ran dry"),

@@ -8,6 +8,9 @@ from random import Random
 FIRST, FACTOR, MOST = 0.25, 2.0, 5.0
 """Seconds before the first attempt, how much longer each next one waits, and the longest wait."""
 
+LEAST = 0.25
+"""Seconds that an attempt has: in less, no bot can answer, and only that would be told of all that has gone wrong."""
+
 STABLE = 10.0
 """Seconds that a connection must last to count as a new beginning: one that breaks at once must not be a storm."""
 
@@ -33,11 +36,11 @@ class Backoff:
         most = min(MOST, FIRST * FACTOR**self._attempts)
         self._attempts = min(self._attempts + 1, 16)
         at = now + most * self._random.uniform(0.5, 1.0)
-        return at if at <= self._lost_at + self._give_up_after else None
+        return at if at + LEAST <= self._lost_at + self._give_up_after else None
 
     def left(self, *, now: float) -> float:
         """Return how many seconds an attempt may take that begins now."""
-        return math.inf if self._lost_at is None else self._lost_at + self._give_up_after - now
+        return math.inf if self._lost_at is None else max(LEAST, self._lost_at + self._give_up_after - now)
 
     def connected(self, *, now: float) -> None:
         """An attempt succeeded."""

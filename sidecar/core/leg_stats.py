@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rtp import Impairment, Quality, ReceiveCounters, Reception, Sent, Srtp, mean_opinion_score, rating
+from rtp import Impairment, Quality, ReceiveCounters, Reception, Sent, mean_opinion_score, rating
 from sidecar.core.link import StreamStats
 
 
@@ -13,13 +13,12 @@ def leg_stats(
     reception: Reception | None,
     clock_rate: int,
     quality: Quality | None,
-    srtp: Srtp | None,
+    unauthentic: int,
 ) -> StreamStats:
-    """Put together what was counted; `quality` is None if the other side has not reported, `srtp` if it is plain RTP.
+    """Put together what was counted; `quality` is None if the other side has not reported.
 
     The estimate of how the caller was heard is of the whole call.
     """
-    refused = srtp.counters if srtp else None
     round_trip = quality.round_trip if quality else None
     loss = received.lost / (received.received + received.lost) if received.received else 0.0
     mos = mean_opinion_score(rating(delay=(round_trip or 0.0) / 2, loss=loss, impairment=Impairment()))
@@ -31,7 +30,7 @@ def leg_stats(
         packets_duplicate=received.duplicate,
         packets_ignored=received.ignored,
         packets_concealed=received.concealed,
-        packets_unauthentic=refused.unauthentic + refused.replayed + refused.malformed if refused else 0,
+        packets_unauthentic=unauthentic,
         filled_ms=received.filled_ms,
         frames_dropped=received.overrun_frames,
         telephone_events_dropped=received.dropped_events,

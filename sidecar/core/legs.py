@@ -133,7 +133,7 @@ class Legs:
             reception=heard and heard[1],
             clock_rate=self._plane.codec(row).clock_rate,
             quality=self._rtcp.quality(row),
-            srtp=self._plane.gate.srtp(row),
+            unauthentic=self._plane.gate.refused(row),
         )
 
     def close(self, row: int, *, now: float, wall_clock: float) -> StreamStats:

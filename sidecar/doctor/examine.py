@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from sidecar.doctor.addresses import examine_addresses
 from sidecar.doctor.bots import examine_bot, named_bots
 from sidecar.doctor.certificates import file_finding
+from sidecar.doctor.directory import examine_directory
 from sidecar.doctor.finding import Finding
 from sidecar.doctor.freeswitch import examine_freeswitch
 from sidecar.doctor.machine import examine_machine
 from sidecar.doctor.ports import examine_ports
 from sidecar.doctor.rest import access_finding, find_running, running_finding
+from sidecar.doctor.webhooks import examine_webhook
 from sidecar.settings import Settings
 
 
@@ -23,6 +25,8 @@ async def examine(settings: Settings) -> list[Finding]:
     async with asyncio.TaskGroup() as tasks:
         of_bots = [tasks.create_task(examine_bot(bot, settings)) for bot in bots]
         of_servers = [tasks.create_task(examine_freeswitch(name, settings)) for name in settings.freeswitch]
+        of_webhooks = [tasks.create_task(examine_webhook(name, settings)) for name in settings.webhooks]
+        of_directory = tasks.create_task(examine_directory(settings))
     return [
         running_finding(running),
         *examine_ports(settings, running=running is not None),
@@ -32,6 +36,8 @@ async def examine(settings: Settings) -> list[Finding]:
         *of_profiles,
         *(task.result() for task in of_bots),
         *(finding for task in of_servers for finding in task.result()),
+        *(task.result() for task in of_webhooks),
+        *of_directory.result(),
         *examine_machine(settings),
     ]
 

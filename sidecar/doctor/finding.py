@@ -11,7 +11,7 @@ class Verdict(Enum):
 
     OK = "ok"
     WARN = "warn"  # calls go through, though not all, or not as one would think
-    FAIL = "fail"  # it does not start, or calls do not go through
+    FAIL = "fail"  # it does not start, or calls do not go through, or something that is configured does nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,7 +230,7 @@ class BotCare:
             self._keep(stream)
         elif stream not in self._ailing:
             self._keep(stream, unsent=stream.lane.outbox.take_audio())
-        stream.replace_line(*line, options, leaves=has_bot)
+        stream.replace_line(*line, options, leaves=stream.lane in self._goodbyes)
         self.connect(stream)
 
     def reform(self, stream: BotStream, mix: MixMode, rate: int, buffer_size: int) -> None:

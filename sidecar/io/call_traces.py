@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import msgspec
+import structlog
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -19,6 +20,8 @@ from sidecar import __version__
 from sidecar.core.events import Disconnected, Failure, Reconnected, Reconnecting, Started, Stopped, StreamEvent
 from sidecar.core.link import ChangeBot, OpenStream, StartMedia, ToWorker
 from sidecar.io.span_queue import SpanQueue
+
+log = structlog.get_logger("sidecar.traces")
 
 _EXPORT_SECONDS = 5.0
 _GOODBYE_SECONDS = 2.0
@@ -87,7 +90,17 @@ class CallTraces:
                 span.add_event(event.kind, {}, at)
 
     def mark(self, message: ToWorker) -> ToWorker:
-        """Return what a worker is to be told: a bot hears in its handshake to which trace its call belongs."""
+        """Return what a worker is to be told: a bot hears in its handshake to which trace its call belongs.
+
+        A mistake here leaves a trace incomplete, and the call as it is.
+        """
+        try:
+            return self._marked(message)
+        except Exception:
+            log.exception("call not traced", stream=message.stream)
+            return message
+
+    def _marked(self, message: ToWorker) -> ToWorker:
         span = self._spans.get(message.stream)
         if span is None:
             return message

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from uuid import UUID
 
@@ -93,7 +93,10 @@ class Eavesdropper:
             tickets=self._tickets,
         )
         legs = [_Leg(leg, self._uuid(), self._uuid()) for leg in eavesdrop_legs(options)]
-        await self._originate(server.client, legs, commands, stream)
+        try:
+            await self._originate(server.client, legs, [commands.leg(each) for each in legs], stream)
+        finally:  # legs that are up have used theirs; one that comes after all is not let in
+            self._tickets.revoke(commands.issued)
 
     def _checked(self, request: AttachRequest) -> tuple[StreamOptions, str]:
         """Return the options of a stream, and its id."""
@@ -126,12 +129,13 @@ class Eavesdropper:
         raise AttachFailed(Failure.NO_SUCH_CALL, "no such call")
 
     async def _originate(
-        self, client: EventSocketClient, legs: Sequence[_Leg], commands: _Commands, stream: str
+        self, client: EventSocketClient, legs: Sequence[_Leg], commands: Sequence[str], stream: str
     ) -> None:
         """Let FreeSWITCH call us with all legs, or with none."""
         try:
             async with asyncio.timeout(_ORIGINATE_SECONDS + _MARGIN_SECONDS):
-                outcomes = await asyncio.gather(*(client.bgapi(commands.leg(each), job=each.job) for each in legs))
+                jobs = zip(legs, commands, strict=True)
+                outcomes = await asyncio.gather(*(client.bgapi(command, job=leg.job) for leg, command in jobs))
         except TimeoutError:
             await _kill(client, legs)
             raise AttachFailed(Failure.TIMEOUT, "FreeSWITCH does not say what has become of the leg") from None
@@ -169,6 +173,7 @@ class _Commands:
     user: str
     codec: str
     tickets: Tickets
+    issued: list[str] = field(default_factory=list)
 
     def leg(self, leg: _Leg) -> str:
         """Return the command for a leg, which lets it in; raise `AttachFailed` when too many are to come."""
@@ -176,6 +181,7 @@ class _Commands:
         ticket = self.tickets.issue(claim, now=asyncio.get_running_loop().time())
         if ticket is None:
             raise AttachFailed(Failure.NO_SERVER, "too many streams are being attached")
+        self.issued.append(ticket)
         return originate_command(
             self.call,
             leg.leg,

@@ -42,8 +42,11 @@ class SpanQueue(SpanProcessor):
         """Export what waits; what cannot be exported is not tried again."""
         while self._waiting:
             batch = [self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))]
-            is_done = await asyncio.to_thread(self._exporter.export, batch) is SpanExportResult.SUCCESS
-            self.counts["exported" if is_done else "failed"] += len(batch)
+            is_done = False
+            try:
+                is_done = await asyncio.to_thread(self._exporter.export, batch) is SpanExportResult.SUCCESS
+            finally:  # who stops does not wait to see what becomes of these
+                self.counts["exported" if is_done else "failed"] += len(batch)
             if not is_done and not self._failed:
                 log.warning("traces are not taken", spans=len(batch))
             self._failed = not is_done

@@ -9,6 +9,9 @@ from pydantic import field_validator
 
 from sidecar.settings.section import Section
 
+_MODULES = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
+"""That are imported; others have the package `opentelemetry` alone, which does nothing by itself."""
+
 
 class TracesSettings(Section):
     """Where traces go."""
@@ -23,6 +26,13 @@ class TracesSettings(Section):
         url = urlsplit(endpoint)
         if url.scheme not in ("http", "https") or not url.hostname:
             raise ValueError("not an http:// or https:// URL")
-        if find_spec("opentelemetry") is None:
+        if not all(map(_is_there, _MODULES)):
             raise ValueError("traces need more packages: pip install 'audio-stream-sidecar[otel]'")
         return endpoint
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # not even what it is in
+        return False

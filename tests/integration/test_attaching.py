@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from rtp import Pcm
 from sidecar.core.attaching import AttachRequest
 from sidecar.core.freeswitch.errors import AttachFailed, Failure
+from sidecar.core.freeswitch.tickets import MOST_TICKETS, Claim
 from sidecar.core.options import OptionError
 from tests.support.bots import Bot, EchoBot, ToneBot
 from tests.support.freeswitch import LiveCall, ScriptedFreeSwitch, scripted_freeswitch
@@ -243,6 +244,34 @@ async def test_the_event_socket_is_lost_and_comes_back_and_calls_do_not_notice()
         await bot.closed(2)
         await peer.until_no_legs()
         await car.until_no_calls()
+
+
+async def test_a_leg_that_comes_after_its_attach_has_failed_is_not_let_in() -> None:
+    async with scripted_freeswitch() as peer, Bot() as bot, beside(peer) as car:
+        peer.begin(ann_and_bob())
+        peer.calls_us.clear()
+        asking = asyncio.create_task(car.sidecar.attacher.attach(wanted(bot.url, mix="stereo")))
+        await until(lambda: len(peer.legs) == 2)
+        peer.go_away()
+        with pytest.raises(AttachFailed) as caught:
+            await asking
+        assert caught.value.http_status == 503
+        peer.calls_us.set()
+        await asyncio.wait_for(peer.until_no_legs(), 5)
+        assert [leg.result and leg.result.status for leg in peer.legs.values()] == [403, 403]
+        assert not bot.calls
+
+
+async def test_with_no_ticket_left_for_the_second_leg_there_is_no_first() -> None:
+    async with scripted_freeswitch() as peer, Bot() as bot, beside(peer) as car:
+        peer.begin(ann_and_bob())
+        tickets, now = car.sidecar.attacher._tickets, asyncio.get_running_loop().time()
+        for _ in range(MOST_TICKETS - 1):
+            assert tickets.issue(Claim({}), now=now)
+        with pytest.raises(AttachFailed, match="too many streams"):
+            await car.sidecar.attacher.attach(wanted(bot.url, mix="stereo"))
+        assert not peer.legs
+        assert tickets.issue(Claim({}), now=now), "the ticket of the first leg is free again"
 
 
 async def test_of_several_servers_one_that_does_not_answer_is_no_matter() -> None:

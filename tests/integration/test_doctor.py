@@ -7,15 +7,21 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from sidecar.doctor import Finding, Verdict, examine
 from sidecar.doctor.bots import examine_bot, named_bots
+from sidecar.doctor.directory import address_finding, examine_directory
 from sidecar.doctor.freeswitch import examine_freeswitch
 from sidecar.doctor.rest import find_running
+from sidecar.doctor.webhooks import examine_webhook
+from sidecar.io.redis_directory import open_redis
 from sidecar.settings import load_settings
 from tests.support.bots import Bot, RawServer, RefusingBot
 from tests.support.certificates import Authority
 from tests.support.freeswitch import scripted_freeswitch
 from tests.support.ports import LOOPBACK, free_port
+from tests.support.redis_server import RedisServer
 from tests.support.sidecar import sidecar_under_test
 
 PROFILE = "SIP-IP           \t127.0.0.1\nCODECS OUT       \tOPUS,G722,PCMU,PCMA\n"
@@ -138,6 +144,86 @@ async def test_a_freeswitch_that_does_not_let_us_in() -> None:
         assert found.verdict is Verdict.FAIL
         assert why in found.what, found
         assert found.fix is not None
+
+
+async def of_directory(**directory: Any) -> list[Finding]:
+    """Return what is found of the directory; it must not tell what is secret."""
+    found = await examine_directory(load_settings(values={"directory": directory}))
+    assert not any("hush" in f"{each.what}{each.fix}" for each in found)
+    return found
+
+
+@pytest.mark.peer("redis-server")
+async def test_the_redis_of_a_directory_is_asked_for_a_sign_of_life() -> None:
+    async with RedisServer() as redis:
+        there, near = await of_directory(url=redis.url, name="a")
+        client = open_redis(redis.url)
+        await client.config_set("requirepass", "hush")
+        await client.aclose()
+        stranger, _ = await of_directory(url=redis.url)
+        friend, _ = await of_directory(url=redis.url.replace("://", "://:hush@"))
+        wrong, _ = await of_directory(url=redis.url.replace("://", "://:hush2@"))
+    away, _ = await of_directory(url=redis.url)
+    assert (there.verdict, near.verdict, friend.verdict) == (Verdict.OK, Verdict.OK, Verdict.OK)
+    assert there.what == f"Redis at {redis.url.removeprefix('unix://')} answers"
+    assert near.what == "other sidecars ask at http://127.0.0.1:8080 for streams of a"
+    for found, why in (
+        (stranger, "Authentication required"),
+        (wrong, "invalid username-password"),
+        (away, "No such file"),
+    ):
+        assert found.verdict is Verdict.FAIL
+        assert why in found.what, found
+
+
+async def test_a_directory_that_nobody_is_reached_by() -> None:
+    assert await of_directory() == []
+    for url in ("redis://:hu/hush@redis.example", "redis://me:12/hush@redis.example", "redis://:a@b:hush"):
+        (unreadable,) = await of_directory(url=url)
+        assert (unreadable.check, unreadable.verdict) == ("directory.url", Verdict.FAIL), unreadable
+    nobody, near = await of_directory(url=f"redis://:hush@{LOOPBACK}:{free_port()}/0")
+    assert (nobody.verdict, near.verdict) == (Verdict.FAIL, Verdict.OK)
+    assert LOOPBACK in nobody.what
+
+
+@pytest.mark.parametrize(
+    ("url", "address", "verdict"),
+    [
+        ("redis://redis.example", None, Verdict.FAIL),
+        ("redis://redis.example", "http://localhost:8080", Verdict.FAIL),
+        ("redis://10.0.0.9", "http://[::1]:8080", Verdict.FAIL),
+        ("redis://10.0.0.9", "http://10.0.0.5:8080", Verdict.OK),
+        ("redis://redis.example", "http://pod-1:8080", Verdict.OK),
+        ("redis://localhost", None, Verdict.OK),
+        ("rediss://[::1]", None, Verdict.OK),
+    ],
+)
+def test_others_must_not_be_told_a_loopback_address(url: str, address: str | None, verdict: Verdict) -> None:
+    found = address_finding(load_settings(values={"directory": {"url": url, "address": address}}), url)
+    assert found.verdict is verdict, found
+
+
+async def test_the_host_of_a_webhook_is_looked_up_as_it_is_to_post() -> None:
+    async def of_webhook(url: str, *allow: str) -> Finding:
+        published = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+        values = {"webhooks": {"ops": {"url": url, "secret": published}}, "bot": {"allow": allow}}
+        found = await examine_webhook("ops", load_settings(values=values))
+        assert found.check == "webhooks.ops.url"
+        assert "hush" not in f"{found.what}{found.fix}"
+        return found
+
+    there = await of_webhook("http://localhost:9/hush", "localhost")
+    unknown = await of_webhook("https://no-such-host.invalid/hush")
+    elsewhere = await of_webhook("http://localhost:9/hush", "192.0.2.0/24")
+    assert there.verdict is Verdict.OK
+    assert "localhost:9: 127.0.0.1" in there.what or "localhost:9: ::1" in there.what
+    for found, why, fix in (
+        (unknown, "no-such-host.invalid", "name resolution"),
+        (elsewhere, "no address that is allowed", "bot.allow"),
+    ):
+        assert found.verdict is Verdict.FAIL, found
+        assert why in found.what
+        assert fix in str(found.fix)
 
 
 async def test_what_answers_at_the_port_of_rest_need_not_be_a_sidecar() -> None:

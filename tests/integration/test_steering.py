@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from websockets.asyncio.server import ServerConnection
 
 from sidecar.core.commands import (
     Change,
@@ -26,11 +27,12 @@ from sidecar.core.commands import (
 from sidecar.core.errors import CommandError
 from sidecar.core.events import StreamEvent
 from sidecar.core.stream_snapshot import StreamSnapshot
-from sidecar.io import live_changes
+from sidecar.io import bot_care, live_changes
 from sidecar.io.caller import CallPlan, CallResult, place_call
 from sip import SipUri
-from tests.support.bots import Bot
+from tests.support.bots import Bot, BotCall
 from tests.support.clips import stream_audio
+from tests.support.live_call import live_call
 from tests.support.ports import free_port
 from tests.support.sidecar import SidecarUnderTest, sidecar_under_test
 from tests.support.tones import Pcm, find_tone, make_tone
@@ -216,6 +218,40 @@ async def test_a_live_stream_goes_over_to_another_bot_and_nothing_is_lost() -> N
     ]
     heard = len(it.bot.call.heard) + len(other.call.heard)
     assert heard == pytest.approx(4.0 * 8000, abs=1600)
+
+
+class LeavingBot(Bot):
+    """Says that it is going away after some messages, and closes the line when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_left = asyncio.Event()
+
+    async def listen(self, connection: ServerConnection, call: BotCall) -> None:
+        for _ in range(5):
+            await connection.recv()
+        connection.protocol.send_close(1012, "")
+        connection.send_data()
+        connection.transport.pause_reading()
+        await self.has_left.wait()
+        connection.transport.resume_reading()
+        await connection.wait_closed()
+
+
+async def test_a_bot_that_is_leaving_leaves_in_peace_while_another_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bot_care, "GOODBYE_SECONDS", 0.6)
+    async with LeavingBot() as leaving, Bot() as other, sidecar_under_test(stream={"url": leaving.url}) as car:
+        async with live_call(car) as call:
+            async with asyncio.timeout(5.0):
+                while car.sidecar.steering.stream(call.stream).bot != "reconnecting":  # noqa: ASYNC110
+                    await asyncio.sleep(0.002)
+            car.sidecar.steering.obey(call.stream, Change({"url": other.url}))
+            await other.connected()
+            leaving.has_left.set()
+            await leaving.closed()
+            await asyncio.sleep(0.8)
+            assert car.sidecar.worker._care.unanswered_goodbyes == 0
+        await other.closed()
 
 
 async def test_a_live_stream_waits_for_another_bot_that_is_not_there_yet() -> None:

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
+import threading
+from collections.abc import Sequence
 
+import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from structlog.testing import capture_logs
 
+from sidecar.core.events import Started, StreamEvent
+from sidecar.core.link import ChangeBot
+from sidecar.io.call_traces import CallTraces
 from sidecar.io.caller import CallPlan, place_call
+from sidecar.io.span_queue import SpanQueue
 from sip import SipUri
 from tests.support.bots import Bot
 from tests.support.live_call import SILENCE, live_call
 from tests.support.ports import LOOPBACK
-from tests.support.sidecar import sidecar_under_test
+from tests.support.rest import ask
+from tests.support.sidecar import SidecarUnderTest, sidecar_under_test
 
 
 class Receiver:
@@ -73,13 +85,89 @@ async def test_a_call_is_a_span_and_its_bot_is_of_the_same_trace() -> None:
     ]
 
 
+class SlowReceiver:
+    """Takes requests, and refuses them when it is told to answer at last."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.answers = asyncio.Event()
+        self.readers: list[asyncio.StreamReader] = []
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take one request."""
+        self.readers.append(reader)
+        await reader.readuntil(b"\r\n\r\n")
+        self.asked.set()
+        await self.answers.wait()
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+
+async def outcomes(car: SidecarUnderTest) -> dict[str, float]:
+    """Return what became of spans, as `/metrics` tells it."""
+    text = (await ask(car.sidecar.api_port, "GET", "/metrics")).body.decode()
+    return {kind: float(number) for kind, number in re.findall(r'trace_spans_total\{outcome="(\w+)"\} (\S+)', text)}
+
+
 async def test_who_takes_no_spans_delays_nothing() -> None:
-    async with Bot() as bot:
-        traces = {"endpoint": f"http://{LOOPBACK}:9/v1/traces"}
+    receiver = SlowReceiver()
+    server = await asyncio.start_server(receiver.take, LOOPBACK, 0)
+    traces = {"endpoint": f"http://{LOOPBACK}:{server.sockets[0].getsockname()[1]}/v1/traces"}
+    async with server, Bot() as bot:
         async with sidecar_under_test(api={}, stream={"url": bot.url}, traces=traces) as car:
-            async with live_call(car):
-                await bot.received(5)
-            await car.until_no_calls()
+            try:
+                async with live_call(car):
+                    await bot.received(5)
+                await asyncio.wait_for(receiver.asked.wait(), 5)
+                async with live_call(car):
+                    await bot.connected(2)
+                    await bot.received(len(bot.calls[0].messages) + 5)
+                await bot.closed(2)
+                assert [reader.at_eof() for reader in receiver.readers] == [False], "its span is still being exported"
+                assert await outcomes(car) == {"exported": 0, "failed": 0, "dropped": 0}
+            finally:
+                receiver.answers.set()
+            async with asyncio.timeout(5):
+                while (told := await outcomes(car))["failed"] < 2:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            assert told == {"exported": 0, "failed": 2, "dropped": 0}
+
+
+async def test_a_mistake_of_a_trace_is_no_matter_of_the_call() -> None:
+    traces = CallTraces(f"http://{LOOPBACK}:9/v1/traces")
+    message = ChangeBot("one", None)  # type: ignore[arg-type]
+    assert traces.mark(message) is message
+    started = Started("call", "sip:a@b", "sip:c@d", "mono", 8000, [])
+    traces.hear(StreamEvent(started, "one", "call", 1, 0.0))
+    with capture_logs() as logs:
+        assert traces.mark(message) is message
+    assert [log["event"] for log in logs] == ["call not traced"]
+
+
+class SlowExporter(SpanExporter):
+    """Takes spans, and says nothing until it is let."""
+
+    def __init__(self) -> None:
+        self.asked, self.let = threading.Event(), threading.Event()
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        self.asked.set()
+        self.let.wait(5)
+        return SpanExportResult.SUCCESS
+
+
+async def test_spans_that_are_given_up_on_the_way_are_counted() -> None:
+    exporter = SlowExporter()
+    queue = SpanQueue(exporter)
+    for _ in range(3):
+        queue.on_end(ReadableSpan("call"))
+    flushing = asyncio.create_task(queue.flush())
+    await asyncio.to_thread(exporter.asked.wait, 5)
+    flushing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await flushing
+    exporter.let.set()
+    assert queue.counts == {"exported": 0, "failed": 3, "dropped": 0}
 
 
 def test_without_traces_nothing_is_imported_for_them() -> None:

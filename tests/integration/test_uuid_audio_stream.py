@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from sidecar.core.attaching import AttachRequest
 from tests.integration.test_attaching import UUID, ann_and_bob, client, until
 from tests.support.bots import Bot
 from tests.support.freeswitch import LiveCall, ScriptedFreeSwitch, scripted_freeswitch
@@ -74,6 +75,15 @@ async def test_a_stream_is_started_steered_and_stopped() -> None:
         await bot.closed()
     assert bot.call.texts == ['{"who": "Ann"}', "hello there", "good bye"]
     assert (bot.call.close_code, len(bot.call.binaries[0])) == (1000, 640)
+
+
+async def test_a_stream_may_have_any_id() -> None:
+    async with scripted_freeswitch() as peer, Bot() as bot, command_line(peer) as (car, uuid_audio_stream):
+        await car.sidecar.attacher.attach(AttachRequest(UUID, {"url": bot.url, "mix": "mixed", "id": "a:b@c+d.e_f-g"}))
+        assert await uuid_audio_stream("send_text", "hello") == OK
+        assert await uuid_audio_stream("stop") == OK
+        await bot.closed()
+    assert bot.call.texts == ["hello"]
 
 
 async def test_graceful_shutdown_leaves_the_last_word_to_the_bot() -> None:

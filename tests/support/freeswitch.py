@@ -100,6 +100,8 @@ class ScriptedFreeSwitch:
         self.answers: dict[str, str] = {}  # to commands of `api`, beside those it knows
         self.forbids_lua = False
         self.is_away = False
+        self.calls_us = asyncio.Event()  # legs that are asked for do not call before
+        self.calls_us.set()
         self.is_deaf = False  # commands are read, and not answered
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -242,6 +244,7 @@ class ScriptedFreeSwitch:
             self.problems.append(f"a leg to {match[3]}, which is over")
             return
         leg = self.legs[variables["origination_uuid"]] = Leg(variables, match[2])
+        await self.calls_us.wait()
         leg.result = await self._talk(writer, job, call, leg)
         if leg.result.answered:
             into = {"caller": "eavesdrop_whisper_bleg", "callee": "eavesdrop_whisper_aleg"}

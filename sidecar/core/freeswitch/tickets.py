@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
@@ -37,6 +37,11 @@ class Tickets:
         ticket = f"{self._random.getrandbits(128):032x}"
         self._claims[ticket] = claim, now + VALID_SECONDS
         return ticket
+
+    def revoke(self, tickets: Iterable[str]) -> None:
+        """Let in nobody with these any more."""
+        for ticket in tickets:
+            self._claims.pop(ticket, None)
 
     def redeem(self, ticket: str, *, now: float) -> Claim | None:
         """Take a ticket; None if it is none of ours, or was used, or is too old."""

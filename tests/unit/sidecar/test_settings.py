@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -351,3 +352,17 @@ def test_the_password_of_the_directory_is_not_shown() -> None:
     )
     assert "hidden" not in repr(settings)
     assert settings.directory.address == "http://10.0.0.1:8080"
+
+
+@pytest.mark.parametrize(
+    "missing", ["opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.exporter.otlp.proto.http"]
+)
+def test_traces_need_all_of_their_packages(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    values = {"traces": {"endpoint": "http://127.0.0.1:4318/v1/traces"}}
+    load_settings(values=values)
+    for module in list(sys.modules):
+        if module.startswith(f"{missing}."):
+            monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(SettingsError, match=r"^traces\.endpoint: .*audio-stream-sidecar\[otel\]"):
+        load_settings(values=values)

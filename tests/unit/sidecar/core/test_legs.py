@@ -12,6 +12,7 @@ from rtp import (
     ReceiverReport,
     ReportBlock,
     RtpPacket,
+    Srtp,
     UnknownSources,
     address_key,
     compound,
@@ -20,7 +21,7 @@ from rtp import (
 from sidecar.core.legs import ONE_PORT_REMEDY, PORTS_REMEDY, Legs, port_key
 from sidecar.core.link import DigitHeard, MediaLost, NothingHeard
 from sidecar.core.silence_watch import MediaTimeouts
-from tests.support.leg_end import HOSTS, KEYS, RTP_PORT, LegEnd, call, leg_to, secure_leg_to
+from tests.support.leg_end import HOSTS, KEYS, RTP_PORT, SUITE, LegEnd, call, leg_to, secure_leg_to
 from tests.support.simulation import Simulation
 
 STRANGER = address_key("203.0.113.7", 9)
@@ -284,8 +285,27 @@ def test_the_same_keys_go_on_counting_and_others_begin_anew() -> None:
     assert end.plane.gate.srtp(end.row) is not before
     end.receive(packets(1)[0])
     assert end.plane.gate.counters.unauthentic == 1
+    assert end.legs.change(end.row, secure_leg_to(1), now=0.0)
+    end.receive(packets(1)[0])
+    assert end.legs.stats(end.row).packets_unauthentic == 2
+    end.legs.leave(end.row, now=0.0)
     stats = end.legs.close(end.row, now=0.0, wall_clock=0.0)
-    assert stats.packets_unauthentic == 1
+    assert stats.packets_unauthentic == 2
+
+
+def test_what_comes_late_with_the_former_keys_is_not_refused_and_a_row_begins_anew() -> None:
+    end = LegEnd(Simulation(seed=1), 0, secure_leg_to(1))
+    peer = Srtp(send_suite=SUITE, send_key=KEYS[1], receive_suite=SUITE, receive_key=KEYS[0])
+    first, late = map(peer.protect, packets(2))
+    end.receive(first)
+    assert end.legs.change(end.row, secure_leg_to(1, (b"z" * 30, b"Z" * 30)), now=0.0)
+    end.receive(late)
+    assert end.legs.stats(end.row).packets_unauthentic == 0
+    end.receive(late)
+    assert end.legs.close(end.row, now=0.0, wall_clock=0.0).packets_unauthentic == 1
+    row = end.legs.open("another", secure_leg_to(1))
+    assert row == end.row
+    assert end.legs.stats(row).packets_unauthentic == 0
 
 
 def test_keys_that_come_back_go_on_where_they_were() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 from collections.abc import Callable
 
 import pytest
 
+from sidecar.io import readiness as module
+from sidecar.io.datagrams import BATCH
 from sidecar.io.readiness import EpollReadiness, LoopReadiness, Readiness, open_readiness
 
 pytestmark = [
@@ -26,6 +29,7 @@ class Watched:
         self.near.setblocking(False)
         self.read: list[bytes] = []
         self.writable = 0
+        self.pieces = 1  # that each read brings
         self.then: Callable[[], None] = lambda: None
 
     def fileno(self) -> int:
@@ -34,7 +38,7 @@ class Watched:
     def on_readable(self) -> int:
         self.read.append(self.near.recv(100))
         self.then()
-        return 1
+        return self.pieces
 
     def on_writable(self) -> None:
         self.writable += 1
@@ -113,7 +117,7 @@ async def test_after_the_end_nobody_is_told_anything(kind: Kind, loop: str) -> N
 
 async def test_the_portable_kind_is_what_it_says(kind: Kind, loop: str) -> None:
     readiness = open_readiness(asyncio.get_running_loop(), portable=kind is LoopReadiness)
-    assert isinstance(readiness, LoopReadiness if kind is LoopReadiness else EpollReadiness | LoopReadiness)
+    assert type(readiness) is (kind if hasattr(select, "epoll") else LoopReadiness)
     readiness.close()
 
 
@@ -154,6 +158,23 @@ async def test_a_batch_that_rests_may_be_looked_at_before_its_time(kind: Kind, l
     readiness.close()
     for source in sources:
         source.close()
+
+
+@pytest.mark.parametrize("pieces", [1, BATCH - 1, BATCH])
+async def test_after_much_is_a_pause_unless_there_was_more_than_a_read_brings(
+    monkeypatch: pytest.MonkeyPatch, kind: Kind, loop: str, pieces: int
+) -> None:
+    monkeypatch.setattr(module, "_PAUSE", 60.0)
+    readiness, source = kind(asyncio.get_running_loop()), Watched()
+    source.pieces = pieces
+    readiness.add(source)
+    for text in (b"1", b"2"):
+        source.far.send(text)
+        await turns()
+    rests = kind is EpollReadiness and pieces == BATCH - 1
+    assert source.read == ([b"1"] if rests else [b"1", b"2"])
+    readiness.close()
+    source.close()
 
 
 async def test_a_mistake_in_a_busy_moment_leaves_nobody_unwatched(kind: Kind, loop: str) -> None:

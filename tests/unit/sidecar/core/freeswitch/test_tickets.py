@@ -40,6 +40,15 @@ def test_a_ticket_is_not_good_for_ever() -> None:
     assert tickets.redeem(issued(tickets), now=VALID_SECONDS) is None
 
 
+def test_a_ticket_may_be_taken_back() -> None:
+    tickets = Tickets(Random(1))
+    first, second, used = issued(tickets), issued(tickets), issued(tickets)
+    tickets.redeem(used, now=1.0)
+    tickets.revoke([first, used])
+    assert tickets.redeem(first, now=1.0) is None
+    assert tickets.redeem(second, now=1.0) is CLAIM
+
+
 def test_there_is_room_for_so_many_until_they_are_too_old() -> None:
     tickets = Tickets(Random(1))
     assert len({issued(tickets) for _ in range(MOST_TICKETS)}) == MOST_TICKETS
