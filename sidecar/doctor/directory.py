@@ -22,7 +22,7 @@ async def examine_directory(settings: Settings) -> list[Finding]:
         return []
     from redis.exceptions import RedisError
 
-    from sidecar.io.redis_directory import open_redis
+    from sidecar.io.redis_client import open_redis
 
     check, url = "directory.url", settings.directory.url.get_secret_value()
     try:

@@ -45,7 +45,7 @@ async def test_two_hundred_calls_at_twenty_a_second(tmp_path: Path, portable: bo
     calls, make_bot = (40, EchoBot) if portable else (200, Bot)
     async with make_bot() as bot, sidecar_under_test(portable=portable, stream={"url": bot.url, "rate": "16k"}) as car:
         outcome = await sipp.run(
-            "call_with_pcap", car.address, tmp_path, packets=ONE_SECOND, calls=calls, rate=20.0, seconds=2.2, within=30.0
+            "call_with_pcap", car.address, tmp_path, packets=ONE_SECOND, calls=calls, rate=20.0, seconds=2.2
         )
         outcome.assert_all_successful(calls)
         await bot.closed(calls)

@@ -15,7 +15,7 @@ from sidecar.doctor.directory import address_finding, examine_directory
 from sidecar.doctor.freeswitch import examine_freeswitch
 from sidecar.doctor.rest import find_running
 from sidecar.doctor.webhooks import examine_webhook
-from sidecar.io.redis_directory import open_redis
+from sidecar.io.redis_client import open_redis
 from sidecar.settings import load_settings
 from tests.support.bots import Bot, RawServer, RefusingBot
 from tests.support.certificates import Authority
