@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -28,6 +29,7 @@ from sidecar.io.media_sockets import MediaSockets, open_one_port
 from sidecar.io.media_worker import MediaWorker
 from sidecar.io.network import OwnAddresses, own_address
 from sidecar.io.port_pairs import PortPairs
+from sidecar.io.refusal_log import RefusalLog
 from sidecar.io.signals import stop_signals
 from sidecar.io.sip_connection import ConnectionLimits
 from sidecar.io.sip_driver import SipDriver
@@ -39,7 +41,7 @@ from sidecar.io.worker_process import OnLost, OnMessage, WorkerProcess
 from sidecar.io.worker_settings import WorkerSettings
 from sidecar.io.worker_start import StartWorker
 from sidecar.outlets import running_outlets
-from sidecar.settings import RtpSettings, Settings, SipSettings
+from sidecar.settings import RtpSettings, Settings, SipSettings, unused_variables
 from sidecar.sockets import MediaPorts, SipSockets, bind_all, port_of
 from sip import Address, AuthenticationFailed, SipUri, UserAgent
 from sip.grammar import format_host_port
@@ -154,6 +156,7 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         for worker in workers:
             tasks.create_task(worker.run())
         over_event_sockets = tasks.create_task(servers.run())
+        refusals = tasks.create_task(supervisor.keep("refusals", RefusalLog(agent).run))
         exporting = None if traces is None else tasks.create_task(supervisor.keep("traces", traces.queue.run))
         transport, _ = await loop.create_datagram_endpoint(lambda: driver, sock=sockets.sip.udp)
         driver.streams.listen(sockets.sip.tcp)
@@ -187,6 +190,7 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
                 worker.stop()
             await servers.tell_the_rest()
             over_event_sockets.cancel()
+            refusals.cancel()
             if traces is not None and exporting is not None:
                 exporting.cancel()
                 await traces.close()
@@ -199,6 +203,8 @@ async def serve(settings: Settings) -> None:
     Raise OSError if a port is taken.
     """
     asked, insisted = stop_signals()
+    if unused := unused_variables(os.environ):
+        log.warning("variables that set nothing", names=unused)
     async with running_sidecar(settings) as sidecar:
         host, port = sidecar.sip_address
         others = {"tls_port": sidecar.tls_port, "api_port": sidecar.api_port}

@@ -59,6 +59,7 @@ class UserAgent(CallCommands):
         self._failed_authentications = deque[AuthenticationFailed](maxlen=_FAILURES_MAX)
         self._gate = Gate(admission)
         self.unavailable: str | None = None  # the reason, where OPTIONS and new INVITEs get 503
+        self.last_refusal = ""  # why a call was refused that there was no room for
 
     @property
     def calls(self) -> int:
@@ -195,8 +196,7 @@ class UserAgent(CallCommands):
         elif request.method == "BYE":
             raise NoSuchCall("Call/Transaction Does Not Exist")
         elif self.unavailable is not None:
-            self.counters.refused_calls += request.method == "INVITE"
-            raise ServiceUnavailable(self.unavailable, headers=_LATER)
+            raise self._refusal(request, self.unavailable, _LATER)
         elif request.method == "INVITE":
             self._receive_invite(transaction, source, now)
         elif self.is_full:  # OPTIONS asks what an INVITE would be told: RFC 3261, section 11.2
@@ -205,15 +205,19 @@ class UserAgent(CallCommands):
             response = self._endpoint.response(request, 200, to_tag=self._endpoint.new_tag())
             self._layer.respond(transaction, response, now=now)
 
+    def _refusal(self, request: Request, why: str, headers: tuple[tuple[str, str], ...]) -> ServiceUnavailable:
+        if request.method == "INVITE":
+            self.counters.refused_calls += 1
+            self.last_refusal = why
+        return ServiceUnavailable(why, headers=headers)
+
     def _receive_invite(self, transaction: AnyServerTransaction, source: Address, now: float) -> None:
         if self._guard is not None:
             self._authenticate(self._guard, transaction.request, source, now)
         if not self._gate.admits_invite(now=now):
-            self.counters.refused_calls += 1
-            raise ServiceUnavailable("Too Many Calls A Second", headers=_SOON)
+            raise self._refusal(transaction.request, "Too Many Calls A Second", _SOON)
         if self.is_full:
-            self.counters.refused_calls += 1
-            raise ServiceUnavailable("Too many calls", headers=_LATER)
+            raise self._refusal(transaction.request, "Too many calls", _LATER)
         call = ServerCall(
             self._calls.new_ref(),
             transaction,

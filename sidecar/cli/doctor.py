@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import typer
@@ -42,7 +43,7 @@ def doctor(config: ConfigFile = None, as_json: AsJson = False) -> None:
 def _examine(config: Path | None) -> list[Finding]:
     from sidecar.doctor import Finding, Verdict, examine
     from sidecar.log import log_to_stderr
-    from sidecar.settings import SettingsError, load_settings
+    from sidecar.settings import SettingsError, load_settings, unused_variables
 
     try:
         settings = load_settings(config)
@@ -51,4 +52,8 @@ def _examine(config: Path | None) -> list[Finding]:
         return [Finding(Verdict.FAIL, "settings", line, fix) for line in str(error).splitlines()]
     log_to_stderr("error")  # what goes wrong is told by the findings
     source = "the environment" if config is None else f"{config} and the environment"
-    return [Finding(Verdict.OK, "settings", f"{source}: valid"), *run_to_end(examine(settings))]
+    valid = Finding(Verdict.OK, "settings", f"{source}: valid")
+    if unused := unused_variables(os.environ):
+        fix = "sections and names are parted by two underscores, as in SIDECAR_SIP__PORT"
+        valid = Finding(Verdict.WARN, "settings", f"{source}: valid, but {', '.join(unused)} set nothing", fix)
+    return [valid, *run_to_end(examine(settings))]

@@ -40,4 +40,5 @@ class EventFeed:
 def log_event(event: StreamEvent) -> None:
     """Write an event to the log, unless it is not for it."""
     if not event.quiet:
-        log.info(event.kind, stream=event.stream, call=event.call, sequence=event.sequence, body=event.body.value())
+        write = log.warning if event.kind == "error" else log.info
+        write(event.kind, stream=event.stream, call=event.call, sequence=event.sequence, body=event.body.value())

@@ -6,7 +6,7 @@
 from sidecar.settings.api import ApiSettings
 from sidecar.settings.directory import DirectorySettings
 from sidecar.settings.freeswitch import FreeswitchSettings
-from sidecar.settings.loading import SettingsError, load_settings
+from sidecar.settings.loading import SettingsError, load_settings, unused_variables
 from sidecar.settings.root import Settings
 from sidecar.settings.rtp import RtpSettings
 from sidecar.settings.sip import SipSettings
@@ -20,4 +20,5 @@ __all__ = [
     "SettingsError",
     "SipSettings",
     "load_settings",
+    "unused_variables",
 ]

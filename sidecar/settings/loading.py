@@ -49,6 +49,17 @@ def _check_variables(names: Iterable[str]) -> None:
         raise SettingsError("\n".join(f"{name}: there is no section {sections[name].lower()}" for name in unknown))
 
 
+def unused_variables(names: Iterable[str]) -> list[str]:
+    """Return the variables that look like ours and set nothing, such as SIDECAR_SIP_PORT for SIDECAR_SIP__PORT.
+
+    They are no error: Kubernetes gives each pod SIDECAR_SERVICE_HOST and more, if there is a Service named sidecar.
+    """
+    prefix = Settings.model_config.get("env_prefix", "")
+    known = {prefix + field.upper() for field in Settings.model_fields}
+    ours = (name for name in names if name.upper().startswith(prefix) and "__" not in name)
+    return sorted(name for name in ours if name.upper() not in known)
+
+
 def _variables_of(error: SourceError) -> str:
     """Name the variables of the environment that are no JSON; pydantic names the section alone."""
     wrong = error.__cause__.doc if isinstance(error.__cause__, json.JSONDecodeError) else None

@@ -183,9 +183,14 @@ async def test_who_knows_the_password_may_call_and_nobody_else(tmp_path: Path, t
 @over_each_transport
 async def test_too_many_calls_a_second_are_told_to_come_again(tmp_path: Path, transport: sipp.Transport) -> None:
     settings = {**QUICK, "invites_per_second": 5}
-    async with Bot() as bot, sidecar_under_test(stream={"url": bot.url}, sip=settings) as car:
-        outcome = await sipp.run("call", car.address, tmp_path, calls=30, rate=200.0, transport=transport)
-        assert 1 <= outcome.successful <= 15
-        assert car.sidecar.agent.counters.refused_calls == outcome.failed
-        await bot.closed(outcome.successful)
+    with capture_logs() as logs:
+        async with Bot() as bot, sidecar_under_test(stream={"url": bot.url}, sip=settings) as car:
+            outcome = await sipp.run("call", car.address, tmp_path, calls=30, rate=200.0, transport=transport)
+            assert 1 <= outcome.successful <= 15
+            assert car.sidecar.agent.counters.refused_calls == outcome.failed
+            await bot.closed(outcome.successful)
+            await asyncio.sleep(1.1)
+    said = [line for line in logs if line["event"] == "calls refused"]
+    assert sum(line["calls"] for line in said) == outcome.failed
+    assert {line["why"] for line in said} == {"Too Many Calls A Second"}
     assert outcome.log.count("Retry-After: 1") >= outcome.failed

@@ -11,7 +11,7 @@ import pytest
 from rtp import Codec
 from sidecar.core.access import Scope
 from sidecar.core.media_policy import SrtpPolicy
-from sidecar.settings import SettingsError, load_settings
+from sidecar.settings import SettingsError, load_settings, unused_variables
 from tests.support.certificates import write_certificate
 
 
@@ -344,6 +344,18 @@ def test_a_directory_that_cannot_be_used_is_named(
 ) -> None:
     with pytest.raises(SettingsError, match=wrong):
         load_settings(values={"directory": directory, "api": api})
+
+
+def test_variables_that_set_nothing_are_found() -> None:
+    names = [
+        "SIDECAR_WORKERS",
+        "SIDECAR_SIP__PORT",
+        "SIDECAR_SIP_PORT",
+        "SIDECAR_WORKERZ",
+        "sidecar_drain_timeout",
+        "PATH",
+    ]
+    assert unused_variables(names) == ["SIDECAR_SIP_PORT", "SIDECAR_WORKERZ"]
 
 
 def test_the_password_of_the_directory_is_not_shown() -> None:
