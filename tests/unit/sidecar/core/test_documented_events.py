@@ -1,4 +1,4 @@
-"""The table of events in the documentation is true."""
+"""The tables of events, and of what is counted, in the documentation are true."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from sidecar.core.link import StreamStats
 
 PAGE = (Path(__file__).parents[4] / "docs/websocket-protocol.md").read_text()
 ROWS = re.findall(r"^\| `(\w+)` \| `(.+?)`[,|\s]", PAGE[PAGE.index("\n## Events\n") :], re.MULTILINE)
+
+COUNTS = PAGE[PAGE.index("\n### What `stop` and `stats` count\n") : PAGE.index("\n### Codes\n")]
+COUNTED = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+) \|$", COUNTS, re.MULTILINE)
 
 
 def kinds() -> dict[str, Any]:
@@ -41,3 +44,13 @@ def test_an_example_is_a_body(kind: str, example: str) -> None:
         assert msgspec.json.decode(example, type=kinds()[kind]).value() == json.loads(example)
     else:
         assert kinds()[kind].parse(example).value() == json.loads(example)
+
+
+def test_each_figure_has_a_row() -> None:
+    assert tuple(field for field, _, _ in COUNTED) == StreamStats.__struct_fields__
+
+
+@pytest.mark.parametrize(("field", "unit", "meaning"), COUNTED, ids=[field for field, _, _ in COUNTED])
+def test_a_figure_says_its_unit_and_when_there_is_none(field: str, unit: str, meaning: str) -> None:
+    assert (unit == "ms") == ("_ms" in field)
+    assert ("null:" in meaning) == (getattr(StreamStats(), field) is None)
