@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields
 from enum import EnumType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args, get_origin, get_type_hints
 
 import msgspec
 from pydantic import (
@@ -181,7 +181,7 @@ def _option_type(name: str, hint: Any) -> Any:
     kinds: list[Any] = [each for each in (hint, *get_args(hint)) if isinstance(each, EnumType)]
     if kinds:
         values: Any = Literal[tuple(each.value for each in kinds[0])]
-        return list[values] if hint is not kinds[0] else values
+        return list[values] | str if get_origin(hint) is frozenset else values
     if hint in (bool, int):
         return hint
     return dict[str, str] if name == "extra_headers" else str

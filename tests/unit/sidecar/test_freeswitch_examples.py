@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -10,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sidecar.cli import app
+from sidecar.core.options import StreamOptions
 from sidecar.freeswitch_examples import NAMES, example
 from sidecar.settings import Settings, load_settings
 
@@ -56,6 +58,13 @@ def test_the_script_finds_the_rest_interface_and_its_token() -> None:
 def test_the_script_is_lua(host: str, tokens: dict[str, str]) -> None:
     settings = load_settings(values={"api": {"host": host, "tokens": tokens}})
     lupa.lua53.LuaRuntime().compile(example("uuid_audio_stream.lua", settings))
+
+
+@pytest.mark.parametrize("option", [each.name for each in fields(StreamOptions)])
+def test_the_script_knows_each_option_of_an_attached_stream(option: str) -> None:
+    given = f'"{option}"' in example("uuid_audio_stream.lua", Settings())
+    arguments, of_other_calls = ("url", "mix", "rate", "call"), ("answer", "track")
+    assert given == (option not in (*arguments, *of_other_calls))
 
 
 def test_a_url_that_names_the_call_is_left_to_the_profile() -> None:
