@@ -14,7 +14,8 @@ from sip.grammar import format_host_port
 NAMES = ("10_bot_bridge.xml", "20_bot_eavesdrop.xml", "30_bot_failover.xml", "uuid_audio_stream.lua")
 
 _SIP, _URL, _CODEC = "127.0.0.1:5070", "ws://127.0.0.1:8765/", "absolute_codec_string=PCMU"
-_API, _TOKEN = "http://127.0.0.1:8080", "local TOKEN_FILE = nil -- "
+_API, _TOKEN_FILE = "http://127.0.0.1:8080", '"/etc/freeswitch/sidecar.token"'
+_NO_TOKEN = f"nil -- {_TOKEN_FILE}:"
 
 
 def example(name: str, settings: Settings) -> str:
@@ -35,7 +36,7 @@ def _replacements(settings: Settings) -> dict[str, str]:
         _URL: _URL if "{" in url else escape(url, {'"': "&quot;"}),
         _CODEC: f"absolute_codec_string={codec}",
         _API: f"http://{format_host_port(_reachable(api.host), api.port)}",
-        _TOKEN: "local TOKEN_FILE = " if api.tokens else _TOKEN,
+        _NO_TOKEN: f"{_TOKEN_FILE} --" if api.tokens else _NO_TOKEN,
     }
 
 

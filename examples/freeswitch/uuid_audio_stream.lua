@@ -11,8 +11,8 @@ local SIDECAR = "http://127.0.0.1:8080"
 local TOKEN_FILE = nil -- "/etc/freeswitch/sidecar.token": what follows "Bearer", if the sidecar wants a token
 
 -- Channel variables of mod_audio_stream, and those that the sidecar has beside them: STREAM_<NAME> is the option <name>.
-local TEXTS = { "auth", "barge_in", "dialect", "inject", "metadata", "on_bot_close", "on_bot_lost", "profile",
-  "tls_ca_file", "tls_cert_file", "tls_key_file" }
+local TEXTS = { "auth", "barge_in", "dialect", "events", "id", "inject", "metadata", "on_bot_close", "on_bot_lost",
+  "profile", "tls_ca_file", "tls_cert_file", "tls_key_file" }
 local NUMBERS = { "buffer_size", "heart_beat", "playback_max", "preroll", "reconnect_max", "replay" }
 local SWITCHES = { "message_deflate", "no_reconnect", "playback", "suppress_log", "tls_disable_hostname_validation" }
 local TRUE = { ["true"] = true, ["1"] = true, yes = true, on = true }
@@ -78,6 +78,10 @@ local function variable(uuid, name)
   return value and value ~= "_undef_" and value ~= "" and value:sub(1, 4) ~= "-ERR" and value or nil
 end
 
+local function rate(text)
+  return text:match("^%d+$") and text or json(text)
+end
+
 -- The options of a new stream: those given, and those of the channel.
 local function options(uuid, given)
   local members = {}
@@ -95,13 +99,11 @@ local function options(uuid, given)
     local value = variable(uuid, name)
     if value then add(name, tostring(TRUE[value:lower()] or false)) end
   end
+  local sampling = variable(uuid, "sample_rate")
+  if sampling then add("sample_rate", rate(sampling)) end
   local headers = variable(uuid, "extra_headers")
   if headers then add("extra_headers", headers) end
   return "{" .. table.concat(members, ",") .. "}"
-end
-
-local function rate(text)
-  return text:match("^%d+$") and text or json(text)
 end
 
 -- The ids of the streams of a call.

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields
 from enum import EnumType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args, get_origin, get_type_hints
 
 import msgspec
 from pydantic import (
@@ -27,6 +27,7 @@ from sidecar.core.options import MixMode, StreamOptions
 
 MOST_TEXT = 1 << 20
 _RATE = r"^(8k|16k|24k|32k|40k|48k)$"
+_CAUSE = r"^([1-9][0-9]?|1[01][0-9]|12[0-7])$"
 _WS_URL = r"^[wW][sS][sS]?://[^/?#\s]+[^\s#]*$"
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ else:
     ClipName = Literal[tuple(each.value for each in ClipKind)]
     CauseName = Literal[tuple(Cause.__members__)]
 Rate = Annotated[str, Field(pattern=_RATE)] | Literal[8000, 16000, 24000, 32000, 40000, 48000]
+CauseNumber = Annotated[int, Field(ge=1, le=127)] | Annotated[str, Field(pattern=_CAUSE)]
 Url = Annotated[str, Field(pattern=_WS_URL, max_length=4096)]
 
 
@@ -117,7 +119,7 @@ class HangupBody(BaseModel):
 
     model_config = _example(cause="NORMAL_CLEARING")
 
-    cause: Annotated[int, Field(ge=1, le=127)] | CauseName | None = Field(None, description="of Q.850; without one, 16")
+    cause: CauseNumber | CauseName | None = Field(None, description="of Q.850; without one, 16")
 
 
 class ChangeBody(BaseModel):
@@ -181,7 +183,7 @@ def _option_type(name: str, hint: Any) -> Any:
     kinds: list[Any] = [each for each in (hint, *get_args(hint)) if isinstance(each, EnumType)]
     if kinds:
         values: Any = Literal[tuple(each.value for each in kinds[0])]
-        return list[values] if hint is not kinds[0] else values
+        return list[values] | str if get_origin(hint) is frozenset else values
     if hint in (bool, int):
         return hint
     return dict[str, str] if name == "extra_headers" else str

@@ -91,7 +91,7 @@ class Intake:
         """Refuse a call that cannot be taken as it is; return what is to be told of it."""
         headers = [*warning_headers(self._own_host(event.source[0]), str(error))]
         if isinstance(error, ServiceUnavailable):
-            headers += [*RETRY_AFTER, *reason_headers(Cause.TEMPORARY_FAILURE, str(error))]
+            headers += [*RETRY_AFTER, *reason_headers(Cause.NORMAL_TEMPORARY_FAILURE, str(error))]
         elif isinstance(error, SipError):
             headers += reason_headers(Cause.INCOMPATIBLE_DESTINATION, str(error))
         self._agent.respond(event.call, error.sip_status, headers=headers, now=now)

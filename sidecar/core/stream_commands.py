@@ -163,8 +163,6 @@ class StreamCommands:
 
 def _cause(command: Hangup) -> int:
     """Return the cause that is given to the other side."""
-    if isinstance(command.cause, int) and not 1 <= command.cause <= 127:
-        raise InvalidCommand("not 1 to 127", field="cause")
     try:
         return parse_cause(command.cause)
     except ValueError as error:

@@ -158,7 +158,7 @@ class StreamSession:
 
     def give_up(self, why: str, *, now: float) -> None:
         """End the calls because their bot cannot be had: 503 before the answer, so that a dialplan can go on."""
-        self._end(503, Cause.TEMPORARY_FAILURE, why, now=now)
+        self._end(503, Cause.NORMAL_TEMPORARY_FAILURE, why, now=now)
 
     def stop(self, why: str, *, now: float) -> None:
         """End the calls because the sidecar goes away, and tell the bot so."""
@@ -318,7 +318,7 @@ class StreamSession:
                 leg.media.leg_changed(now=now)
             case LegRefused(_, reason):
                 if not leg.media.leg_refused(reason, now=now):
-                    self._end_leg(leg, 503, Cause.TEMPORARY_FAILURE, reason, now=now)
+                    self._end_leg(leg, 503, Cause.NORMAL_TEMPORARY_FAILURE, reason, now=now)
             case DigitHeard(_, digit, duration_ms, source):
                 self.receive_digit(leg, digit, duration_ms, source)
             case NothingHeard():
@@ -328,7 +328,7 @@ class StreamSession:
                 self._end_leg(leg, 480, Cause.RECOVERY_ON_TIMER_EXPIRE, str(message), now=now)
             case _:
                 self.emit(failure(ErrorCode.IO, f"the {leg.track.value}'s leg: {message.reason}"))
-                leg.end(503, Cause.TEMPORARY_FAILURE, message.reason, now=now)
+                leg.end(503, Cause.NORMAL_TEMPORARY_FAILURE, message.reason, now=now)
 
     def _bot_there(self, message: BotConnected | BotResumed) -> None:
         self._bot.receive_message(message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -106,7 +107,7 @@ async def test_variables_of_the_call_are_options(tmp_path: Path) -> None:
     async with (
         scripted_freeswitch() as peer,
         Bot() as bot,
-        command_line(peer, tokens={"freeswitch": token}) as (_, uuid_audio_stream),
+        command_line(peer, tokens={"freeswitch": token}) as (car, uuid_audio_stream),
     ):
         assert await uuid_audio_stream("start", bot.url, "mono") == FAILED
         assert "401" in uuid_audio_stream.logged[-1]
@@ -118,10 +119,16 @@ async def test_variables_of_the_call_are_options(tmp_path: Path) -> None:
             "STREAM_SUPPRESS_LOG": "1",
             "STREAM_EXTRA_HEADERS": '{"X-Who": "Ann, Bob"}',
             "STREAM_AUTH": "bearer t0ken",
+            "STREAM_EVENTS": "call,dtmf",
+            "STREAM_SAMPLE_RATE": "24k",
+            "STREAM_ID": "ann-1",
         }
         assert await uuid_audio_stream("start", bot.url, "mono", "8000") == OK
         await bot.received(5)
-    assert bot.call.texts == [metadata]
+        (stream,) = car.sidecar.control.streams()
+        assert (stream.id, stream.sample_rate) == ("ann-1", 24_000)
+    assert bot.call.texts[0] == metadata
+    assert json.loads(bot.call.texts[1])["type"] == "call"
     assert bot.call.headers["X-Who"] == "Ann, Bob"
     assert bot.call.headers["Authorization"] == "Bearer t0ken"
     assert {len(each) for each in bot.call.binaries} == {1600}

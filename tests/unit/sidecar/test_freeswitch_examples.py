@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from xml.etree import ElementTree
 
+import lupa.lua53
 import pytest
 from typer.testing import CliRunner
 
 from sidecar.cli import app
+from sidecar.core.options import StreamOptions
 from sidecar.freeswitch_examples import NAMES, example
 from sidecar.settings import Settings, load_settings
 
@@ -46,8 +49,22 @@ def test_the_script_finds_the_rest_interface_and_its_token() -> None:
     api = {"host": "192.0.2.7", "port": 8090, "tokens": {"freeswitch": "x" * 32}}
     text = example("uuid_audio_stream.lua", load_settings(values={"api": api}))
     assert 'local SIDECAR = "http://192.0.2.7:8090"' in text
-    assert 'local TOKEN_FILE = "/etc/freeswitch/sidecar.token"' in text
+    assert 'local TOKEN_FILE = "/etc/freeswitch/sidecar.token" -- what follows "Bearer"' in text
     assert "x" * 32 not in text
+
+
+@pytest.mark.parametrize("tokens", [{}, {"freeswitch": "x" * 32}], ids=["no token", "a token"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_the_script_is_lua(host: str, tokens: dict[str, str]) -> None:
+    settings = load_settings(values={"api": {"host": host, "tokens": tokens}})
+    lupa.lua53.LuaRuntime().compile(example("uuid_audio_stream.lua", settings))
+
+
+@pytest.mark.parametrize("option", [each.name for each in fields(StreamOptions)])
+def test_the_script_knows_each_option_of_an_attached_stream(option: str) -> None:
+    given = f'"{option}"' in example("uuid_audio_stream.lua", Settings())
+    arguments, of_other_calls = ("url", "mix", "rate", "call"), ("answer", "track")
+    assert given == (option not in (*arguments, *of_other_calls))
 
 
 def test_a_url_that_names_the_call_is_left_to_the_profile() -> None:

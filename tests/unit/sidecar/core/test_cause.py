@@ -21,13 +21,15 @@ def test_a_bot_that_is_done_ends_the_call_normally(code: int) -> None:
 
 @pytest.mark.parametrize("code", [1002, 1003, 1008, 1009, 1011, 1012, 1013, 3000, 4999])
 def test_a_bot_that_has_failed_is_a_temporary_failure_with_its_reason(code: int) -> None:
-    assert cause_of_close(code, "oops") == (Cause.TEMPORARY_FAILURE, f"the bot has closed: {code} oops")
-    assert cause_of_close(code, "") == (Cause.TEMPORARY_FAILURE, f"the bot has closed: {code}")
+    assert cause_of_close(code, "oops") == (Cause.NORMAL_TEMPORARY_FAILURE, f"the bot has closed: {code} oops")
+    assert cause_of_close(code, "") == (Cause.NORMAL_TEMPORARY_FAILURE, f"the bot has closed: {code}")
 
 
 def test_headers_hold_no_more_than_they_may() -> None:
     text = 'a "b"\\\r\nX: \u20ac' + 300 * "x"
-    assert reason_headers(Cause.TEMPORARY_FAILURE, text)[0][1].startswith("Q.850;cause=41;text=\"a 'b''''X: 'xxx")
+    assert reason_headers(Cause.NORMAL_TEMPORARY_FAILURE, text)[0][1].startswith(
+        "Q.850;cause=41;text=\"a 'b''''X: 'xxx"
+    )
     (warning,) = warning_headers("192.0.2.1", text)
     assert warning[1].startswith("399 192.0.2.1 \"a 'b''''X: 'xxx")
     assert len(warning[1]) < 250
@@ -36,9 +38,15 @@ def test_headers_hold_no_more_than_they_may() -> None:
 def test_a_cause_may_be_given_by_number_or_name() -> None:
     assert parse_cause(None) == Cause.NORMAL_CLEARING
     assert parse_cause(99) == 99
+    assert parse_cause("21") == 21
     assert parse_cause("user_busy") == 17
-    with pytest.raises(ValueError, match="cause: not 1 to 127, nor one of UNALLOCATED_NUMBER"):
-        parse_cause("BOREDOM")
+    assert parse_cause("NORMAL_TEMPORARY_FAILURE") == 41
+
+
+@pytest.mark.parametrize("given", [0, 128, -1, "", "0", "021", "128", "1.5", "BOREDOM"])
+def test_another_cause_is_refused(given: int | str) -> None:
+    with pytest.raises(ValueError, match=r"cause: not 1 to 127, nor a name of Q\.850"):
+        parse_cause(given)
 
 
 @pytest.mark.parametrize(("cause", "status"), [(16, 480), (17, 486), (1, 404), (21, 603), (42, 503), (99, 480)])
