@@ -148,7 +148,9 @@ class RedisDirectory:
         ways = {"write": self._write, "read": self._read}
         tasks = [asyncio.create_task(self._again_and_again(way, work)) for way, work in ways.items()]
         try:
-            await asyncio.gather(*tasks)
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)  # by a mistake of ours
+            for task in ended:
+                task.result()
         finally:
             await end_tasks(tasks)
             with suppress(DirectoryError, TimeoutError):
