@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import socket
 from importlib.util import find_spec
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
+from sidecar.core.loopback import is_loopback
 from sidecar.secret import Secret
 from sidecar.settings.section import Section
 
@@ -53,9 +53,4 @@ class DirectorySettings(Section):
         """Whether Redis is on this machine: then others on it may reach loopback."""
         assert self.url is not None
         parts = urlsplit(self.url.get_secret_value())
-        if parts.scheme == "unix" or parts.hostname in (None, "localhost"):
-            return True
-        try:
-            return ip_address(parts.hostname or "").is_loopback
-        except ValueError:
-            return False
+        return parts.scheme == "unix" or is_loopback(parts.hostname or "localhost")

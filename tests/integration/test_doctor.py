@@ -197,7 +197,7 @@ async def test_a_directory_that_nobody_is_reached_by() -> None:
     ],
 )
 def test_others_must_not_be_told_a_loopback_address(url: str, address: str | None, verdict: Verdict) -> None:
-    found = address_finding(load_settings(values={"directory": {"url": url, "address": address}}), url)
+    found = address_finding(load_settings(values={"directory": {"url": url, "address": address}}))
     assert found.verdict is verdict, found
 
 
