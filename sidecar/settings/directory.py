@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import socket
-from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
 from sidecar.core.loopback import is_loopback
 from sidecar.secret import Secret
+from sidecar.settings.extras import check_extra
 from sidecar.settings.section import Section
 
 _SCHEMES = ("redis", "rediss", "unix")
-_EXTRA = ("redis", "httpx")
 
 
 class DirectorySettings(Section):
@@ -35,8 +34,8 @@ class DirectorySettings(Section):
             raise ValueError("is not a URL: what is special in a password is written as %23 and the like") from None
         if parts is not None and (parts.scheme not in _SCHEMES or port == 0):
             raise ValueError("is not redis://, rediss:// or unix://")
-        if url is not None and any(find_spec(module) is None for module in _EXTRA):
-            raise ValueError("needs what `pip install 'audio-stream-sidecar[redis]'` brings")
+        if url is not None:
+            check_extra("redis", "redis", "httpx")
         return url
 
     @field_validator("address")
