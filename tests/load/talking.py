@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sidecar.bench.board import Board
-from sidecar.bench.callers import open_callers
+from sidecar.bench.callers import Callers, open_callers
 from sidecar.bench.plan import BenchPlan
 from sidecar.bench.process_tree import ProcessTree
 from sidecar.bench.programs import running_partners
@@ -21,9 +21,11 @@ SETTLE_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Talking:
-    """What is counted of the calls."""
+    """What is counted of the calls, and who places them."""
 
     board: Board
+    callers: Callers
+    bots_port: int
 
     def record(self) -> None:
         """Count anew."""
@@ -50,7 +52,7 @@ async def talking_calls(calls: int, sidecar: Served) -> AsyncIterator[Talking]:
         board["running"] = 1
         try:
             await asyncio.sleep(SETTLE_SECONDS)
-            yield Talking(board)
+            yield Talking(board, callers, partners.bots_port)
         finally:
             board["running"] = 0
             await callers.hang_up()
