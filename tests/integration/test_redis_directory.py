@@ -260,9 +260,12 @@ async def test_who_could_not_tell_says_so_and_others_know_that_they_have_missed_
 async def test_what_is_asked_of_a_stream_shows_at_others_without_an_event() -> None:
     async with RedisServer() as redis, pod(redis, "one") as one, pod(redis, "two") as two:
         one.begin("s")
-        await until_seen(two, ["s"])
+        await until(lambda: two.heard == ["s.1"])
+        (before,) = await two.directory.page(after="", most=2, call=None)
         one.streams["s"] = msgspec.structs.replace(one.streams["s"], paused=True)
         one.directory.touch("s")
         async with asyncio.timeout(LEASE / 4):
-            while not (await two.directory.page(after="", most=1, call=None))[0].paused:  # noqa: ASYNC110
+            while (seen := await two.directory.page(after="", most=2, call=None)) == [before]:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
+        assert seen == [msgspec.structs.replace(before, paused=True)]
+        assert two.heard == ["s.1"]
