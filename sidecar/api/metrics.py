@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from prometheus_client.core import Metric
@@ -35,6 +36,9 @@ class CallMetrics(Collector):
         yield gauge("worker_busy_ratio", "How much of its time a media worker works", busy, "worker")
         late = each({of.worker: of.load.late_p99_ms / 1000 for of in now.workers})
         yield gauge("worker_late_p99_seconds", "By how much its ticks come late", late, "worker")
+        tasks = each({of.worker: of.load.tasks for of in now.workers})
+        yield gauge("worker_tasks", "Tasks of a media worker", tasks, "worker")
+        yield gauge("control_tasks", "Tasks of the control process", one(len(asyncio.all_tasks())))
 
 
 class OutletMetrics(Collector):

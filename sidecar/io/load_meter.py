@@ -1,7 +1,8 @@
-"""How a media worker does: how late its grid is, and how much of its time it works."""
+"""How a media worker does: how late its grid is, how much of its time it works, how many tasks it has."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from sidecar.core.grid_lateness import GridLateness
@@ -21,4 +22,4 @@ class LoadMeter:
         worked = time.process_time()
         busy = (worked - self._worked) / (now - self._at)
         self._at, self._worked = now, worked
-        return WorkerLoad(streams, p99, most, busy)
+        return WorkerLoad(streams, p99, most, busy, len(asyncio.all_tasks()))

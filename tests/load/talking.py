@@ -41,14 +41,23 @@ class Talking:
     def lost_frames(self) -> int:
         return self.board["lost_up"] + self.board["lost_down"]
 
+    @property
+    def messages(self) -> int:
+        """How many messages of audio the bots have got, each of 20 ms."""
+        return self.board["messages"]
+
 
 @asynccontextmanager
-async def talking_calls(calls: int, sidecar: Served) -> AsyncIterator[Talking]:
-    """Place so many calls, and let them talk until the block ends; they have settled when it begins."""
+async def talking_calls(calls: int, sidecar: Served, *, loss_per_mille: int = 0) -> AsyncIterator[Talking]:
+    """Place so many calls, and let them talk until the block ends; they have settled when it begins.
+
+    So many of their packets are lost on the way to the sidecar.
+    """
     plan = BenchPlan(calls=calls, seconds=0.0)
     async with running_partners(plan) as partners, open_callers(plan, partners.board) as callers:
         board = partners.board
         await callers.place(sidecar=sidecar.address, bots_port=partners.bots_port)
+        board["loss_per_mille"] = loss_per_mille
         board["running"] = 1
         try:
             await asyncio.sleep(SETTLE_SECONDS)
