@@ -40,6 +40,7 @@ from sidecar.io.worker_inside import WorkerInside
 from sidecar.io.worker_process import OnLost, OnMessage, WorkerProcess
 from sidecar.io.worker_settings import WorkerSettings
 from sidecar.io.worker_start import StartWorker
+from sidecar.log import LogLines
 from sidecar.outlets import running_outlets
 from sidecar.settings import RtpSettings, Settings, SipSettings, unused_variables
 from sidecar.sockets import MediaPorts, SipSockets, bind_all, port_of
@@ -349,8 +350,9 @@ def _metrics(
     from sidecar.api.sip_metrics import ControlMetrics, SipMetrics
     from sidecar.api.worker_metrics import WorkerMetrics
 
+    spans = None if traces is None else traces.queue.counts
     return [
-        ControlMetrics(control, workers, supervisor, events, None if traces is None else traces.queue.counts),
+        ControlMetrics(control, workers, supervisor, events, spans, log_lines_lost=lambda: LogLines.lost),
         SipMetrics(agent, control, driver),
         WorkerMetrics(control.workers.totals),
         FreeSwitchMetrics(servers, tickets),
