@@ -75,7 +75,7 @@ def log_to_stderr(level: str) -> None:
             else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(LogLines(sys.stderr)),  # type: ignore[arg-type]  all that it calls is here
+        logger_factory=structlog.WriteLoggerFactory(LogLines(sys.stderr)),  # type: ignore[arg-type]  # it has what is called
     )
 
 
