@@ -20,7 +20,7 @@ from sidecar.core.call_control import CallControl
 from sidecar.core.codecs import ALL_CODECS
 from sidecar.core.events import StreamEvent
 from sidecar.core.freeswitch.tickets import Tickets
-from sidecar.core.link import FromWorker, StatsTold, ToWorker, WorkerReady
+from sidecar.core.link import BotSpoke, FromWorker, StatsTold, ToWorker, WorkerReady
 from sidecar.io.eavesdropper import Eavesdropper, FreeSwitch
 from sidecar.io.event_feed import EventFeed, log_event
 from sidecar.io.event_socket_client import EventSocketClient
@@ -127,6 +127,8 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     not_ready, ready = set(range(max(1, settings.workers))), asyncio.Event()
 
     def on_message(worker: int, message: FromWorker) -> None:
+        if traces is not None and isinstance(message, BotSpoke):
+            traces.bot_spoke(message.stream)
         control.receive_message(message, worker=worker, now=loop.time())
         driver.drain()
         if isinstance(message, WorkerReady):

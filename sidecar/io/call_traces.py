@@ -89,6 +89,11 @@ class CallTraces:
             case _ if event.kind in _PHASES:
                 span.add_event(event.kind, {}, at)
 
+    def bot_spoke(self, stream: str) -> None:
+        """The first audio of the bot has come."""
+        if (span := self._spans.get(stream)) is not None:
+            span.add_event("first_audio", {}, time.time_ns())
+
     def mark(self, message: ToWorker) -> ToWorker:
         """Return what a worker is to be told: a bot hears in its handshake to which trace its call belongs.
 

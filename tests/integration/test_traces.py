@@ -59,6 +59,9 @@ async def test_a_call_is_a_span_and_its_bot_is_of_the_same_trace() -> None:
         async with sidecar_under_test(stream={"url": bot.url}, traces={"endpoint": endpoint}) as car:
             async with live_call(car) as call:
                 await bot.received(5)
+                await bot.send(bytes(320))
+                await bot.send(bytes(320))
+                await bot.received(len(bot.call.messages) + 5)
             own = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
             async with live_call(car, headers=(("X-STREAM_EXTRA_HEADERS", f'{{"Traceparent": "{own}"}}'),)):
                 await bot.connected(2)
@@ -69,7 +72,7 @@ async def test_a_call_is_a_span_and_its_bot_is_of_the_same_trace() -> None:
     assert len(receiver.spans) == 3
     span = receiver.named("sidecar.stream", call.stream)
     assert (span.name, span.kind, span.status.code) == ("call", Span.SPAN_KIND_SERVER, Status.STATUS_CODE_UNSET)
-    assert [event.name for event in span.events] == ["connect", "answered", "disconnect"]
+    assert [event.name for event in span.events] == ["connect", "answered", "first_audio", "disconnect"]
     times = [span.start_time_unix_nano, *(event.time_unix_nano for event in span.events), span.end_time_unix_nano]
     assert times == sorted(times)
     figures = {each.key: each.value.int_value for each in span.attributes}
