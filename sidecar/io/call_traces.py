@@ -61,7 +61,12 @@ class CallTraces:
         """Take an event of a call."""
         at = round(event.at * 1e9)
         if isinstance(event.body, Started):
-            attributes = {"sidecar.stream": event.stream, "sidecar.call": event.call, "sip.call_id": event.body.call_id}
+            attributes = {
+                "sidecar.stream": event.stream,
+                "sidecar.call": event.call,
+                "sip.call_id": event.body.call_id,
+                "sidecar.bot": event.body.url,
+            }
             self._spans[event.stream] = self._tracer.start_span(
                 "call", kind=SpanKind.SERVER, attributes=attributes, start_time=at
             )

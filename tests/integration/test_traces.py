@@ -140,7 +140,7 @@ async def test_a_mistake_of_a_trace_is_no_matter_of_the_call() -> None:
     traces = CallTraces(f"http://{LOOPBACK}:9/v1/traces")
     message = ChangeBot("one", None)  # type: ignore[arg-type]
     assert traces.mark(message) is message
-    started = Started("call", "sip:a@b", "sip:c@d", "mono", 8000, [])
+    started = Started("call", "sip:a@b", "sip:c@d", "ws://e/", "mono", 8000, [])
     traces.hear(StreamEvent(started, "one", "call", 1, 0.0))
     with capture_logs() as logs:
         assert traces.mark(message) is message
