@@ -1,7 +1,7 @@
 # What is slow has a target of its own; `make ci` is what every change must pass.
 BIN := .venv/bin
 
-.PHONY: ci format lint types imports test coverage fuzz simulate bench bench-baseline fuzz-guided itu load load-kill load-too-many load-restart load-profile misbehave bad-bots soak soak-short lock sbom packaging-tools chart-tools chart-readme
+.PHONY: ci format lint types imports test coverage fuzz simulate bench bench-baseline fuzz-guided itu load load-kill load-too-many load-restart load-profile misbehave bad-bots soak soak-short lock sbom packaging-tools chart-tools chart-readme chart-schema
 
 ci: lint types imports test coverage
 
@@ -103,6 +103,9 @@ chart-tools: .venv/installed-dev  # Helm 3 and 4, for the tests of the chart
 
 chart-readme: .venv/installed-dev  # after a change of values.yaml
 	$(BIN)/python helm/make_readme.py
+
+chart-schema: .venv/installed-dev  # after a change of settings
+	$(BIN)/python helm/make_schema.py
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest --cov --cov-report=
