@@ -27,6 +27,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from rtp import RtpPacket
 from rtp.pcm import FRAMES_PER_SECOND
+from sidecar.bench.errors import BenchError
 from sidecar.bench.process_tree import ProcessTree
 from sidecar.bench.run import allow_descriptors
 from sidecar.bench.served import Served
@@ -115,7 +116,10 @@ def what_a_caller_sends() -> list[TimedPacket]:
 
 @asynccontextmanager
 async def rough_calls(at_once: int, seconds: float, sidecar: Serving, bot: BotAtRandom) -> AsyncIterator[None]:
-    """Have calls come and go for so long; say what became of them when the block ends."""
+    """Have calls come and go for so long; say what became of them when the block ends.
+
+    Raise BenchError if they did not come, or if something happened to them that no bot can do.
+    """
     host, port = sidecar.address
     rate, packets = at_once / 2 / ROUGH_SECONDS, what_a_caller_sends()
     options = {"X-STREAM_URL": bot.url, "X-STREAM_RECONNECT_MAX": "5", "X-STREAM_REPLAY": "2000"}
@@ -143,6 +147,8 @@ async def rough_calls(at_once: int, seconds: float, sidecar: Serving, bot: BotAt
         yield
         for outcome in await asyncio.gather(*runs):
             print(f"rough calls that went to their end: {outcome.successful}; others: {outcome.failures}")
+            if not outcome.successful or outcome.failures.keys() - {"UnexpectedMessage"}:  # a BYE, or a refusal
+                raise BenchError(f"the rough calls did not come, or broke: {outcome.failures}\n{outcome.log[-2000:]}")
 
 
 async def soak(good: int, rough: int, seconds: float) -> list[str]:
