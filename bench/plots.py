@@ -26,11 +26,11 @@ _SMOOTH_GAP_MS = 25
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run: which line it belongs to, and its point in each panel; None where nothing came through."""
+    """One run: which line it belongs to, and its point in each panel; None where there is none."""
 
     line: str
     calls: int
-    cores: float
+    cores: float | None  # that all frames would need; None as well where they are more than can be done
     uplink_ms: float | None  # p99
     gap_ms: float | None  # p99
 
@@ -61,17 +61,18 @@ def runs_of(told: dict[str, Any]) -> Iterator[Run]:
     calls = int(told["calls"])
     for name in ("sidecar", "baseline") if "baseline" in told else ():
         cost = told[name]
-        cores = cost["cpu_us_per_frame"] * calls * FRAMES_PER_SECOND / 1e6
-        yield Run(f"{name}, side by side", calls, cores, cost["uplink_p99_ms"], cost["gap_p99_ms"])
+        cores = _cores(calls, cost["cpu_us_per_frame"]) if cost["keeps_up"] else None
+        line = f"{_workers(told)}, side by side: {name}"
+        yield Run(line, calls, cores, cost["uplink_p99_ms"], cost["gap_p99_ms"])
     if "baseline" not in told:
-        cores = told["cpu_us_per_frame"] * calls * FRAMES_PER_SECOND / 1e6
+        cores = _cores(calls, told["cpu_us_per_frame"])
         yield Run(line_of(told), calls, cores, told["uplink_ms"]["p99"], told["gap_ms"]["p99"])
 
 
 def line_of(told: dict[str, Any]) -> str:
     """Name what a run has in common with those of other numbers of calls; what is usual is not said."""
-    workers, ptime_ms = told["workers"], told.get("ptime_ms", 20)
-    words = [f"{workers} worker" + "s" * (workers != 1), told["mix"], f"{told['rate'] // 1000}k"]
+    ptime_ms = told.get("ptime_ms", 20)
+    words = [_workers(told), told["mix"], f"{told['rate'] // 1000}k"]
     words += [f"{ptime_ms} ms"] * (ptime_ms != 20) + ["ports"] * (told.get("rtp_mode") == "ports")
     return ", ".join(words + [word for name, word in (("tls", "wss"), ("deflate", "deflate")) if told.get(name)])
 
@@ -124,6 +125,14 @@ def _panel(panel: Panel, x: int, lines: dict[str, dict[int, Run]]) -> Iterator[s
         yield from (
             f'<circle cx="{at.split(",")[0]}" cy="{at.split(",")[1]}" r="2.5" fill="{colour}"/>' for at in points
         )
+
+
+def _cores(calls: int, cpu_us_per_frame: float) -> float:
+    return calls * FRAMES_PER_SECOND * cpu_us_per_frame / 1e6
+
+
+def _workers(told: dict[str, Any]) -> str:
+    return f"{told['workers']} worker" + "s" * (told["workers"] != 1)
 
 
 def _step(most: float) -> float:
