@@ -1,7 +1,7 @@
 # What is slow has a target of its own; `make ci` is what every change must pass.
 BIN := .venv/bin
 
-.PHONY: ci format lint types imports test coverage fuzz simulate bench bench-baseline fuzz-guided itu load load-kill load-too-many load-restart load-profile misbehave bad-bots soak soak-short soak-hour lock image sbom packaging-tools chart-tools chart-readme chart-schema
+.PHONY: ci format lint types imports test coverage fuzz simulate bench plots bench-baseline fuzz-guided itu load load-kill load-too-many load-restart load-profile misbehave bad-bots soak soak-short soak-hour lock image sbom packaging-tools chart-tools chart-readme chart-schema
 
 ci: lint types imports test coverage
 
@@ -40,6 +40,9 @@ simulate: .venv/installed-dev
 bench: .venv/installed-dev  # the table of docs/performance.md; on a machine that does nothing else
 	for calls in 1 10 100 300 500; do $(BIN)/sidecar bench --calls $$calls --seconds 20 --json; done
 	for calls in 300 500; do $(BIN)/sidecar bench --calls $$calls --seconds 20 --mix stereo --json; done
+
+plots: .venv/installed-dev  # of docs/performance.md: what `make -s bench` has printed goes into docs/performance.jsonl
+	$(BIN)/python -m bench.plots docs/performance.svg docs/performance.jsonl
 
 bench-baseline: .venv/installed-dev  # beside the bridge that most Python code would be; four minutes, on a machine that does nothing else
 	$(BIN)/python -m bench.baseline --calls 50 100 150 200 300 500 --rounds 2

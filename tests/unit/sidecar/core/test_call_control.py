@@ -12,6 +12,7 @@ from sidecar.core.link import (
     BotFailed,
     BotLost,
     BotResumed,
+    BotSpoke,
     BotStalled,
     BotText,
     ChangeLeg,
@@ -160,6 +161,14 @@ def test_what_a_bot_says_is_kept_out_of_the_log_on_request(suppressed: bool) -> 
     rig.worker_says(BotText(rig.stream, "hello"))
     assert [event.kind for event in rig.events if event.quiet] == (["json"] if suppressed else [])
     assert rig.event_kinds() == ["start", "connect", "json"]
+
+
+def test_the_first_audio_of_a_bot_is_no_event() -> None:
+    rig = CallRig()
+    rig.call(ANY_BOT)
+    rig.worker_says(BotConnected(rig.stream))
+    rig.worker_says(BotSpoke(rig.stream))
+    assert rig.event_kinds() == ["start", "connect"]
 
 
 def test_the_url_of_a_profile_may_name_facts_of_the_call() -> None:
