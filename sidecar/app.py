@@ -159,7 +159,7 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         for worker in workers:
             tasks.create_task(worker.run())
         over_event_sockets = tasks.create_task(servers.run())
-        refusals = tasks.create_task(supervisor.keep("refusals", RefusalLog(agent).run))
+        refusals = tasks.create_task(supervisor.keep("refusals", RefusalLog(agent, control).run))
         exporting = None if traces is None else tasks.create_task(supervisor.keep("traces", traces.queue.run))
         transport, _ = await loop.create_datagram_endpoint(lambda: driver, sock=sockets.sip.udp)
         driver.streams.listen(sockets.sip.tcp)

@@ -382,7 +382,7 @@ def test_failed_authentications_are_told_of_but_not_for_ever() -> None:
 def test_who_is_not_allowed_gets_no_answer_at_all() -> None:
     rig = CallRig()
     rig.from_elsewhere(b"OPTIONS sip:x SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1\r\n\r\n", ("192.0.2.1", 5060))
-    assert rig.control.dropped_sources == 1
+    assert (rig.control.dropped_sources, rig.control.last_dropped_source) == (1, "192.0.2.1")
     assert rig.agent.counters == type(rig.agent.counters)()
 
 
