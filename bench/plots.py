@@ -22,6 +22,7 @@ from rtp.pcm import FRAMES_PER_SECOND
 _WIDTH, _HEIGHT, _LEFT, _TOP = 300, 220, 56, 34
 _COLOURS = ("#204080", "#e08030", "#2a8a5a", "#a03060", "#7a5ab0", "#707070")
 _SMOOTH_GAP_MS = 25
+_ROUND = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def _panel(panel: Panel, x: int, lines: dict[str, dict[int, Run]]) -> Iterator[s
         yield f'<path d="M{x} {y:.1f}h{_WIDTH}" stroke="#ddd"/>'
         yield f'<text x="{x - 5}" y="{y + 4:.1f}" text-anchor="end">{step * at:g}</text>'
         right = x + _WIDTH * at / 5
-        yield f'<text x="{right:.1f}" y="{_TOP + _HEIGHT + 16}" text-anchor="middle">{across // 5 * at:g}</text>'
+        yield f'<text x="{right:.1f}" y="{_TOP + _HEIGHT + 16}" text-anchor="middle">{across / 5 * at:g}</text>'
     yield f'<text x="{x + _WIDTH}" y="{_TOP + _HEIGHT + 30}" text-anchor="end">calls</text>'
     if panel.mark is not None:
         y = _TOP + _HEIGHT * (1 - panel.mark / most)
@@ -136,8 +137,8 @@ def _workers(told: dict[str, Any]) -> str:
 
 
 def _step(most: float) -> float:
-    """Return a fifth of what is shown: 1, 2 or 5 of some power of ten, the least that has room for `most`."""
-    steps = (mantissa * 10.0**power for power in range(-3, 6) for mantissa in (1, 2, 5))
+    """Return a fifth of what is shown: a round number, the least that has room for `most`."""
+    steps = (mantissa * 10.0**power for power in range(-3, 6) for mantissa in _ROUND)
     return next(step for step in steps if 5 * step >= most)
 
 

@@ -67,7 +67,7 @@ def test_points_are_in_the_order_of_calls_and_the_last_run_counts() -> None:
 def test_what_is_beyond_the_panel_is_at_its_edge_and_what_is_not_there_is_left_out() -> None:
     runs = [*runs_of(told(100, 40.0, uplink_ms={"p99": 900.0})), *runs_of(told(200, 40.0, gap_ms={"p99": None}))]
     _, uplink, gaps = polylines(drawn(runs))
-    assert uplink.startswith("532.0,34.0 ")
+    assert uplink.startswith("562.0,34.0 ")
     assert len(gaps.split()) == 1
 
 
