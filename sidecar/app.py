@@ -40,6 +40,7 @@ from sidecar.io.worker_inside import WorkerInside
 from sidecar.io.worker_process import OnLost, OnMessage, WorkerProcess
 from sidecar.io.worker_settings import WorkerSettings
 from sidecar.io.worker_start import StartWorker
+from sidecar.log import LogLines
 from sidecar.outlets import running_outlets
 from sidecar.settings import RtpSettings, Settings, SipSettings, unused_variables
 from sidecar.sockets import MediaPorts, SipSockets, bind_all, port_of
@@ -132,7 +133,7 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         outlets as api,
         asyncio.TaskGroup() as tasks,
         _listening(driver, sockets.sip, settings.sip),
-        _running_beside(agent, servers, supervisor, traces),
+        _running_beside(agent, control, servers, supervisor, traces),
     ):
         for worker in workers:
             tasks.create_task(worker.run())
@@ -178,12 +179,16 @@ async def _listening(
 
 @asynccontextmanager
 async def _running_beside(
-    agent: UserAgent, servers: FreeSwitchServers, supervisor: Supervisor, traces: CallTraces | None
+    agent: UserAgent,
+    control: CallControl,
+    servers: FreeSwitchServers,
+    supervisor: Supervisor,
+    traces: CallTraces | None,
 ) -> AsyncIterator[None]:
     """Run what goes on beside the calls until the block ends; then let it tell the rest."""
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(servers.run())]
-        tasks.append(group.create_task(supervisor.keep("refusals", RefusalLog(agent).run)))
+        tasks.append(group.create_task(supervisor.keep("refusals", RefusalLog(agent, control).run)))
         if traces is not None:
             tasks.append(group.create_task(supervisor.keep("traces", traces.queue.run)))
         try:
@@ -356,8 +361,9 @@ def _metrics(
     from sidecar.api.sip_metrics import ControlMetrics, SipMetrics
     from sidecar.api.worker_metrics import WorkerMetrics
 
+    spans = None if traces is None else traces.queue.counts
     return [
-        ControlMetrics(control, workers, supervisor, events, None if traces is None else traces.queue.counts),
+        ControlMetrics(control, workers, supervisor, events, spans, log_lines_lost=lambda: LogLines.lost),
         SipMetrics(agent, control, driver),
         WorkerMetrics(control.workers.totals),
         FreeSwitchMetrics(servers, tickets),

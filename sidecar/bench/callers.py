@@ -80,8 +80,9 @@ class Callers:
     def call(self, number: int, *, sidecar: Address, bots_port: int) -> None:
         """Place the call with this number, be it once more; its answer is not waited for."""
         port = int(self._board.ports("caller_port")[number])
+        url = f"{self._plan.scheme}://{HOST}:{bots_port}/{number}"
         offer = make_offer(
-            MediaCapabilities(HOST, port, (Codec("PCMU", 8000),), telephone_event=False),
+            MediaCapabilities(HOST, port, (Codec("PCMU", 8000),), telephone_event=False, ptime_ms=self._plan.ptime_ms),
             origin=Origin(number + 1, 1, HOST),
         )
         call = self._agent.invite(
@@ -89,7 +90,7 @@ class Callers:
             destination=sidecar,
             from_uri=SipUri(*self._contact, user="bench"),
             body=bytes(offer),
-            headers=[*self._plan.headers.items(), ("X-STREAM_URL", f"ws://{HOST}:{bots_port}/{number}")],
+            headers=[*self._plan.headers.items(), ("X-STREAM_URL", url)],
             now=self._loop.time(),
         )
         self._calls[call], self._offers[number] = number, offer

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from rtp.pcm import FRAME_MS
 from sidecar.bench.callers import open_callers
 from sidecar.bench.errors import BenchError
 from sidecar.bench.figures import Figures, Reading
@@ -24,7 +25,7 @@ _OTHER_DESCRIPTORS = 100
 
 async def run_bench(plan: BenchPlan, *, on_state: Callable[[str], None] = lambda _state: None) -> Figures:
     """Do all of it; raise BenchError if it cannot be done. `on_state` is told what is being done."""
-    allow_descriptors(plan.calls + _OTHER_DESCRIPTORS)
+    allow_descriptors(plan.descriptors + _OTHER_DESCRIPTORS)
     on_state("compiling")
     async with running_partners(plan) as partners:
         return await Bench(plan, partners, on_state).run()
@@ -40,17 +41,14 @@ class Bench:
         self._on_state = on_state
 
     async def run(self) -> Figures:
-        before = await self.measure_floor()
-        async with served(max_calls=self._plan.calls, workers=self._plan.workers) as sidecar:
+        plan, before = self._plan, await self.measure_floor()
+        async with served(max_calls=plan.calls, workers=plan.workers, rtp_mode=plan.rtp_mode) as sidecar:
             reading, kib_per_call, workers = await self.measure(sidecar)
         after = await self.measure_floor()
         if self._board["faults"]:
             raise BenchError(f"the callers and bots could not keep up: {self._board['faults']} failed system calls")
         return Figures(
-            calls=self._plan.calls,
-            seconds=self._plan.seconds,
-            mix=self._plan.mix.value,
-            rate=self._plan.rate,
+            plan=plan,
             workers=workers,
             rss_kib_per_call=kib_per_call,
             sidecar=reading,
@@ -70,7 +68,7 @@ class Bench:
         return reading
 
     async def measure(self, sidecar: Served) -> tuple[Reading, float, int]:
-        """Return what was measured, the KiB of a call, and the number of RTP ports: that of a sidecar's workers."""
+        """Return what was measured, the KiB of a call, and the number of workers."""
         idle_kib = sidecar.processes.resident_kib()
         async with open_callers(self._plan, self._board) as callers:
             self._on_state("placing calls")
@@ -81,7 +79,8 @@ class Bench:
                 busy_kib = sidecar.processes.resident_kib()
             self._on_state("hanging up")
             await callers.hang_up()
-        workers = len(set(self._board.ports("target_port").tolist()))
+        ports = len(set(self._board.ports("target_port").tolist()))
+        workers = max(1, self._plan.workers) if self._plan.rtp_mode == "ports" else ports  # each has one, of its own
         return reading, (busy_kib - idle_kib) / self._plan.calls, workers
 
     @asynccontextmanager
@@ -105,7 +104,7 @@ class Bench:
         return Reading(
             cpu_seconds=cpu,
             seconds=took,
-            frames=min(board["messages"], board["received"]),
+            frames=min(board["messages"], board["received"] * self._plan.ptime_ms // FRAME_MS),
             lost_up=board["lost_up"],
             lost_down=board["lost_down"],
             uplink_ms=board.span("uplink"),

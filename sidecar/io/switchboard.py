@@ -10,7 +10,7 @@ import structlog
 
 from sidecar.core.call_control import CallControl
 from sidecar.core.events import StreamEvent
-from sidecar.core.link import FromWorker, StatsTold, ToWorker, WorkerReady
+from sidecar.core.link import BotSpoke, FromWorker, StatsTold, ToWorker, WorkerReady
 from sidecar.io.event_feed import EventFeed
 from sidecar.io.sip_driver import SipDriver
 from sidecar.io.steering import Steering
@@ -60,6 +60,8 @@ class Switchboard:
             self.workers[worker].send(event if self._traces is None else self._traces.mark(event))
 
     def _on_message(self, worker: int, message: FromWorker) -> None:
+        if self._traces is not None and isinstance(message, BotSpoke):
+            self._traces.bot_spoke(message.stream)
         self._control.receive_message(message, worker=worker, now=self._clock())
         self.driver.drain()
         if isinstance(message, WorkerReady):
