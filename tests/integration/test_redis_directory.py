@@ -13,7 +13,7 @@ import pytest
 
 from sidecar.core.directory import DirectoryError
 from sidecar.core.event_body import EventBody
-from sidecar.core.event_ring import EventRing
+from sidecar.core.event_ring import EventRing, RingEvent
 from sidecar.core.events import BotSaid, Stopped, StreamEvent
 from sidecar.core.stream_snapshot import StreamSnapshot
 from sidecar.io.redis_client import open_redis
@@ -37,7 +37,8 @@ class Pod:
     def tell(self, stream: str, body: EventBody | None = None) -> None:
         self.sequence[stream] = self.sequence.get(stream, 0) + 1
         said = body or BotSaid("hello")
-        self.directory.tell(StreamEvent(said, stream, f"call of {stream}", self.sequence[stream], 0.0))
+        event = StreamEvent(said, stream, f"call of {stream}", self.sequence[stream], 0.0)
+        self.directory.tell(RingEvent(self.sequence[stream], "its own", event.kind, stream, event.json()))
 
     def begin(self, stream: str, call: str | None = None) -> None:
         self.streams[stream] = snapshot(stream, call or f"call of {stream}")
