@@ -1,7 +1,7 @@
 # What is slow has a target of its own; `make ci` is what every change must pass.
 BIN := .venv/bin
 
-.PHONY: ci format lint types imports test coverage fuzz simulate bench bench-baseline fuzz-guided itu load load-kill load-too-many load-restart load-profile misbehave bad-bots soak soak-short lock sbom packaging-tools chart-tools chart-readme
+.PHONY: ci format lint types imports test coverage fuzz simulate bench bench-baseline fuzz-guided itu load load-kill load-too-many load-restart load-profile misbehave bad-bots soak soak-short soak-hour lock sbom packaging-tools chart-tools chart-readme
 
 ci: lint types imports test coverage
 
@@ -75,6 +75,9 @@ soak: .venv/installed-dev  # 300 calls for 20 minutes; fails if memory grows
 
 soak-short: .venv/installed-dev
 	$(BIN)/python -m tests.load.soak --calls 50 --seconds 60
+
+soak-hour: .venv/installed-dev  # 200 good calls and 100 rough ones for an hour; fails if anything of them is left
+	$(BIN)/python -m tests.load.soak_hour
 
 load-profile: .venv/installed-dev  # where the time of a call goes; needs the right to look into processes
 	$(BIN)/python -m pip install --quiet --editable '.[profile]'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from prometheus_client.core import Metric
@@ -36,6 +37,9 @@ class CallMetrics(Collector):
         yield gauge("worker_busy_ratio", "How much of its time a media worker works", busy, "worker")
         late: Samples = [(labels, each.load.late_p99_ms / 1000) for labels, each in workers]
         yield gauge("worker_late_p99_seconds", "By how much its ticks come late", late, "worker")
+        tasks: Samples = [(labels, each.load.tasks) for labels, each in workers]
+        yield gauge("worker_tasks", "Tasks of a media worker", tasks, "worker")
+        yield gauge("control_tasks", "Tasks of the control process", [((), len(asyncio.all_tasks()))])
 
 
 class OutletMetrics(Collector):

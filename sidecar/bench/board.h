@@ -25,10 +25,11 @@ struct board {
     uint64_t sent, received;              // packets of the callers
     uint64_t messages;                    // audio of the bots
     uint64_t lost_up, lost_down;          // frames that never came
+    uint64_t left_out;                    // packets that callers have not sent, as a network loses them
     uint64_t faults;                      // what the bench itself could not do: then its figures are worth nothing
     uint32_t uplink[BINS], gaps[BINS];    // histograms, the last bin holds all that is longer
     _Atomic uint32_t running, recording;  // callers talk; what happens is counted
-    uint32_t calls;
+    uint32_t calls, loss_per_mille;
     int16_t frame_of_sample[1 << 16];     // by the unsigned bits of a sample: the number of its frame, or -1
     uint16_t caller_port[MOST_CALLS], target_port[MOST_CALLS];
     uint8_t code[FRAMES];                 // what a caller's frame of each number is made of

@@ -24,15 +24,15 @@ _NEAR = 3  # how far a sample may be off its level: resampling rounds
 _LAYOUT = np.dtype(  # as `struct board` in board.h
     [
         ("sent_at", np.int64, (MOST_CALLS, FRAMES)),
-        *((name, np.uint64) for name in ("sent", "received", "messages", "lost_up", "lost_down", "faults")),
+        *((name, np.uint64) for name in ("sent", "received", "messages", "lost_up", "lost_down", "left_out", "faults")),
         ("uplink", np.uint32, _BINS),
         ("gaps", np.uint32, _BINS),
-        *((name, np.uint32) for name in ("running", "recording", "calls")),
+        *((name, np.uint32) for name in ("running", "recording", "calls", "loss_per_mille")),
         ("frame_of_sample", np.int16, 1 << 16),
         ("caller_port", np.uint16, MOST_CALLS),
         ("target_port", np.uint16, MOST_CALLS),
         ("code", np.uint8, FRAMES),
-        ("_padding", np.uint8, 2),
+        ("_padding", np.uint8, 6),
     ]
 )
 
@@ -59,7 +59,7 @@ class Board:
 
     def forget(self) -> None:
         """Set all that is counted to zero, but `faults`: one is too many, whenever it was."""
-        for name in ("sent", "received", "messages", "lost_up", "lost_down", "uplink", "gaps"):
+        for name in ("sent", "received", "messages", "lost_up", "lost_down", "left_out", "uplink", "gaps"):
             self._fields[name] = 0
 
     def span(self, name: str) -> Span | None:

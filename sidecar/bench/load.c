@@ -61,6 +61,10 @@ static void take(uint32_t call) {
 }
 
 static void say(uint32_t call, uint32_t number) {
+    if ((uint32_t)random() % 1000 < board->loss_per_mille) {
+        board->left_out += board->recording;
+        return;
+    }
     struct sockaddr_in target = loopback(board->target_port[call]);
     uint8_t packet[RTP_BYTES] = {0x80, 0, number >> 8, number};
     uint32_t timestamp = htonl(number * 160), ssrc = htonl(call + 1);

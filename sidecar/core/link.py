@@ -146,6 +146,7 @@ class WorkerLoad(msgspec.Struct, frozen=True, tag=True):
     late_p99_ms: float = 0.0  # of the ticks of its media grid, over the last second
     late_max_ms: float = 0.0
     busy: float = 0.0  # of one core, 0 to 1, since it was said last
+    tasks: int = 0  # of its event loop
 
 
 class StreamRefused(msgspec.Struct, frozen=True, tag=True):

@@ -140,7 +140,8 @@ class MediaWorker:
                 return
             now, used = self._loop.time(), time.process_time()
             p99, most = self._lateness.read(now=now)
-            self._to_control(WorkerLoad(len(self._streams), p99, most, (used - cpu) / (now - at)))
+            tasks = len(asyncio.all_tasks())
+            self._to_control(WorkerLoad(len(self._streams), p99, most, (used - cpu) / (now - at), tasks))
             at, cpu = now, used
             if turn % 2:
                 self._tell_counts()

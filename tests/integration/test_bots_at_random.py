@@ -10,19 +10,16 @@ import gc
 import os
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
-from http import HTTPStatus
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import structlog
-from websockets.asyncio.server import ServerConnection
-from websockets.http11 import Request, Response
 
 from sidecar.io.caller import CallPlan, place_call
 from sip import SipUri
 from tests.integration.conftest import StartSidecar
-from tests.support.bots import Bot, BotCall
+from tests.support.bots_at_random import BotAtRandom
 from tests.support.tones import make_tone
 
 CALLS = int(os.environ.get("MISBEHAVING_CALLS", "120"))
@@ -30,53 +27,6 @@ AT_ONCE = 25
 WARM_UP, GROWTH_KIB = 2000, 16 * 1024
 
 TONE = make_tone(437.0, level_dbfs=-14.0, seconds=1.0, rate=8000)
-CLOSES = (1000, 1001, 1008, 1011, 1012, 1013, 4000)
-TEXTS = ("", "{", '{"type":"answer"}', '{"type":"streamAudio"}', "[]", '"\\u0000"', "x" * 70_000)
-
-
-class BotAtRandom(Bot):
-    """Does a few things, each at random."""
-
-    def __init__(self, random: Random) -> None:
-        super().__init__()
-        self._random = random
-
-    def refuse(self, connection: ServerConnection, request: Request) -> Response | None:
-        if self._random.random() < 0.1:
-            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "not now\n")
-        return None
-
-    async def listen(self, connection: ServerConnection, call: BotCall) -> None:
-        if self._random.random() < 0.2:
-            connection.transport.pause_reading()  # and no pong either
-            await asyncio.sleep(self._random.uniform(0.1, 1.0))
-            connection.transport.abort()
-            return
-        async for _ in connection:
-            pass
-
-    async def talk(self, connection: ServerConnection, call: BotCall) -> None:
-        for _ in range(self._random.randrange(6)):
-            await asyncio.sleep(self._random.uniform(0.0, 0.1))
-            await self._do_something(connection)
-
-    async def _do_something(self, connection: ServerConnection) -> None:
-        random = self._random
-        match random.randrange(7):
-            case 0:
-                connection.transport.abort()
-            case 1:
-                await connection.close(random.choice(CLOSES), "at random")
-            case 2:
-                connection.transport.write(random.randbytes(random.randrange(1, 200)))
-            case 3:
-                await connection.send(random.choice(TEXTS))
-            case 4:
-                await connection.send(random.randbytes(random.randrange(20_000)))
-            case 5:
-                await connection.send([random.randbytes(random.randrange(700)) for _ in range(5)])
-            case _:
-                await connection.ping()
 
 
 def resident_kib() -> int:

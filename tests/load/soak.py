@@ -76,7 +76,7 @@ async def soak(calls: int, seconds: float) -> list[str]:
                 print(readings[-1], flush=True)
         left = await sockets_left(processes, sockets)
         print(f"   ended {processes.resident_kib():9d} {sockets + left:8d}")
-    growth = growth_kib(readings)
+    growth = growth_kib([reading.resident_kib for reading in readings])
     print(f"from the second quarter to the last, memory grew by {growth:.0f} KiB")
     lost = sum(reading.lost_frames for reading in readings) / (2 * calls * seconds * FRAMES_PER_SECOND)
     problems = [f"{left} sockets are left"] if left else []
@@ -96,11 +96,10 @@ async def sockets_left(processes: ProcessTree, idle: int) -> int:
     return sockets_of(processes) - idle
 
 
-def growth_kib(readings: Sequence[Reading]) -> float:
-    """Compare the last quarter with the second."""
-    quarter = len(readings) // 4
-    before, after = readings[quarter : 2 * quarter], readings[-quarter:]
-    return median(reading.resident_kib for reading in after) - median(reading.resident_kib for reading in before)
+def growth_kib(resident_kib: Sequence[int]) -> float:
+    """Compare the last quarter of a soak with the second."""
+    quarter = len(resident_kib) // 4
+    return median(resident_kib[-quarter:]) - median(resident_kib[quarter : 2 * quarter])
 
 
 def main() -> int:

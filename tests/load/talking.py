@@ -40,10 +40,18 @@ class Talking:
     def lost_frames(self) -> int:
         return self.board["lost_up"] + self.board["lost_down"]
 
+    @property
+    def messages(self) -> int:
+        """How many messages of audio the bots have got, each of 20 ms."""
+        return self.board["messages"]
+
 
 @asynccontextmanager
-async def talking_calls(calls: int, sidecar: Served) -> AsyncIterator[Talking]:
-    """Place so many calls, and let them talk until the block ends; they have settled when it begins."""
+async def talking_calls(calls: int, sidecar: Served, *, loss_per_mille: int = 0) -> AsyncIterator[Talking]:
+    """Place so many calls, and let them talk until the block ends; they have settled when it begins.
+
+    So many of their packets are lost on the way to the sidecar.
+    """
     plan = BenchPlan(calls=calls, seconds=0.0)
     with TemporaryDirectory() as directory, open_board(calls) as board:
         await compile_programs(Path(directory))
@@ -53,6 +61,7 @@ async def talking_calls(calls: int, sidecar: Served) -> AsyncIterator[Talking]:
             open_callers(plan, board) as callers,
         ):
             await callers.place(sidecar=sidecar.address, bots_port=int(bots_port))
+            board["loss_per_mille"] = loss_per_mille
             board["running"] = 1
             try:
                 await asyncio.sleep(SETTLE_SECONDS)
