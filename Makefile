@@ -1,7 +1,7 @@
 # What is slow has a target of its own; `make ci` is what every change must pass.
 BIN := .venv/bin
 
-.PHONY: ci format lint types imports test coverage fuzz simulate bench bench-baseline fuzz-guided itu load load-kill load-too-many load-restart load-profile misbehave bad-bots soak soak-short soak-hour lock sbom packaging-tools chart-tools chart-readme
+.PHONY: ci format lint types imports test coverage fuzz simulate bench bench-baseline fuzz-guided itu load load-kill load-too-many load-restart load-pods load-profile misbehave bad-bots soak soak-short soak-hour lock sbom packaging-tools chart-tools chart-readme
 
 ci: lint types imports test coverage
 
@@ -60,6 +60,9 @@ load-too-many: .venv/installed-dev  # ten times what it takes, for a minute; alo
 
 load-restart: .venv/installed-dev  # sidecars replaced behind a Kamailio while 200 calls are up; a minute
 	$(BIN)/python -m tests.load.rolling_restart
+
+load-pods: .venv/installed-dev  # sidecars in namespaces that drain, die and are cut off, and so is Redis; needs root; two and a half minutes, alone
+	$(BIN)/python -m tests.load.pods
 
 misbehave: .venv/installed-dev  # 10,000 calls whose bots misbehave at random; about ten minutes
 	MISBEHAVING_CALLS=10000 LONGEST_TEST_SECONDS=1800 $(BIN)/python -m pytest -q -s tests/integration/test_bots_at_random.py -k batched

@@ -244,6 +244,12 @@ class RedisDirectory:
             await self._write_all()
 
     async def _write_all(self) -> None:
+        """Write all that we have, and take out what we have not: something of before a loss may come late."""
+        there: dict[bytes, bytes] = await answer(self._redis.hgetall(self._key("streams", self._life)))
+        for name, record in ((name.decode(), record) for name, record in there.items()):
+            if name not in self._written:
+                snapshot = self._parse(record)
+                self._written[name] = "" if snapshot is None else snapshot.call
         self._changed.clear()
         snapshots = {each.id: each for each in self._streams()}
         gone = self._written.keys() - snapshots.keys()

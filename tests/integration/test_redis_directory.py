@@ -239,6 +239,20 @@ async def test_who_finds_redis_again_does_not_take_those_for_dead_who_are_yet_to
         ways[1]()
 
 
+async def test_a_record_that_redis_gets_late_is_taken_out_again() -> None:
+    async with RedisServer() as redis, pod(redis, "one", lease=3.0) as one, pod(redis, "two", lease=3.0) as two:
+        one.begin("s")
+        client, life = open_redis(redis.url), one.directory._life
+        late = {"ended": msgspec.json.encode(snapshot("ended", "its call")), "of another version": b"{}"}
+        await client.hset(f"sidecar:streams:{life}", mapping=late)  # type: ignore[arg-type]
+        await client.zadd("sidecar:ids", {f"ended\0{life}": 0})
+        await client.zadd("sidecar:calls", {f"its call\0ended\0{life}": 0})
+        await until_seen(two, ["s"])
+        assert await client.hlen(f"sidecar:streams:{life}") == 1
+        assert await client.zcard("sidecar:calls") == 1
+        await client.aclose()
+
+
 async def test_what_is_lost_of_a_pod_in_redis_comes_back() -> None:
     async with RedisServer() as redis, pod(redis, "one") as one, pod(redis, "two") as two:
         one.begin("kept")
