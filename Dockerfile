@@ -1,4 +1,4 @@
-# `docker build -t audio-stream-sidecar .`: how to run it is in docs/docker.md, why it is built so in docs/adr/0045.
+# `make image`, or `docker build -t audio-stream-sidecar .`: how to run it is in docs/docker.md, why it is built so in docs/adr/0045.
 ARG PYTHON=3.11-slim-bookworm
 
 FROM python:${PYTHON} AS build

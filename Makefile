@@ -1,7 +1,7 @@
 # What is slow has a target of its own; `make ci` is what every change must pass.
 BIN := .venv/bin
 
-.PHONY: ci format lint types imports test coverage fuzz simulate bench bench-baseline fuzz-guided itu load load-kill load-too-many load-restart load-pods load-profile misbehave bad-bots soak soak-short soak-hour lock sbom packaging-tools chart-tools chart-readme
+.PHONY: ci format lint types imports test coverage fuzz simulate bench plots bench-baseline fuzz-guided itu load load-kill load-too-many load-restart load-pods load-profile misbehave bad-bots soak soak-short soak-hour lock image sbom packaging-tools chart-tools chart-readme chart-schema
 
 ci: lint types imports test coverage
 
@@ -41,6 +41,9 @@ bench: .venv/installed-dev  # the table of docs/performance.md; on a machine tha
 	for calls in 1 10 100 300 500; do $(BIN)/sidecar bench --calls $$calls --seconds 20 --json; done
 	for calls in 300 500; do $(BIN)/sidecar bench --calls $$calls --seconds 20 --mix stereo --json; done
 
+plots: .venv/installed-dev  # of docs/performance.md: what `make -s bench` has printed goes into docs/performance.jsonl
+	$(BIN)/python -m bench.plots docs/performance.svg docs/performance.jsonl
+
 bench-baseline: .venv/installed-dev  # beside the bridge that most Python code would be; four minutes, on a machine that does nothing else
 	$(BIN)/python -m bench.baseline --calls 50 100 150 200 300 500 --rounds 2
 
@@ -61,7 +64,7 @@ load-too-many: .venv/installed-dev  # ten times what it takes, for a minute; alo
 load-restart: .venv/installed-dev  # sidecars replaced behind a Kamailio while 200 calls are up; a minute
 	$(BIN)/python -m tests.load.rolling_restart
 
-load-pods: .venv/installed-dev  # sidecars in namespaces that drain, die and are cut off, and so is Redis; needs root; two and a half minutes, alone
+load-pods: .venv/installed-dev  # sidecars in namespaces that drain, die and are cut off, and so is Redis; needs root; three minutes, alone
 	$(BIN)/python -m tests.load.pods
 
 misbehave: .venv/installed-dev  # 10,000 calls whose bots misbehave at random; about ten minutes
@@ -95,6 +98,12 @@ lock: packaging-tools  # what the image installs, to the byte: the newest of all
 	$(COMPILE) --upgrade --extra otel --extra redis --output-file requirements.lock pyproject.toml
 	$(COMPILE) --upgrade --only-build-deps --build-deps-for wheel --output-file requirements-build.lock pyproject.toml
 
+IMAGE := audio-stream-sidecar
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' sidecar/__init__.py)
+image:  # with its version and commit in its labels; IMAGE says where it will be pushed to
+	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) \
+	  --tag $(IMAGE):$(VERSION) --tag $(IMAGE) .
+
 sbom: packaging-tools  # what is in the image, for those who must know: dist/sbom.cdx.json, CycloneDX
 	python3 -m venv --clear --without-pip build/image
 	$(BIN)/python -m pip --python build/image/bin/python install --quiet --no-deps --only-binary :all: \
@@ -109,6 +118,9 @@ chart-tools: .venv/installed-dev  # Helm 3 and 4, for the tests of the chart
 
 chart-readme: .venv/installed-dev  # after a change of values.yaml
 	$(BIN)/python helm/make_readme.py
+
+chart-schema: .venv/installed-dev  # after a change of settings
+	$(BIN)/python helm/make_schema.py
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest --cov --cov-report=

@@ -20,7 +20,7 @@ from sidecar.core.call_control import CallControl
 from sidecar.core.codecs import ALL_CODECS
 from sidecar.core.events import StreamEvent
 from sidecar.core.freeswitch.tickets import Tickets
-from sidecar.core.link import FromWorker, StatsTold, ToWorker, WorkerReady
+from sidecar.core.link import BotSpoke, FromWorker, StatsTold, ToWorker, WorkerReady
 from sidecar.io.eavesdropper import Eavesdropper, FreeSwitch
 from sidecar.io.event_feed import EventFeed, log_event
 from sidecar.io.event_socket_client import EventSocketClient
@@ -40,6 +40,7 @@ from sidecar.io.worker_inside import WorkerInside
 from sidecar.io.worker_process import OnLost, OnMessage, WorkerProcess
 from sidecar.io.worker_settings import WorkerSettings
 from sidecar.io.worker_start import StartWorker
+from sidecar.log import LogLines
 from sidecar.outlets import running_outlets
 from sidecar.settings import RtpSettings, Settings, SipSettings, unused_variables
 from sidecar.sockets import MediaPorts, SipSockets, bind_all, port_of
@@ -126,6 +127,8 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     not_ready, ready = set(range(max(1, settings.workers))), asyncio.Event()
 
     def on_message(worker: int, message: FromWorker) -> None:
+        if traces is not None and isinstance(message, BotSpoke):
+            traces.bot_spoke(message.stream)
         control.receive_message(message, worker=worker, now=loop.time())
         driver.drain()
         if isinstance(message, WorkerReady):
@@ -156,7 +159,7 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         for worker in workers:
             tasks.create_task(worker.run())
         over_event_sockets = tasks.create_task(servers.run())
-        refusals = tasks.create_task(supervisor.keep("refusals", RefusalLog(agent).run))
+        refusals = tasks.create_task(supervisor.keep("refusals", RefusalLog(agent, control).run))
         exporting = None if traces is None else tasks.create_task(supervisor.keep("traces", traces.queue.run))
         transport, _ = await loop.create_datagram_endpoint(lambda: driver, sock=sockets.sip.udp)
         driver.streams.listen(sockets.sip.tcp)
@@ -349,8 +352,9 @@ def _metrics(
     from sidecar.api.sip_metrics import ControlMetrics, SipMetrics
     from sidecar.api.worker_metrics import WorkerMetrics
 
+    spans = None if traces is None else traces.queue.counts
     return [
-        ControlMetrics(control, workers, supervisor, events, None if traces is None else traces.queue.counts),
+        ControlMetrics(control, workers, supervisor, events, spans, log_lines_lost=lambda: LogLines.lost),
         SipMetrics(agent, control, driver),
         WorkerMetrics(control.workers.totals),
         FreeSwitchMetrics(servers, tickets),

@@ -91,9 +91,11 @@ def bench_progress() -> Iterator[Callable[[str], None]]:
 
 def figures_table(figures: Figures) -> Table:
     """Lay out what a bench has measured."""
-    sidecar = figures.sidecar
+    sidecar, plan = figures.sidecar, figures.plan
     table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_row("calls", f"{figures.calls}, {figures.mix}, {figures.rate} Hz, for {figures.seconds:g} s")
+    table.add_row("calls", f"{plan.calls}, {plan.mix.value}, {plan.rate} Hz, for {plan.seconds:g} s")
+    table.add_row("RTP", f"{plan.ptime_ms} ms a packet, rtp.mode = {plan.rtp_mode}")
+    table.add_row("bots", f"{plan.scheme}://, permessage-deflate" if plan.deflate else f"{plan.scheme}://")
     table.add_row(
         "CPU of a frame", f"{sidecar.cpu_us_per_frame:.1f} µs, {100 * sidecar.share_of_a_core:.0f} % of a core"
     )

@@ -7,7 +7,7 @@ import secrets
 import sys
 from pathlib import Path
 
-NAMES = ("FREESWITCH_USER_PASSWORD", "FREESWITCH_EVENT_SOCKET_PASSWORD", "SIDECAR_TOKEN", "GRAFANA_PASSWORD")
+NAMES = ("FREESWITCH_USER_PASSWORD", "FREESWITCH_EVENT_SOCKET_PASSWORD", "REST_TOKEN", "GRAFANA_PASSWORD")
 ENV = Path(__file__).resolve().parents[2] / ".env"
 
 

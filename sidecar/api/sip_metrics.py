@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from platform import python_version
 from typing import TypeVar
@@ -36,12 +36,15 @@ class ControlMetrics(Collector):
         supervisor: Supervisor,
         events: EventFeed,
         traces: Mapping[str, int] | None,
+        *,
+        log_lines_lost: Callable[[], int],
     ) -> None:
         """`traces` are what has become of spans, if there are any."""
         self._control = control
         self._workers = workers
         self._supervisor = supervisor
         self._events = events
+        self._log_lines_lost = log_lines_lost
         self._traces = traces or dict.fromkeys(("exported", "failed", "dropped"), 0)
 
     def collect(self) -> Iterable[Metric]:
@@ -72,6 +75,9 @@ class ControlMetrics(Collector):
             "task_failures", "Tasks beside the calls that a mistake of ours has ended", each(failures), "task"
         )
         yield counter("event_failures", "Events that a mistake of ours kept from an outlet", one(self._events.failed))
+        yield counter(
+            "log_lines_lost", "Lines of the log that could not be written at once", one(self._log_lines_lost())
+        )
         yield counter("trace_spans", "Spans of calls", each(self._traces), "outcome")
         links = [worker.link_counters for worker in self._workers]
         sent = {name: sum(link[name] for link in links) for name in ("sent", "received")}

@@ -18,7 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST_CALLS = 4096, FRAMES = 250, BINS = 100000, BIN_NS = 10000, RTP_BYTES = 172, FRAME_NS = 20000000 };
+enum { MOST_CALLS = 4096, FRAMES = 250, BINS = 100000, BIN_NS = 10000, RTP_HEADER = 12, FRAME_MS = 20, FRAME_NS = 20000000 };
+enum { SAMPLES_MS = 8, FRAME_SAMPLES = FRAME_MS * SAMPLES_MS, MOST_SAMPLES = 60 * SAMPLES_MS };  // of G.711: a byte each
 
 struct board {
     int64_t sent_at[MOST_CALLS][FRAMES];  // when each call's newest frame of each number was sent, ns of the wall clock
@@ -30,6 +31,7 @@ struct board {
     uint32_t uplink[BINS], gaps[BINS];    // histograms, the last bin holds all that is longer
     _Atomic uint32_t running, recording;  // callers talk; what happens is counted
     uint32_t calls, loss_per_mille;
+    uint32_t ptime_ms, noisy;             // how long a packet is; half of what callers say is noise
     int16_t frame_of_sample[1 << 16];     // by the unsigned bits of a sample: the number of its frame, or -1
     uint16_t caller_port[MOST_CALLS], target_port[MOST_CALLS];
     uint8_t code[FRAMES];                 // what a caller's frame of each number is made of

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rtp import Codec
 from rtp.g711 import decode_one
+from rtp.pcm import FRAME_MS
 from sidecar.bench.plan import MOST_CALLS
 from sidecar.core.listening import Span
 
@@ -27,7 +28,7 @@ _LAYOUT = np.dtype(  # as `struct board` in board.h
         *((name, np.uint64) for name in ("sent", "received", "messages", "lost_up", "lost_down", "left_out", "faults")),
         ("uplink", np.uint32, _BINS),
         ("gaps", np.uint32, _BINS),
-        *((name, np.uint32) for name in ("running", "recording", "calls", "loss_per_mille")),
+        *((name, np.uint32) for name in ("running", "recording", "calls", "loss_per_mille", "ptime_ms", "noisy")),
         ("frame_of_sample", np.int16, 1 << 16),
         ("caller_port", np.uint16, MOST_CALLS),
         ("target_port", np.uint16, MOST_CALLS),
@@ -83,13 +84,13 @@ class Board:
 
 
 @contextmanager
-def open_board(calls: int) -> Iterator[Board]:
+def open_board(calls: int, *, ptime_ms: int = FRAME_MS, noisy: bool = False) -> Iterator[Board]:
     """Make a board for so many calls; it is gone when the block has ended, and with it all who use it."""
     descriptor = os.memfd_create("bench")
     try:
         os.truncate(descriptor, _LAYOUT.itemsize)
         board = Board(descriptor, mmap.mmap(descriptor, _LAYOUT.itemsize))
-        board["calls"] = calls
+        board["calls"], board["ptime_ms"], board["noisy"] = calls, ptime_ms, noisy
         board.number_frames()
         yield board
     finally:

@@ -1,12 +1,17 @@
 // The bots: a WebSocket server that answers each message of audio with one of 20 ms for one channel.
 //     bots BOARD-DESCRIPTOR ANSWER     ANSWER: echo, left (of stereo), silence
-// A connection to ws://host:port/7 is the bot of call 7.
+// A connection to ws://host:port/7 is the bot of call 7. It may be encrypted, wss://, and it may compress.
 #include "board.h"
+#include "bots_deflate.h"
+#include "bots_tls.h"
+#include <poll.h>
 
-enum { MOST_DESCRIPTORS = 1 << 16, ROOM = 1 << 14, EVENTS = 512, STEADY = 6 };
+enum { MOST_DESCRIPTORS = 1 << 16, ROOM = 1 << 14, EVENTS = 512, STEADY = 6, HEADER = 4, CLIENT_HELLO = 0x16 };
 
 struct bot {
     uint32_t call;
+    struct tls *tls;
+    struct deflating *deflating;
     int open, last, used;  // last: number of the last frame heard, or -1
     uint8_t data[ROOM];
 };
@@ -53,13 +58,31 @@ static void accept_key(const char *key, char *out) {  // key: 24 characters; wit
 
 static void drop(int fd, int is_fault) {
     if (is_fault) board->faults++;
+    close_tls(bots[fd]->tls);
+    close_deflating(bots[fd]->deflating);
     free(bots[fd]);
     bots[fd] = 0;
     close(fd);
 }
 
+static void send_sealed(int fd, struct tls *tls) {
+    static uint8_t sealed[ROOM];
+    for (int size; (size = BIO_read(tls->out, sealed, sizeof sealed)) > 0;) send(fd, sealed, size, MSG_NOSIGNAL);
+}
+
 // A message that finds no room at all is lost, since the sidecar does not read; one that is begun is finished.
 static void say(int fd, const void *data, size_t size) {
+    struct tls *tls = bots[fd]->tls;
+    if (tls) {
+        struct pollfd room = {.fd = fd, .events = POLLOUT};
+        if (poll(&room, 1, 0) < 1) {
+            board->lost_down += board->recording;
+        } else {
+            SSL_write(tls->ssl, data, size);
+            send_sealed(fd, tls);
+        }
+        return;
+    }
     ssize_t sent = send(fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0 && errno == EAGAIN)
         board->lost_down += board->recording;
@@ -74,11 +97,16 @@ static int shake_hands(int fd, struct bot *bot) {
     if (!end) return 0;
     key = strcasestr(text, "\r\nSec-WebSocket-Key: ");
     if (sscanf(text, "GET /%u", &bot->call) != 1 || bot->call >= MOST_CALLS || !key || end - key < 45) return -1;
-    char reply[160] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ";
+    char reply[256] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ";
     size_t size = strlen(reply);
     accept_key(key + 21, reply + size);
-    memcpy(reply + size + 28, "\r\n\r\n", 4);
-    say(fd, reply, size + 32);
+    strcpy(reply + size + 28, "\r\n");
+    if (strcasestr(text, "permessage-deflate")) {
+        bot->deflating = open_deflating();
+        strcat(reply, "Sec-WebSocket-Extensions: permessage-deflate\r\n");
+    }
+    strcat(reply, "\r\n");
+    say(fd, reply, strlen(reply));
     bot->open = 1;
     bot->last = -1;
     return end + 4 - text;
@@ -105,17 +133,32 @@ static void measure(struct bot *bot, const uint8_t *audio, int size, int64_t at)
     bot->last = number;
 }
 
-static void hear(int fd, struct bot *bot, const uint8_t *masked, const uint8_t *mask, int size, int64_t at) {
-    static uint8_t out[ROOM];
-    uint8_t *audio = out + 4;
+static void unmask(uint8_t *out, const uint8_t *masked, const uint8_t *mask, int size) {
     uint64_t word, mask_word;
     memcpy(&mask_word, mask, 4);
     memcpy((uint8_t *)&mask_word + 4, mask, 4);
     for (int i = 0; i < size; i += 8) {
         memcpy(&word, masked + i, 8);
         word ^= mask_word;
-        memcpy(audio + i, &word, 8);
+        memcpy(out + i, &word, 8);
     }
+}
+
+// The bytes before the payload are for its header.
+static void say_frame(int fd, int first, uint8_t *payload, int size) {
+    uint8_t *frame = payload - (size < 126 ? 2 : 4);
+    frame[0] = first, frame[1] = size < 126 ? size : 126;
+    if (size >= 126) frame[2] = size >> 8, frame[3] = size;
+    say(fd, frame, payload + size - frame);
+}
+
+// Returns whether it was a message of audio.
+static int hear(int fd, struct bot *bot, const uint8_t *masked, const uint8_t *mask, int size, int packed, int64_t at) {
+    static uint8_t plain[HEADER + ROOM], compressed[HEADER + ROOM];
+    uint8_t *audio = plain + HEADER, *small = compressed + HEADER;
+    unmask(packed ? small : audio, masked, mask, size);
+    if (packed) size = bot->deflating ? inflated(bot->deflating, small, size, audio, ROOM) : -1;
+    if (size < 8 || size % 4) return 0;
     measure(bot, audio, size, at);
     if (answer == LEFT) {
         size /= 2;
@@ -123,8 +166,11 @@ static void hear(int fd, struct bot *bot, const uint8_t *masked, const uint8_t *
     } else if (answer == SILENCE) {
         memset(audio, 0, size);
     }
-    out[0] = 0x82, out[1] = 126, out[2] = size >> 8, out[3] = size;
-    say(fd, out, size + 4);
+    if (bot->deflating)
+        say_frame(fd, 0xc2, small, deflated(bot->deflating, audio, size, small, ROOM));
+    else
+        say_frame(fd, 0x82, audio, size);
+    return 1;
 }
 
 // Returns how many bytes were a frame; 0: more is to come, -1: the connection is over.
@@ -138,8 +184,7 @@ static int take_frame(int fd, struct bot *bot, uint8_t *data, int have, int64_t 
     if (have < header + size) return 0;
     uint8_t *mask = data + header - 4, *payload = data + header;
     if ((data[0] & 15) == 2) {
-        if (size < 126 || size % 4) return -1;
-        hear(fd, bot, payload, mask, size, at);
+        if (!hear(fd, bot, payload, mask, size, data[0] & 0x40, at)) return -1;
     } else if ((data[0] & 15) >= 8 && size < 126) {
         uint8_t reply[128] = {(data[0] & 15) == 9 ? 0x8a : 0x88, size};
         for (int i = 0; i < size; i++) reply[2 + i] = payload[i] ^ mask[i & 3];
@@ -148,16 +193,7 @@ static int take_frame(int fd, struct bot *bot, uint8_t *data, int have, int64_t 
     return header + size;
 }
 
-static void on_readable(int fd) {
-    struct bot *bot = bots[fd];
-    char control[64];
-    struct iovec part = {bot->data + bot->used, ROOM - 16 - bot->used};
-    struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-    ssize_t came = recvmsg(fd, &message, 0);
-    if (came <= 0) return drop(fd, 0);
-    int64_t at = arrival_ns(&message);
-    bot->used += came;
+static void take_all(int fd, struct bot *bot, int64_t at) {
     int done = 0, size = 1;
     while (size > 0) {
         size = bot->open ? take_frame(fd, bot, bot->data + done, bot->used - done, at) : shake_hands(fd, bot);
@@ -167,6 +203,32 @@ static void on_readable(int fd) {
     memmove(bot->data, bot->data + done, bot->used - done);
     bot->used -= done;
     if (bot->used >= ROOM - 16) drop(fd, 1);
+}
+
+static void take_sealed(int fd, struct bot *bot, const uint8_t *sealed, int size, int64_t at) {
+    BIO_write(bot->tls->in, sealed, size);
+    do {
+        size = SSL_read(bot->tls->ssl, bot->data + bot->used, ROOM - 16 - bot->used);
+        if (size > 0) bot->used += size, take_all(fd, bot, at);
+    } while (size > 0 && bots[fd]);
+    if (bots[fd]) send_sealed(fd, bot->tls);
+}
+
+static void on_readable(int fd) {
+    struct bot *bot = bots[fd];
+    static uint8_t came_in[ROOM];
+    char control[64];
+    struct iovec part = {came_in, ROOM - 16 - bot->used};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    ssize_t came = recvmsg(fd, &message, 0);
+    if (came <= 0) return drop(fd, 0);
+    int64_t at = arrival_ns(&message);
+    if (!bot->open && !bot->used && !bot->tls && came_in[0] == CLIENT_HELLO) bot->tls = open_tls();
+    if (bot->tls) return take_sealed(fd, bot, came_in, came, at);
+    memcpy(bot->data + bot->used, came_in, came);
+    bot->used += came;
+    take_all(fd, bot, at);
 }
 
 static void take_caller(int epoll, int listener) {

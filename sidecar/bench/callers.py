@@ -58,7 +58,9 @@ class Callers:
         """
         self._waiting = self._plan.calls
         for number, port in enumerate(self._board.ports("caller_port").tolist()):
-            self._calls[self._invite(number, port, sidecar, f"ws://{HOST}:{bots_port}/{number}")] = number
+            self._calls[self._invite(number, port, sidecar, f"{self._plan.scheme}://{HOST}:{bots_port}/{number}")] = (
+                number
+            )
             self.driver.drain()
             await asyncio.sleep(1 / _CALLS_A_SECOND)
         with suppress(TimeoutError):
@@ -80,7 +82,9 @@ class Callers:
             await asyncio.wait_for(self._done.wait(), _GOODBYE_SECONDS)
 
     def _invite(self, number: int, port: int, sidecar: Address, url: str) -> CallRef:
-        capabilities = MediaCapabilities(HOST, port, (Codec("PCMU", 8000),), telephone_event=False)
+        capabilities = MediaCapabilities(
+            HOST, port, (Codec("PCMU", 8000),), telephone_event=False, ptime_ms=self._plan.ptime_ms
+        )
         offer = make_offer(capabilities, origin=Origin(number + 1, 1, HOST))
         self._offers.append(offer)
         return self._agent.invite(

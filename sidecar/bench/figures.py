@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rtp.pcm import FRAMES_PER_SECOND
+from sidecar.bench.plan import BenchPlan
 from sidecar.core.listening import Span
 
 _FEWEST_FRAMES = 0.95
@@ -38,10 +39,7 @@ class Reading:
 class Figures:
     """All that the bench tells."""
 
-    calls: int
-    seconds: float
-    mix: str
-    rate: int
+    plan: BenchPlan
     workers: int
     rss_kib_per_call: float
     sidecar: Reading
@@ -55,7 +53,7 @@ class Figures:
     @property
     def problems(self) -> list[str]:
         """Say why the figures may not be what they seem."""
-        expected = self.calls * self.sidecar.seconds * FRAMES_PER_SECOND
+        expected = self.plan.calls * self.sidecar.seconds * FRAMES_PER_SECOND
         if self.sidecar.frames >= _FEWEST_FRAMES * expected:
             return []
         return [
@@ -64,12 +62,18 @@ class Figures:
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that `bench --json` prints."""
+        plan = self.plan
         return {
-            "calls": self.calls,
-            "seconds": self.seconds,
-            "mix": self.mix,
-            "rate": self.rate,
+            "calls": plan.calls,
+            "seconds": plan.seconds,
+            "mix": plan.mix.value,
+            "rate": plan.rate,
+            "ptime_ms": plan.ptime_ms,
+            "rtp_mode": plan.rtp_mode,
+            "tls": plan.tls,
+            "deflate": plan.deflate,
             "cpu_us_per_frame": round(self.sidecar.cpu_us_per_frame, 2),
+            "cores": round(self.sidecar.share_of_a_core, 3),
             "floor_us_per_frame": round(self.floor_us_per_frame, 2),
             "ratio_to_floor": round(self.ratio_to_floor, 3),
             "uplink_ms": _json(self.sidecar.uplink_ms),

@@ -1,12 +1,14 @@
 // The floor: the system calls of the sidecar's media on the same bytes, and nothing done in between. recvmmsg takes what
-// has come, one send a message, one recv a bot that has answered, and sendmmsg every 5 ms for a quarter of the calls.
+// has come, one send a message of 20 ms, one recv a bot that has answered, and sendmmsg every 5 ms for a quarter of the
+// calls. It has one port, and neither encrypts nor compresses: what that costs is the sidecar's.
 //     floor BOARD-DESCRIPTOR BOTS-PORT MESSAGE-BYTES
 #include "board.h"
 
 enum { BATCH = 1024, PHASES = 4, EVENTS = 1024, HEADER = 8 };
 
 static struct board *board;
-static int *bots, udp, epoll, message_bytes, call_of_port[1 << 16];
+static int *bots, udp, epoll, message_bytes, call_of_port[1 << 16], ptime_ms, *heard_ms, *owed_ms;
+static uint32_t *timestamps;
 static uint8_t message[1 << 14], answer[1 << 16];
 
 struct batch {
@@ -15,7 +17,7 @@ struct batch {
     struct iovec parts[BATCH];
     struct mmsghdr messages[BATCH];
 };
-static struct batch in, out[PHASES];
+static struct batch in, out;
 
 static void lay_out(struct batch *batch, size_t bytes) {
     for (int i = 0; i < BATCH; i++) {
@@ -54,12 +56,14 @@ static void set_up(int bots_port) {
     getsockname(udp, (void *)&address, &size);
     watch(udp, -1);
     lay_out(&in, sizeof in.data[0]);
-    for (int phase = 0; phase < PHASES; phase++) lay_out(&out[phase], RTP_BYTES);
+    lay_out(&out, RTP_HEADER + ptime_ms * SAMPLES_MS);
     bots = calloc(board->calls, sizeof *bots);
+    heard_ms = calloc(board->calls, sizeof *heard_ms);
+    owed_ms = calloc(board->calls, sizeof *owed_ms);
+    timestamps = calloc(board->calls, sizeof *timestamps);
     for (uint32_t call = 0; call < board->calls; call++) {
         bots[call] = connected(call, bots_port);
         call_of_port[board->caller_port[call]] = call + 1;
-        out[call % PHASES].address[call / PHASES] = loopback(board->caller_port[call]);
     }
     message[0] = 0x82, message[1] = 0x80 | 126;
     message[2] = (message_bytes - HEADER) >> 8, message[3] = message_bytes - HEADER;
@@ -71,25 +75,33 @@ static void receive(void) {
     int came = recvmmsg(udp, in.messages, BATCH, MSG_DONTWAIT, 0);
     for (int i = 0; i < came; i++) {
         int call = call_of_port[ntohs(in.address[i].sin_port)] - 1;
-        if (call >= 0 && send(bots[call], message, message_bytes, MSG_DONTWAIT) != message_bytes) board->faults++;
+        if (call < 0) continue;
+        for (heard_ms[call] += ptime_ms; heard_ms[call] >= FRAME_MS; heard_ms[call] -= FRAME_MS)
+            if (send(bots[call], message, message_bytes, MSG_DONTWAIT) != message_bytes) board->faults++;
     }
 }
 
+static void lay_packet(int packet, uint32_t call) {
+    uint32_t big_endian = htonl(timestamps[call] += ptime_ms * SAMPLES_MS);
+    out.data[packet][0] = 0x80;
+    memcpy(out.data[packet] + 4, &big_endian, 4);
+    out.address[packet] = loopback(board->caller_port[call]);
+}
+
 static void tick(int turn) {
-    static uint32_t timestamp;
-    int phase = turn % PHASES, packets = (board->calls - phase + PHASES - 1) / PHASES;
-    timestamp += phase == 0 ? 160 : 0;
-    uint32_t big_endian = htonl(timestamp);
-    for (int i = 0; i < packets; i++) {
-        out[phase].data[i][0] = 0x80;
-        memcpy(out[phase].data[i] + 4, &big_endian, 4);
-    }
-    if (packets) sendmmsg(udp, out[phase].messages, packets, MSG_DONTWAIT);
+    int packets = 0;
+    for (uint32_t call = turn % PHASES; call < board->calls; call += PHASES)
+        for (owed_ms[call] += FRAME_MS; owed_ms[call] >= ptime_ms; owed_ms[call] -= ptime_ms) {
+            lay_packet(packets++, call);
+            if (packets == BATCH) sendmmsg(udp, out.messages, packets, MSG_DONTWAIT), packets = 0;
+        }
+    if (packets) sendmmsg(udp, out.messages, packets, MSG_DONTWAIT);
 }
 
 int main(int count, char **argument) {
     board = open_board(argument[count - 3]);
     message_bytes = atoi(argument[count - 1]);
+    ptime_ms = board->ptime_ms;
     set_up(atoi(argument[count - 2]));
     int64_t due = clock_ns(CLOCK_MONOTONIC);
     struct epoll_event events[EVENTS];

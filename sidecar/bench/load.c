@@ -1,12 +1,14 @@
-// The callers: one UDP socket each, G.711 on the grid of 20 ms, and what comes back is timed. Calls take turns, 2 ms
-// apart. A frame is one sample over and over, which says the frame's number: silence is none of them.
+// The callers: one UDP socket each, G.711 in packets of `ptime_ms`, and what comes back is timed. Calls take turns, a tenth
+// of a packet apart. A frame, 20 ms, is one sample over and over, which says the frame's number: silence is none of them.
+// Where callers are noisy the first half of a frame is noise, since what is always the same compresses too well.
 //     load BOARD-DESCRIPTOR
 #include "board.h"
 
-enum { TURNS = 10, TAKEN = 8 };
+enum { TURNS = 10, TAKEN = 8, HALF = FRAME_SAMPLES / 2, NOISE = 1 << 16 };
 
 static struct board *board;
-static int *sockets;
+static int *sockets, samples, talking;  // samples: of a packet
+static uint8_t noise[NOISE];
 
 static struct {
     int64_t at;           // when the last packet came
@@ -33,8 +35,8 @@ static void hear(uint32_t call, int64_t at, const uint8_t *packet) {
     if (board->recording) {
         board->received++;
         if (last[call].heard) {
-            int32_t frames = (int32_t)(timestamp - last[call].timestamp) / 160;
-            if (frames > 1) board->lost_down += frames - 1;
+            int32_t missing = (int32_t)(timestamp - last[call].timestamp) - samples;
+            if (missing > 0) board->lost_down += (missing + FRAME_SAMPLES - 1) / FRAME_SAMPLES;
             count(board->gaps, at - last[call].at);
         }
     }
@@ -44,7 +46,7 @@ static void hear(uint32_t call, int64_t at, const uint8_t *packet) {
 }
 
 static void take(uint32_t call) {
-    static uint8_t packets[TAKEN][256], control[TAKEN][64];
+    static uint8_t packets[TAKEN][1024], control[TAKEN][64];
     static struct iovec parts[TAKEN];
     static struct mmsghdr messages[TAKEN];
     int came;
@@ -56,7 +58,7 @@ static void take(uint32_t call) {
         }
         came = recvmmsg(sockets[call], messages, TAKEN, MSG_DONTWAIT, 0);
         for (int i = 0; i < came; i++)
-            if (messages[i].msg_len == RTP_BYTES) hear(call, arrival_ns(&messages[i].msg_hdr), packets[i]);
+            if ((int)messages[i].msg_len == RTP_HEADER + samples) hear(call, arrival_ns(&messages[i].msg_hdr), packets[i]);
     } while (came == TAKEN);
 }
 
@@ -66,13 +68,20 @@ static void say(uint32_t call, uint32_t number) {
         return;
     }
     struct sockaddr_in target = loopback(board->target_port[call]);
-    uint8_t packet[RTP_BYTES] = {0x80, 0, number >> 8, number};
-    uint32_t timestamp = htonl(number * 160), ssrc = htonl(call + 1);
+    uint8_t packet[RTP_HEADER + MOST_SAMPLES] = {0x80, 0, number >> 8, number};
+    uint32_t from = number * samples, timestamp = htonl(from), ssrc = htonl(call + 1);
     memcpy(packet + 4, &timestamp, 4);
     memcpy(packet + 8, &ssrc, 4);
-    memset(packet + 12, board->code[number % FRAMES], 160);
-    board->sent_at[call][number % FRAMES] = clock_ns(CLOCK_REALTIME);
-    if (sendto(sockets[call], packet, sizeof packet, 0, (void *)&target, sizeof target) < 0) board->faults++;
+    int64_t now = clock_ns(CLOCK_REALTIME);
+    for (int at = 0; at < samples; at += HALF) {
+        uint32_t half = (from + at) / HALF, frame = half / 2 % FRAMES;
+        if (half % 2 == 0 && board->noisy)
+            memcpy(packet + RTP_HEADER + at, noise + (call * 997 + half * HALF) % (NOISE - HALF), HALF);
+        else
+            memset(packet + RTP_HEADER + at, board->code[frame], HALF);
+        if (half % 2 == 1) board->sent_at[call][frame] = now;  // it is whole
+    }
+    if (sendto(sockets[call], packet, RTP_HEADER + samples, 0, (void *)&target, sizeof target) < 0) board->faults++;
     if (board->recording) board->sent++;
 }
 
@@ -80,17 +89,21 @@ int main(int count, char **argument) {
     board = open_board(argument[count - 1]);
     sockets = calloc(board->calls, sizeof *sockets);
     last = calloc(board->calls, sizeof *last);
+    samples = board->ptime_ms * SAMPLES_MS;
+    for (int i = 0; i < NOISE; i++) noise[i] = random();
     open_sockets();
     puts("ready");
     fflush(stdout);
     int64_t due = clock_ns(CLOCK_MONOTONIC);
-    for (uint32_t number = 0;; number++)
-        for (uint32_t turn = 0; turn < TURNS; turn++, due += FRAME_NS / TURNS) {
+    for (uint32_t number = 0;; number++) {
+        if (number * samples % FRAME_SAMPLES == 0) talking = board->running;  // who begins does so with a whole frame
+        for (uint32_t turn = 0; turn < TURNS; turn++, due += board->ptime_ms * 1000000LL / TURNS) {
             struct timespec until = {due / 1000000000, due % 1000000000};
             clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, 0);
             for (uint32_t call = turn; call < board->calls; call += TURNS) {
-                if (board->running) say(call, number);
+                if (talking) say(call, number);
                 take(call);
             }
         }
+    }
 }

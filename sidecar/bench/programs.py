@@ -27,7 +27,7 @@ async def compile_programs(directory: Path) -> None:
         raise BenchError("there is no C compiler (cc): install one, such as Debian's package gcc, or name it in CC")
     with as_file(files("sidecar.bench")) as sources:
         commands = [
-            (compiler, "-std=gnu11", "-O2", "-o", str(directory / name), str(sources / f"{name}.c"))
+            (compiler, "-std=gnu11", "-O2", "-o", str(directory / name), str(sources / f"{name}.c"), "-ldl")
             for name in PROGRAMS
         ]
         await asyncio.gather(*(_compile(*command) for command in commands))
@@ -58,7 +58,10 @@ async def program(directory: Path, name: str, board: Board, *arguments: object) 
     command = (str(directory / name), str(board.descriptor), *map(str, arguments))
     async with running(*command, board=board) as process:
         assert process.stdout is not None
-        line = await asyncio.wait_for(process.stdout.readline(), _READY_SECONDS)
+        try:
+            line = await asyncio.wait_for(process.stdout.readline(), _READY_SECONDS)
+        except TimeoutError:
+            raise BenchError(f"the program {name} is not ready within {_READY_SECONDS:g} s") from None
         if not line:
             raise BenchError(f"the program {name} has ended: its error is above")
         yield process, line.decode().strip()

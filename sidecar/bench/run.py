@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from rtp.pcm import FRAME_MS
 from sidecar.bench.board import Board, open_board
 from sidecar.bench.callers import open_callers
 from sidecar.bench.errors import BenchError
@@ -27,8 +28,8 @@ _OTHER_DESCRIPTORS = 100
 
 async def run_bench(plan: BenchPlan, *, on_state: Callable[[str], None] = lambda _state: None) -> Figures:
     """Do all of it; raise BenchError if it cannot be done. `on_state` is told what is being done."""
-    allow_descriptors(plan.calls + _OTHER_DESCRIPTORS)
-    with TemporaryDirectory() as directory, open_board(plan.calls) as board:
+    allow_descriptors(plan.descriptors + _OTHER_DESCRIPTORS)
+    with TemporaryDirectory() as directory, open_board(plan.calls, ptime_ms=plan.ptime_ms, noisy=plan.deflate) as board:
         on_state("compiling")
         await compile_programs(Path(directory))
         async with (
@@ -52,17 +53,14 @@ class Bench:
         self._on_state = on_state
 
     async def run(self) -> Figures:
-        before = await self.measure_floor()
-        async with served(max_calls=self._plan.calls, workers=self._plan.workers) as sidecar:
+        plan, before = self._plan, await self.measure_floor()
+        async with served(max_calls=plan.calls, workers=plan.workers, rtp_mode=plan.rtp_mode) as sidecar:
             reading, kib_per_call, workers = await self.measure(sidecar)
         after = await self.measure_floor()
         if self._board["faults"]:
             raise BenchError(f"the callers and bots could not keep up: {self._board['faults']} failed system calls")
         return Figures(
-            calls=self._plan.calls,
-            seconds=self._plan.seconds,
-            mix=self._plan.mix.value,
-            rate=self._plan.rate,
+            plan=plan,
             workers=workers,
             rss_kib_per_call=kib_per_call,
             sidecar=reading,
@@ -82,7 +80,7 @@ class Bench:
         return reading
 
     async def measure(self, sidecar: Served) -> tuple[Reading, float, int]:
-        """Return what was measured, the KiB of a call, and the number of RTP ports: that of a sidecar's workers."""
+        """Return what was measured, the KiB of a call, and the number of workers."""
         idle_kib = sidecar.processes.resident_kib()
         async with open_callers(self._plan, self._board) as callers:
             self._on_state("placing calls")
@@ -93,7 +91,8 @@ class Bench:
                 busy_kib = sidecar.processes.resident_kib()
             self._on_state("hanging up")
             await callers.hang_up()
-        workers = len(set(self._board.ports("target_port").tolist()))
+        ports = len(set(self._board.ports("target_port").tolist()))
+        workers = max(1, self._plan.workers) if self._plan.rtp_mode == "ports" else ports  # each has one, of its own
         return reading, (busy_kib - idle_kib) / self._plan.calls, workers
 
     @asynccontextmanager
@@ -117,7 +116,7 @@ class Bench:
         return Reading(
             cpu_seconds=cpu,
             seconds=took,
-            frames=min(board["messages"], board["received"]),
+            frames=min(board["messages"], board["received"] * self._plan.ptime_ms // FRAME_MS),
             lost_up=board["lost_up"],
             lost_down=board["lost_down"],
             uplink_ms=board.span("uplink"),

@@ -29,7 +29,7 @@ class Served:
 
 
 @asynccontextmanager
-async def served(*, max_calls: int, workers: int = 1) -> AsyncIterator[Served]:
+async def served(*, max_calls: int, workers: int = 1, rtp_mode: str = "one") -> AsyncIterator[Served]:
     """Run a sidecar on loopback, with the environment's settings but for its own addresses, until the block ends.
 
     It takes all calls, however late it becomes: to see that is what a bench is for.
@@ -40,6 +40,7 @@ async def served(*, max_calls: int, workers: int = 1) -> AsyncIterator[Served]:
     environment |= {
         "SIDECAR_SIP__MAX_CALLS": str(max_calls),
         "SIDECAR_WORKERS": str(workers),
+        "SIDECAR_RTP__MODE": rtp_mode,
         "SIDECAR_MAX_LATE_MS": "0",
         "SIDECAR_DRAIN_TIMEOUT": "0",
         "SIDECAR_API__ENABLED": "false",
@@ -58,7 +59,10 @@ async def serving(*command: str, environment: Mapping[str, str] | None = None) -
     try:
         async with running(*command, environment=environment) as process:
             assert process.stderr is not None
-            address = await asyncio.wait_for(_address(process.stderr), _READY_SECONDS)
+            try:
+                address = await asyncio.wait_for(_address(process.stderr), _READY_SECONDS)
+            except TimeoutError:
+                raise BenchError(f"not ready within {_READY_SECONDS:g} s: {' '.join(command)}") from None
             reading = asyncio.create_task(_read_on(process.stderr))
             yield Served(address, ProcessTree(process.pid))
     finally:

@@ -118,6 +118,7 @@ class CallControl:
         self._open_or_close()
         self._told_failures = Bucket(1.0, 10)  # of authentication; more are counted alone
         self.dropped_sources = 0  # datagrams from addresses that are not allowed
+        self.last_dropped_source = ""
         self.ignored_infos = 0  # INFOs that hold no digit
 
     @property
@@ -135,6 +136,7 @@ class CallControl:
         """Take a SIP message; who is not allowed gets no answer at all."""
         if not self.allows(addr[0]):
             self.dropped_sources += 1
+            self.last_dropped_source = addr[0]
             return
         self._agent.receive_datagram(data, addr, now=now)
         self._handle_sip_events(now=now)

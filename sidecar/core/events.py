@@ -63,6 +63,7 @@ class Started(EventBody, frozen=True):
     call_id: str  # of SIP
     from_: str = msgspec.field(name="from")
     to: str
+    url: str  # of the bot, without what may be secret
     mix: str
     rate: int  # Hz
     warnings: list[str]
@@ -70,7 +71,7 @@ class Started(EventBody, frozen=True):
     @classmethod
     def of(cls, seen: StreamSnapshot, warnings: list[str]) -> Self:
         """Say what is seen of a stream that begins; `warnings` are about its options."""
-        return cls(seen.call_id, seen.from_, seen.to, seen.mix, seen.rate, warnings)
+        return cls(seen.call_id, seen.from_, seen.to, seen.url, seen.mix, seen.rate, warnings)
 
 
 class Stopped(EventBody, frozen=True):

@@ -226,6 +226,12 @@ BotNews = BotConnected | BotLost | BotResumed | BotStalled | BotFailed | BotClos
 """How the connection to a bot goes."""
 
 
+class BotSpoke(msgspec.Struct, frozen=True, tag=True):
+    """The first audio of any bot of the stream has come."""
+
+    stream: str
+
+
 class BotText(msgspec.Struct, frozen=True, tag=True):
     """The bot sent a text message; `text` is without the audio that may have been in it."""
 
@@ -380,7 +386,16 @@ LegMessage = StreamRefused | LegJoined | LegLeft | LegChanged | LegRefused | Dig
 """What a worker says of one leg of a stream."""
 
 StreamMessage = (
-    LegMessage | BotNews | BotText | TextUnsent | StreamTold | StatsTold | BotRequest | PlaybackDrained | StreamEnded
+    LegMessage
+    | BotNews
+    | BotSpoke
+    | BotText
+    | TextUnsent
+    | StreamTold
+    | StatsTold
+    | BotRequest
+    | PlaybackDrained
+    | StreamEnded
 )
 """What a worker says of one stream."""
 

@@ -29,6 +29,7 @@ from sidecar.core.events import ClipTaken, failure, told
 from sidecar.core.link import (
     AnswerAsked,
     BotRequest,
+    BotSpoke,
     BotText,
     DigitsAsked,
     HangupAsked,
@@ -78,7 +79,7 @@ class Player:
 
     def __init__(self, stream: str, row: int, options: StreamOptions, bridge: Bridge) -> None:
         self.texts: list[str] = []
-        self.messages: list[BotText | StreamTold | BotRequest] = []
+        self.messages: list[BotSpoke | BotText | StreamTold | BotRequest] = []
         self.clips: list[ClipToDecode] = []
         self.closed = False  # the row is given back
         self.heard_texts = TextAllowance(HEARD_A_SECOND, at_once=HEARD_AT_ONCE)
@@ -90,6 +91,7 @@ class Player:
         self._bridge = bridge
         self._playback = bridge.playback
         self._plays = options.plays
+        self._has_spoken = False
         self._told_groups = options.events
         self._tells = EventKind.PLAYBACK in options.events  # how playback goes
         if self._tells:
@@ -97,12 +99,13 @@ class Player:
 
     @property
     def takes_frames(self) -> bool:
-        """Whether audio may go past `play`, to the rows of the bridge."""
-        return self._plays and self._playback.takes_frames(self._row)
+        """Whether audio may go past `play`, to the rows of the bridge: the first of it does not."""
+        return self._has_spoken and self._playback.takes_frames(self._row)
 
     def play(self, audio: bytes, *, now: float) -> None:
         """Take raw audio."""
         if self._plays:
+            self._speak()
             self._playback.play(self._row, audio, now=now)
 
     def receive(self, text: str, *, now: float) -> None:
@@ -167,6 +170,8 @@ class Player:
     def write_clip(self, clip: ClipToDecode, pcm: bytes, *, now: float) -> None:
         """Take what a clip has become so far."""
         if not self.closed:
+            if clip.of_bot:
+                self._speak()
             queue = self._playback.queue(self._row)
             queue.write_clip(clip.stretch, pcm, now=now)
             self._listen_to(queue)
@@ -284,6 +289,12 @@ class Player:
         self._playback.forget_half(self._row)
         queue = self._playback.queue(self._row, keep=True)
         self.clips.append(ClipToDecode(queue.open_clip(), clip, self._playback.rate(self._row), self._half, of_bot))
+
+    def _speak(self) -> None:
+        """Take note that there is audio of the bot."""
+        if not self._has_spoken:
+            self._has_spoken = True
+            self.messages.append(BotSpoke(self._stream))
 
     def _listen_to(self, queue: PlaybackQueue | None) -> None:
         while queue is not None and (event := queue.next_event()) is not None:

@@ -37,6 +37,7 @@ from sidecar.core.link import (
     BotLost,
     BotRequest,
     BotResumed,
+    BotSpoke,
     BotStalled,
     BotText,
     CloseStream,
@@ -286,6 +287,8 @@ class StreamSession:
                     self.give_up(f"the bot closed before the call was answered: {code} {reason}", now=now)
             case PlaybackDrained():
                 self._drained(now=now)
+            case BotSpoke():
+                pass  # for traces alone
             case BotText(_, text):
                 self.emit(BotSaid(text))
             case TextUnsent(_, text):

@@ -61,7 +61,12 @@ class CallTraces:
         """Take an event of a call."""
         at = round(event.at * 1e9)
         if isinstance(event.body, Started):
-            attributes = {"sidecar.stream": event.stream, "sidecar.call": event.call, "sip.call_id": event.body.call_id}
+            attributes = {
+                "sidecar.stream": event.stream,
+                "sidecar.call": event.call,
+                "sip.call_id": event.body.call_id,
+                "sidecar.bot": event.body.url,
+            }
             self._spans[event.stream] = self._tracer.start_span(
                 "call", kind=SpanKind.SERVER, attributes=attributes, start_time=at
             )
@@ -88,6 +93,11 @@ class CallTraces:
                 span.add_event(event.kind, {"gap_ms": gap_ms, "replayed_ms": replayed_ms}, at)
             case _ if event.kind in _PHASES:
                 span.add_event(event.kind, {}, at)
+
+    def bot_spoke(self, stream: str) -> None:
+        """The first audio of the bot has come."""
+        if (span := self._spans.get(stream)) is not None:
+            span.add_event("first_audio", {}, time.time_ns())
 
     def mark(self, message: ToWorker) -> ToWorker:
         """Return what a worker is to be told: a bot hears in its handshake to which trace its call belongs.

@@ -23,7 +23,12 @@ async def test_the_bench_prints_one_object() -> None:
         "seconds",
         "mix",
         "rate",
+        "ptime_ms",
+        "rtp_mode",
+        "tls",
+        "deflate",
         "cpu_us_per_frame",
+        "cores",
         "floor_us_per_frame",
         "ratio_to_floor",
         "uplink_ms",
@@ -40,6 +45,30 @@ async def test_the_bench_prints_one_object() -> None:
     assert 0 <= told["lost_frames"] < 1000
     assert told["rss_kib_per_call"] > 0
     assert told["workers"] >= 1
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--tls", "--deflate", "--ptime", "10"),
+        ("--rtp-mode", "ports", "--ptime", "30"),
+    ],
+    ids=" ".join,
+)
+async def test_what_is_encrypted_compressed_or_cut_otherwise_is_heard_too(options: tuple[str, ...]) -> None:
+    result = await run("bench", "--calls", "2", "--seconds", "1", "--json", *options)
+    assert result.code == 0, result
+    told = json.loads(result.output)
+    used = [name for name in ("tls", "deflate") if told[name]]
+    assert [f"--{name}" for name in used] == [option for option in options if option in ("--tls", "--deflate")]
+    assert str(told["ptime_ms"]) in options
+    assert told["rtp_mode"] in ("one", *options)
+    assert told["uplink_ms"]["p50"] > 0, "the bots know the frames"
+    assert told["gap_ms"]["p99"] < 1000
+    assert told["lost_frames"] < 50
+    assert "all the way" not in result.errors
+    assert told["workers"] == 1
 
 
 @needs_compiler
@@ -60,7 +89,7 @@ async def test_a_bench_without_compiler_says_what_is_missing() -> None:
 
 
 async def test_a_bench_of_what_does_not_exist_is_wrong_use() -> None:
-    wrong = {"--mix": "none", "--rate": "11k", "--calls": "0"}
+    wrong = {"--mix": "none", "--rate": "11k", "--calls": "0", "--ptime": "25", "--rtp-mode": "two"}
     results = await asyncio.gather(*(run("bench", option, value) for option, value in wrong.items()))
     for option, result in zip(wrong, results, strict=True):
         assert result.code == 2, result

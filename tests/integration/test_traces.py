@@ -59,6 +59,9 @@ async def test_a_call_is_a_span_and_its_bot_is_of_the_same_trace() -> None:
         async with sidecar_under_test(stream={"url": bot.url}, traces={"endpoint": endpoint}) as car:
             async with live_call(car) as call:
                 await bot.received(5)
+                await bot.send(bytes(320))
+                await bot.send(bytes(320))
+                await bot.received(len(bot.call.messages) + 5)
             own = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
             async with live_call(car, headers=(("X-STREAM_EXTRA_HEADERS", f'{{"Traceparent": "{own}"}}'),)):
                 await bot.connected(2)
@@ -69,7 +72,7 @@ async def test_a_call_is_a_span_and_its_bot_is_of_the_same_trace() -> None:
     assert len(receiver.spans) == 3
     span = receiver.named("sidecar.stream", call.stream)
     assert (span.name, span.kind, span.status.code) == ("call", Span.SPAN_KIND_SERVER, Status.STATUS_CODE_UNSET)
-    assert [event.name for event in span.events] == ["connect", "answered", "disconnect"]
+    assert [event.name for event in span.events] == ["connect", "answered", "first_audio", "disconnect"]
     times = [span.start_time_unix_nano, *(event.time_unix_nano for event in span.events), span.end_time_unix_nano]
     assert times == sorted(times)
     figures = {each.key: each.value.int_value for each in span.attributes}
@@ -137,7 +140,7 @@ async def test_a_mistake_of_a_trace_is_no_matter_of_the_call() -> None:
     traces = CallTraces(f"http://{LOOPBACK}:9/v1/traces")
     message = ChangeBot("one", None)  # type: ignore[arg-type]
     assert traces.mark(message) is message
-    started = Started("call", "sip:a@b", "sip:c@d", "mono", 8000, [])
+    started = Started("call", "sip:a@b", "sip:c@d", "ws://e/", "mono", 8000, [])
     traces.hear(StreamEvent(started, "one", "call", 1, 0.0))
     with capture_logs() as logs:
         assert traces.mark(message) is message

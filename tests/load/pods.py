@@ -4,7 +4,7 @@
 
 Each sidecar, Redis, Kamailio and the callers have a network of their own (network namespaces on a bridge: this needs
 root). sipp places calls with a tone, and the bots write down what they hear; telephones (baresip) end a call that they
-do not hear. It ends by itself, after about two and a half minutes.
+do not hear. It ends by itself, after three minutes.
 """
 
 from __future__ import annotations
@@ -171,6 +171,7 @@ async def without_redis(cars: Cluster, found: Findings) -> None:
         for pod in cars.pods.values():
             listening = asyncio.create_task(pod.listen())
             stack.callback(listening.cancel)
+        await asyncio.sleep(BREATH)  # until the live calls are up
         found.must(
             await cars.seconds_until_right(within=MOST_SECONDS) is not None, "the lists are not right to begin with"
         )

@@ -29,7 +29,7 @@ from tests.support.tones import gaps, make_tone
 CALL_SECONDS = 30.0
 CALLS_A_SECOND = 10.0
 TONE_HZ = 437.0
-FIRST_AT, SECOND_AT = 10.0, 16.0  # seconds after the first call
+FIRST_AT, SECOND_AT = 0.5, 0.8  # of the time in which calls are placed
 
 
 @asynccontextmanager
@@ -68,10 +68,11 @@ async def restart(calls: int) -> list[str]:
                 within=calls / CALLS_A_SECOND + CALL_SECONDS + 30.0,
             )
         )
-        await asyncio.sleep(FIRST_AT)
+        placing_seconds = calls / CALLS_A_SECOND
+        await asyncio.sleep(FIRST_AT * placing_seconds)
         first.terminate()
         third = await stack.enter_async_context(one_sidecar(bot, ports[2]))
-        await asyncio.sleep(SECOND_AT - FIRST_AT)
+        await asyncio.sleep((SECOND_AT - FIRST_AT) * placing_seconds)
         second.terminate()
         outcome = await placing
         codes = [await sidecar.exit_code(within=10.0) for sidecar in (first, second)]

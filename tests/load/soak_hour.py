@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -27,6 +27,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from rtp import RtpPacket
 from rtp.pcm import FRAMES_PER_SECOND
+from sidecar.bench.errors import BenchError
 from sidecar.bench.process_tree import ProcessTree
 from sidecar.bench.run import allow_descriptors
 from sidecar.bench.served import Served
@@ -98,24 +99,31 @@ HEADING = "  seconds control, KiB worker, KiB   fds" + "".join(
 def what_a_caller_sends() -> list[TimedPacket]:
     """Make the packets of a rough call: a tone, digits (RFC 4733), nothing while it is held; some are lost."""
     tone = make_tone(437.0, level_dbfs=-14.0, seconds=ROUGH_SECONDS, rate=8000)
-    packets = [each for each in rtp_packets(tone) if not PHASE_SECONDS < each.at < 2 * PHASE_SECONDS]
+    said = [each for each in rtp_packets(tone) if not PHASE_SECONDS < each.at < 2 * PHASE_SECONDS]
+    packets = [replace(RtpPacket.parse(each.data), sequence_number=number) for number, each in enumerate(said)]
     for number, digit in enumerate(DIGITS):
         first = round((2.0 + 2 * number) * FRAMES_PER_SECOND)
-        begun = RtpPacket.parse(packets[first].data).timestamp
+        begun = packets[first].timestamp
         for index in range(EVENT_FRAMES):
-            timed = packets[first + index]
             end = 0x80 if index == EVENT_FRAMES - 1 else 0
-            body = bytes((digit, 10 | end)) + (160 * (index + 1)).to_bytes(2, "big")
-            sequence_number = RtpPacket.parse(timed.data).sequence_number
-            event = RtpPacket(EVENT_TYPE, sequence_number, begun, 0x5EED, body, marker=index == 0)
-            packets[first + index] = TimedPacket(timed.at, bytes(event))
+            payload = bytes((digit, 10 | end)) + (160 * (index + 1)).to_bytes(2, "big")
+            packets[first + index] = replace(
+                packets[first + index], payload_type=EVENT_TYPE, timestamp=begun, payload=payload, marker=index == 0
+            )
     random = Random(7)
-    return [packet for packet in packets if random.randrange(1000) >= LOSS_PER_MILLE]
+    return [
+        TimedPacket(each.at, bytes(packet))
+        for each, packet in zip(said, packets, strict=True)
+        if random.randrange(1000) >= LOSS_PER_MILLE
+    ]
 
 
 @asynccontextmanager
 async def rough_calls(at_once: int, seconds: float, sidecar: Serving, bot: BotAtRandom) -> AsyncIterator[None]:
-    """Have calls come and go for so long; say what became of them when the block ends."""
+    """Have calls come and go for so long; say what became of them when the block ends.
+
+    Raise BenchError if they did not come, or if something happened to them that no bot can do.
+    """
     host, port = sidecar.address
     rate, packets = at_once / 2 / ROUGH_SECONDS, what_a_caller_sends()
     options = {"X-STREAM_URL": bot.url, "X-STREAM_RECONNECT_MAX": "5", "X-STREAM_REPLAY": "2000"}
@@ -143,6 +151,8 @@ async def rough_calls(at_once: int, seconds: float, sidecar: Serving, bot: BotAt
         yield
         for outcome in await asyncio.gather(*runs):
             print(f"rough calls that went to their end: {outcome.successful}; others: {outcome.failures}")
+            if not outcome.successful or outcome.failures.keys() - {"UnexpectedMessage"}:  # a BYE, or a refusal
+                raise BenchError(f"the rough calls did not come, or broke: {outcome.failures}\n{outcome.log[-2000:]}")
 
 
 async def soak(good: int, rough: int, seconds: float) -> list[str]:

@@ -60,8 +60,8 @@ async def offer_too_many(calls: int, seconds: float) -> list[str]:
     assert before is not None
     assert during is not None
     print(f"{calls} calls up, {calls} more a second for {seconds:g} s")
-    after_ms = refused.response_seconds * 1000
-    print(f"refused with 503: {refused.successful}, otherwise: {refused.failed}; after {after_ms:.1f} ms")
+    after_ms = int(refused.response_seconds * 1000) + 1
+    print(f"refused with 503: {refused.successful}, otherwise: {refused.failed}; in less than {after_ms} ms (mean)")
     print(f"gaps, p99: {before.p99:.1f} ms before, {during.p99:.1f} ms meanwhile; frames lost: {lost_before}, {lost}")
     print(f"CPU: {cpu / seconds:.2f} of a core; new calls after it: {after.successful} of {CALLS_AFTER}")
     problems = []

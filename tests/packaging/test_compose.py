@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sidecar.settings import load_settings
+from sidecar.settings import load_settings, unused_variables
 from tests.packaging.dockerfile import ROOT
 
 FILE = ROOT / "docker-compose.yml"
@@ -119,6 +119,9 @@ def test_prometheus_reads_the_rules_that_are_mounted_and_asks_the_sidecar() -> N
 def test_the_sidecar_takes_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in SERVICES["sidecar"]["environment"]:
         monkeypatch.setenv(name, "0123456789abcdef")
+    assert (
+        unused_variables(SERVICES["sidecar"]["environment"]) == []
+    )  # what looks like a setting and is none is warned of
     loaded = load_settings(ROOT / "examples/compose/sidecar.toml")
     assert loaded.api.host == "0.0.0.0"
     assert loaded.freeswitch["main"].host in SERVICES

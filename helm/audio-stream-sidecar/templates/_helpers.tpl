@@ -56,3 +56,24 @@ readOnlyRootFilesystem: true
 capabilities:
   drop: [ALL]
 {{- end -}}
+
+{{/* Refuse what would find its port taken when the pod starts. */}}
+{{- define "sidecar.checkPorts" -}}
+{{- $tcp := dict (print .Values.sip.port) "sip.port" -}}
+{{- $others := dict "api.port" .Values.api.port -}}
+{{- if .Values.sip.tls.existingSecret }}{{ $_ := set $others "sip.tls.port" .Values.sip.tls.port }}{{ end -}}
+{{- range $name, $port := $others -}}
+  {{- if hasKey $tcp (print $port) }}{{ fail (printf "%s and %s are both %v" $name (get $tcp (print $port)) $port) }}{{ end -}}
+  {{- $_ := set $tcp (print $port) $name -}}
+{{- end -}}
+{{- $sip := int .Values.sip.port -}}
+{{- if eq .Values.rtp.mode "one" -}}
+  {{- $rtp := include "sidecar.rtpPorts" . | fromJsonArray -}}
+  {{- if gt (last $rtp | int) 65535 }}{{ fail "rtp.port: too high for two ports of each worker" }}{{ end -}}
+  {{- range $rtp }}{{ if eq (int .) $sip }}{{ fail (printf "sip.port: %d is an RTP port of a worker" $sip) }}{{ end }}{{ end -}}
+{{- else -}}
+  {{- $first := int .Values.rtp.portMin }}{{ $last := int .Values.rtp.portMax -}}
+  {{- if ge $first $last }}{{ fail "rtp.portMin: it must be below rtp.portMax" }}{{ end -}}
+  {{- if and (le $first $sip) (le $sip $last) }}{{ fail "sip.port: it is between rtp.portMin and rtp.portMax" }}{{ end -}}
+{{- end -}}
+{{- end -}}

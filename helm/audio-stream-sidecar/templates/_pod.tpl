@@ -10,6 +10,7 @@ metadata:
     {{- with .Values.podAnnotations }}{{ toYaml . | nindent 4 }}{{ end }}
 spec:
   automountServiceAccountToken: false
+  enableServiceLinks: false # variables of a Service named `sidecar...` would look like settings
   {{- with .Values.serviceAccountName }}
   serviceAccountName: {{ . }}
   {{- end }}
@@ -32,7 +33,7 @@ spec:
       args: [serve, --config, /etc/sidecar/sidecar.toml]
       securityContext: {{ include "sidecar.containerSecurity" . | nindent 8 }}
       {{- $pod := eq .Values.advertised "pod" }}
-      {{- $directory := .Values.directory.existingSecret }}
+      {{- $directory := or .Values.directory.url .Values.directory.existingSecret }}
       {{- if or $pod $directory .Values.extraEnv }}
       env:
         {{- range $pod | ternary (list "SIP" "RTP") list }}
@@ -68,11 +69,13 @@ spec:
         httpGet: { path: /healthz, port: api }
         periodSeconds: 1
         failureThreshold: 60
+        terminationGracePeriodSeconds: 10
       livenessProbe:
         httpGet: { path: /healthz, port: api }
         periodSeconds: 10
         timeoutSeconds: 5
         failureThreshold: 6
+        terminationGracePeriodSeconds: 10 # what says nothing for a minute does not drain: do not wait for it
       readinessProbe:
         httpGet: { path: /readyz, port: api }
         periodSeconds: 2

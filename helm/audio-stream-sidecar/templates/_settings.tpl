@@ -31,8 +31,13 @@
     {{- $_ := set $all "freeswitch" (dict "main" $main) -}}
   {{- end -}}
 {{- end -}}
-{{- if $values.directory.existingSecret -}}
-  {{- $_ := set $all "directory" (dict "url" "file:/run/secrets/directory/url") -}}
+{{- with $values.directory -}}
+  {{- if and .url .existingSecret -}}
+    {{- fail "directory: give its `url`, or an `existingSecret` that has it" -}}
+  {{- end -}}
+  {{- if or .url .existingSecret -}}
+    {{- $_ := set $all "directory" (dict "url" (default "file:/run/secrets/directory/url" .url)) -}}
+  {{- end -}}
 {{- end -}}
 {{- range $section, $given := $values.settings -}}
   {{- $ours := index $all $section -}}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from sip import CallReceived, Request, Response
 from sip.endpoint import ALLOW
 from sip.parser import MAX_MESSAGE
+from sip.server_call import ServerCall
 from tests.support.dialogs import Dialog
 from tests.support.sip_messages import AGENT, OFFER, Peer, request
 
@@ -235,3 +238,21 @@ def test_a_timeout_may_come_early_or_when_there_is_none() -> None:
     assert not peer.agent.idle
     assert peer.agent.next_timeout() == 32.0
     assert AGENT[1] == 5070
+
+
+def test_of_a_call_that_is_over_nothing_is_kept_though_another_goes_on() -> None:
+    peer = Peer()
+    before = calls_in_memory()
+    Dialog(peer, placed_by_agent=True, headers=("Session-Expires: 900;refresher=uac",))
+    for _ in range(3):
+        dialog = Dialog(peer, headers=("Supported: timer", "Session-Expires: 1800;refresher=uac"))
+        dialog.send("BYE")
+        peer.events()
+        peer.wait(40.0)
+    assert calls_in_memory() == before
+
+
+def calls_in_memory() -> int:
+    """Count the calls that came, wherever they are kept."""
+    gc.collect()
+    return sum(isinstance(each, ServerCall) for each in gc.get_objects())

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from sidecar.bench.figures import Figures, Reading
+from sidecar.bench.plan import BenchPlan
 from sidecar.core.listening import Span
+from sidecar.core.options import MixMode
 
 
 def figures(*, frames: int) -> Figures:
@@ -15,9 +17,12 @@ def figures(*, frames: int) -> Figures:
         gap_ms=Span(20.004, 24.996),
     )
     return Figures(
-        calls=10, seconds=10.0, mix="callee", rate=8000, workers=1, rss_kib_per_call=60.04, sidecar=reading,
+        plan=BenchPlan(10, 10.0, MixMode.CALLEE, 8000, ptime_ms=40, rtp_mode="ports", tls=True),
+        workers=1,
+        rss_kib_per_call=60.04,
+        sidecar=reading,
         floor_us_per_frame=50.0,
-    )  # fmt: skip
+    )
 
 
 def test_the_object_has_what_was_promised() -> None:
@@ -26,7 +31,12 @@ def test_the_object_has_what_was_promised() -> None:
         "seconds": 10.0,
         "mix": "callee",
         "rate": 8000,
+        "ptime_ms": 40,
+        "rtp_mode": "ports",
+        "tls": True,
+        "deflate": False,
         "cpu_us_per_frame": 100.0,
+        "cores": 0.05,
         "floor_us_per_frame": 50.0,
         "ratio_to_floor": 2.0,
         "uplink_ms": {"p50": None, "p99": None},

@@ -12,6 +12,7 @@ from sidecar.core.link import (
     BotFailed,
     BotLost,
     BotResumed,
+    BotSpoke,
     BotStalled,
     BotText,
     ChangeLeg,
@@ -160,6 +161,14 @@ def test_what_a_bot_says_is_kept_out_of_the_log_on_request(suppressed: bool) -> 
     rig.worker_says(BotText(rig.stream, "hello"))
     assert [event.kind for event in rig.events if event.quiet] == (["json"] if suppressed else [])
     assert rig.event_kinds() == ["start", "connect", "json"]
+
+
+def test_the_first_audio_of_a_bot_is_no_event() -> None:
+    rig = CallRig()
+    rig.call(ANY_BOT)
+    rig.worker_says(BotConnected(rig.stream))
+    rig.worker_says(BotSpoke(rig.stream))
+    assert rig.event_kinds() == ["start", "connect"]
 
 
 def test_the_url_of_a_profile_may_name_facts_of_the_call() -> None:
@@ -373,7 +382,7 @@ def test_failed_authentications_are_told_of_but_not_for_ever() -> None:
 def test_who_is_not_allowed_gets_no_answer_at_all() -> None:
     rig = CallRig()
     rig.from_elsewhere(b"OPTIONS sip:x SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1\r\n\r\n", ("192.0.2.1", 5060))
-    assert rig.control.dropped_sources == 1
+    assert (rig.control.dropped_sources, rig.control.last_dropped_source) == (1, "192.0.2.1")
     assert rig.agent.counters == type(rig.agent.counters)()
 
 

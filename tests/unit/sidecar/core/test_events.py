@@ -47,9 +47,9 @@ BODIES: list[tuple[EventBody, str, Any]] = [
     (DigitPressed("5", 90, "inband"), "dtmf", {"digit": "5", "duration_ms": 90, "source": "inband"}),
     (Transferring(200, True), "transfer", {"status": 200, "final": True}),
     (
-        Started("id", "a", "b", "mono", 8000, ["w"]),
+        Started("id", "a", "b", "ws://c/", "mono", 8000, ["w"]),
         "start",
-        {"call_id": "id", "from": "a", "to": "b", "mix": "mono", "rate": 8000, "warnings": ["w"]},
+        {"call_id": "id", "from": "a", "to": "b", "url": "ws://c/", "mix": "mono", "rate": 8000, "warnings": ["w"]},
     ),
     (Stopped(None), "stop", {}),
 ]

@@ -12,7 +12,7 @@ import pytest
 from rtp import PACKET_BYTES, Codec, Leg, MediaPlane, address_key
 from sidecar.core.bridge import Bridge
 from sidecar.core.clip import Clip, ClipKind
-from sidecar.core.link import AnswerAsked, BotText, DigitsAsked, HangupAsked, StreamTold, TransferAsked
+from sidecar.core.link import AnswerAsked, BotSpoke, BotText, DigitsAsked, HangupAsked, StreamTold, TransferAsked
 from sidecar.core.options import EventKind, StreamOptions
 from sidecar.core.playback_events import (
     ChunkPlayed,
@@ -132,10 +132,31 @@ def test_a_clip_of_somebody_else_is_told_of_and_played() -> None:
 
 def test_audio_of_another_rate_does_not_go_to_the_rows() -> None:
     rig = Rig()
-    assert rig.player.takes_frames
     rig.player.play(bytes(640), now=0.0)
+    assert rig.player.takes_frames
     rig.say("rawAudio", sampleRate=16000)
     assert not rig.player.takes_frames
+
+
+def test_the_first_audio_of_a_bot_is_told_once() -> None:
+    rig = Rig()
+    assert not rig.player.takes_frames, "that would be the way past the player"
+    rig.player.play_clip(Clip(ClipKind.RAW, 8000, "AAAA"), "{}", now=0.0)
+    rig.player.write_clip(rig.player.clips[0], b"ab", now=0.0)
+    assert BotSpoke("one") not in rig.player.messages, "somebody else's"
+    rig.player.play(b"ab", now=0.0)
+    assert rig.player.messages.count(BotSpoke("one")) == 1
+    rig.player.play(b"ab", now=0.0)
+    rig.say("streamAudio", **CLIP)
+    rig.player.write_clip(rig.player.clips[1], b"ab", now=0.0)
+    assert rig.player.messages.count(BotSpoke("one")) == 1
+
+
+def test_the_first_audio_may_be_a_clip() -> None:
+    rig = Rig()
+    rig.say("streamAudio", **CLIP)
+    rig.player.write_clip(rig.player.clips[0], b"ab", now=0.0)
+    assert rig.player.messages.count(BotSpoke("one")) == 1
 
 
 def test_a_clip_takes_its_place_and_is_played_when_it_is_decoded() -> None:

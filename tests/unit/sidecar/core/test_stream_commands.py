@@ -293,7 +293,7 @@ def test_events_have_the_call_and_the_time() -> None:
     assert [event.time for event in caller.events] == ["2027-01-15T08:00:00.000Z"] * 2
     start: Any = caller.events[0].body.value()
     assert start["call_id"] == caller.control.stream(caller.stream).call_id != "a-uuid"
-    assert list(start) == ["call_id", "from", "to", "mix", "rate", "warnings"]
+    assert list(start) == ["call_id", "from", "to", "url", "mix", "rate", "warnings"]
 
 
 def test_a_refused_call_has_the_name_that_it_was_given() -> None:
