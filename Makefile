@@ -40,6 +40,8 @@ simulate: .venv/installed-dev
 bench: .venv/installed-dev  # the table of docs/performance.md; on a machine that does nothing else
 	for calls in 1 10 100 300 500; do $(BIN)/sidecar bench --calls $$calls --seconds 20 --json; done
 	for calls in 300 500; do $(BIN)/sidecar bench --calls $$calls --seconds 20 --mix stereo --json; done
+	for calls in 300 500; do $(BIN)/sidecar bench --calls $$calls --seconds 20 --workers 2 --json; done
+	for option in "--ptime 10" "--ptime 40" "--rtp-mode ports" --tls --deflate; do $(BIN)/sidecar bench --calls 200 --seconds 20 $$option --json; done
 
 plots: .venv/installed-dev  # of docs/performance.md: what `make -s bench` has printed goes into docs/performance.jsonl
 	$(BIN)/python -m bench.plots docs/performance.svg docs/performance.jsonl
