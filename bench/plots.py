@@ -20,7 +20,20 @@ from typing import Any
 from rtp.pcm import FRAMES_PER_SECOND
 
 _WIDTH, _HEIGHT, _LEFT, _TOP = 300, 220, 56, 34
-_COLOURS = ("#204080", "#e08030", "#2a8a5a", "#a03060", "#7a5ab0", "#707070")
+_COLOURS = (
+    "#204080",
+    "#e08030",
+    "#2a8a5a",
+    "#a03060",
+    "#7a5ab0",
+    "#707070",
+    "#c0a000",
+    "#00a0b0",
+    "#e0609a",
+    "#804000",
+    "#9ac040",
+    "#000000",
+)
 _SMOOTH_GAP_MS = 25
 _ROUND = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
 

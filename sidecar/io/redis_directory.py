@@ -6,7 +6,8 @@ bounded length, whose ids are the ids of the events for all pods.
 
 A stream is written anew when something happens to it. Three times in a lease the pod says that it lives, and looks
 whether all its streams are there: so what is lost, Redis and all that it held included, is there again after a third of
-the lease. Whoever could not tell of its events says so once it can: then others know that they have missed something.
+the lease; what Redis loses while it is away for a moment, at once when it is back. Whoever could not tell of its events
+says so once it can: then others know that they have missed something.
 """
 
 from __future__ import annotations
@@ -204,13 +205,15 @@ class RedisDirectory:
 
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
+        found = loop.time()
         while True:
             await self._beat()
-            await self._sweep()
+            if loop.time() - found >= self._lease:  # else those that could not say that they live may be yet to
+                await self._sweep()
             await self._share()
             self._found("write")
             until = loop.time() + self._lease / _BEATS
-            while loop.time() < until:
+            while self._is_whole and loop.time() < until:
                 with suppress(TimeoutError):
                     async with asyncio.timeout_at(until):
                         await self._awake.wait()
@@ -230,6 +233,12 @@ class RedisDirectory:
             await self._write_all()
 
     async def _write_all(self) -> None:
+        """Write all that we have, and take out what we have not: something of before a loss may come late."""
+        there: dict[bytes, bytes] = await answer(self._redis.hgetall(self._key("streams", self._life)))
+        for name, record in ((name.decode(), record) for name, record in there.items()):
+            if name not in self._written:
+                snapshot = self._parse(record)
+                self._written[name] = "" if snapshot is None else snapshot.call
         self._changed.clear()
         snapshots = {each.id: each for each in self._streams()}
         gone = self._written.keys() - snapshots.keys()
@@ -366,6 +375,7 @@ class RedisDirectory:
             self.counters.lost += 1
             log.warning("directory lost", error=str(error))
         self._reached[way] = self._is_whole = False
+        self._awake.set()  # whoever writes looks at once whether Redis still has everything
         self._owes_gap = self._owes_gap or bool(self._unshared)
         told, self._unshared, self._unshared_bytes = self._unshared, deque(), 0
         self._hear_alone(told)

@@ -77,7 +77,9 @@ def snapshot(stream: str, call: str) -> StreamSnapshot:
 
 
 @asynccontextmanager
-async def pod(redis: RedisServer, name: str, *, dies: bool = False, **settings: Any) -> AsyncIterator[Pod]:
+async def pod(
+    redis: RedisServer, name: str, *, dies: bool = False, lease: float = LEASE, **settings: Any
+) -> AsyncIterator[Pod]:
     """Run a pod; one that `dies` leaves everything behind."""
     streams: dict[str, StreamSnapshot] = {}
     ring = EventRing(epoch=name)
@@ -91,7 +93,7 @@ async def pod(redis: RedisServer, name: str, *, dies: bool = False, **settings: 
         stream=streams.get,
         ring=ring,
         wake=lambda: None,
-        lease=LEASE,
+        lease=lease,
         **settings,
     )
     running = asyncio.create_task(directory.run())
@@ -209,6 +211,48 @@ async def test_without_redis_each_hears_its_own_and_all_is_right_again_when_it_i
         one.tell("before")
         await until(lambda: "before.2" in two.heard)
         assert one.directory.counters.lost == 1
+
+
+async def test_a_redis_that_forgets_and_is_back_at_once_has_all_again_long_before_a_beat() -> None:
+    async with RedisServer() as redis, pod(redis, "one", lease=300.0) as one, pod(redis, "two", lease=300.0) as two:
+        one.begin("s")
+        await until_seen(two, ["s"])
+        await redis.stop()
+        await redis.start()
+        await until(lambda: one.directory.counters.lost == two.directory.counters.lost == 1)
+        await until(lambda: one.directory.is_up and two.directory.is_up)
+        await until_seen(two, ["s"])
+
+
+async def test_who_finds_redis_again_does_not_take_those_for_dead_who_are_yet_to_find_it() -> None:
+    lease = 1.0
+    async with RedisServer() as redis, pod(redis, "one", lease=lease) as one, pod(redis, "two", lease=lease) as two:
+        two.begin("s")
+        await until_seen(one, ["s"])
+        ways = []
+        for each in (one, two):
+            ways.append(redis.away(each.directory.pod))
+            await each.directory._redis.connection_pool.disconnect(inuse_connections=True)
+        await asyncio.sleep(lease + 0.1)
+        ways[0]()
+        await until(lambda: one.directory.is_up)
+        await asyncio.sleep(lease / 2)
+        assert (await ids(one), one.directory.counters.swept) == (["s"], 0)
+        ways[1]()
+
+
+async def test_a_record_that_redis_gets_late_is_taken_out_again() -> None:
+    async with RedisServer() as redis, pod(redis, "one", lease=3.0) as one, pod(redis, "two", lease=3.0) as two:
+        one.begin("s")
+        client, life = open_redis(redis.url), one.directory._life
+        late = {"ended": msgspec.json.encode(snapshot("ended", "its call")), "of another version": b"{}"}
+        await client.hset(f"sidecar:streams:{life}", mapping=late)  # type: ignore[arg-type]
+        await client.zadd("sidecar:ids", {f"ended\0{life}": 0})
+        await client.zadd("sidecar:calls", {f"its call\0ended\0{life}": 0})
+        await until_seen(two, ["s"])
+        assert await client.hlen(f"sidecar:streams:{life}") == 1
+        assert await client.zcard("sidecar:calls") == 1
+        await client.aclose()
 
 
 async def test_what_is_lost_of_a_pod_in_redis_comes_back() -> None:
