@@ -1,7 +1,7 @@
 # What is slow has a target of its own; `make ci` is what every change must pass.
 BIN := .venv/bin
 
-.PHONY: ci format lint types imports test coverage fuzz simulate bench plots bench-baseline fuzz-guided itu load load-kill load-too-many load-restart load-profile misbehave bad-bots soak soak-short soak-hour lock image sbom packaging-tools chart-tools chart-readme chart-schema
+.PHONY: ci format lint types imports test coverage fuzz simulate bench plots bench-baseline fuzz-guided itu load load-kill load-too-many load-restart load-pods load-profile misbehave bad-bots soak soak-short soak-hour lock image sbom packaging-tools chart-tools chart-readme chart-schema
 
 ci: lint types imports test coverage
 
@@ -40,6 +40,8 @@ simulate: .venv/installed-dev
 bench: .venv/installed-dev  # the table of docs/performance.md; on a machine that does nothing else
 	for calls in 1 10 100 300 500; do $(BIN)/sidecar bench --calls $$calls --seconds 20 --json; done
 	for calls in 300 500; do $(BIN)/sidecar bench --calls $$calls --seconds 20 --mix stereo --json; done
+	for calls in 300 500; do $(BIN)/sidecar bench --calls $$calls --seconds 20 --workers 2 --json; done
+	for option in "--ptime 10" "--ptime 40" "--rtp-mode ports" --tls --deflate; do $(BIN)/sidecar bench --calls 200 --seconds 20 $$option --json; done
 
 plots: .venv/installed-dev  # of docs/performance.md: what `make -s bench` has printed goes into docs/performance.jsonl
 	$(BIN)/python -m bench.plots docs/performance.svg docs/performance.jsonl
@@ -63,6 +65,9 @@ load-too-many: .venv/installed-dev  # ten times what it takes, for a minute; alo
 
 load-restart: .venv/installed-dev  # sidecars replaced behind a Kamailio while 200 calls are up; a minute
 	$(BIN)/python -m tests.load.rolling_restart
+
+load-pods: .venv/installed-dev  # sidecars in namespaces that drain, die and are cut off, and so is Redis; needs root; three minutes, alone
+	$(BIN)/python -m tests.load.pods
 
 misbehave: .venv/installed-dev  # 10,000 calls whose bots misbehave at random; about ten minutes
 	MISBEHAVING_CALLS=10000 LONGEST_TEST_SECONDS=1800 $(BIN)/python -m pytest -q -s tests/integration/test_bots_at_random.py -k batched

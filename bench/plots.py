@@ -20,17 +20,31 @@ from typing import Any
 from rtp.pcm import FRAMES_PER_SECOND
 
 _WIDTH, _HEIGHT, _LEFT, _TOP = 300, 220, 56, 34
-_COLOURS = ("#204080", "#e08030", "#2a8a5a", "#a03060", "#7a5ab0", "#707070")
+_COLOURS = (
+    "#204080",
+    "#e08030",
+    "#2a8a5a",
+    "#a03060",
+    "#7a5ab0",
+    "#707070",
+    "#c0a000",
+    "#00a0b0",
+    "#e0609a",
+    "#804000",
+    "#9ac040",
+    "#000000",
+)
 _SMOOTH_GAP_MS = 25
+_ROUND = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run: which line it belongs to, and its point in each panel; None where nothing came through."""
+    """One run: which line it belongs to, and its point in each panel; None where there is none."""
 
     line: str
     calls: int
-    cores: float
+    cores: float | None  # that all frames would need; None as well where they are more than can be done
     uplink_ms: float | None  # p99
     gap_ms: float | None  # p99
 
@@ -61,17 +75,18 @@ def runs_of(told: dict[str, Any]) -> Iterator[Run]:
     calls = int(told["calls"])
     for name in ("sidecar", "baseline") if "baseline" in told else ():
         cost = told[name]
-        cores = cost["cpu_us_per_frame"] * calls * FRAMES_PER_SECOND / 1e6
-        yield Run(f"{name}, side by side", calls, cores, cost["uplink_p99_ms"], cost["gap_p99_ms"])
+        cores = _cores(calls, cost["cpu_us_per_frame"]) if cost["keeps_up"] else None
+        line = f"{_workers(told)}, side by side: {name}"
+        yield Run(line, calls, cores, cost["uplink_p99_ms"], cost["gap_p99_ms"])
     if "baseline" not in told:
-        cores = told["cpu_us_per_frame"] * calls * FRAMES_PER_SECOND / 1e6
+        cores = _cores(calls, told["cpu_us_per_frame"])
         yield Run(line_of(told), calls, cores, told["uplink_ms"]["p99"], told["gap_ms"]["p99"])
 
 
 def line_of(told: dict[str, Any]) -> str:
     """Name what a run has in common with those of other numbers of calls; what is usual is not said."""
-    workers, ptime_ms = told["workers"], told.get("ptime_ms", 20)
-    words = [f"{workers} worker" + "s" * (workers != 1), told["mix"], f"{told['rate'] // 1000}k"]
+    ptime_ms = told.get("ptime_ms", 20)
+    words = [_workers(told), told["mix"], f"{told['rate'] // 1000}k"]
     words += [f"{ptime_ms} ms"] * (ptime_ms != 20) + ["ports"] * (told.get("rtp_mode") == "ports")
     return ", ".join(words + [word for name, word in (("tls", "wss"), ("deflate", "deflate")) if told.get(name)])
 
@@ -112,7 +127,7 @@ def _panel(panel: Panel, x: int, lines: dict[str, dict[int, Run]]) -> Iterator[s
         yield f'<path d="M{x} {y:.1f}h{_WIDTH}" stroke="#ddd"/>'
         yield f'<text x="{x - 5}" y="{y + 4:.1f}" text-anchor="end">{step * at:g}</text>'
         right = x + _WIDTH * at / 5
-        yield f'<text x="{right:.1f}" y="{_TOP + _HEIGHT + 16}" text-anchor="middle">{across // 5 * at:g}</text>'
+        yield f'<text x="{right:.1f}" y="{_TOP + _HEIGHT + 16}" text-anchor="middle">{across / 5 * at:g}</text>'
     yield f'<text x="{x + _WIDTH}" y="{_TOP + _HEIGHT + 30}" text-anchor="end">calls</text>'
     if panel.mark is not None:
         y = _TOP + _HEIGHT * (1 - panel.mark / most)
@@ -126,9 +141,17 @@ def _panel(panel: Panel, x: int, lines: dict[str, dict[int, Run]]) -> Iterator[s
         )
 
 
+def _cores(calls: int, cpu_us_per_frame: float) -> float:
+    return calls * FRAMES_PER_SECOND * cpu_us_per_frame / 1e6
+
+
+def _workers(told: dict[str, Any]) -> str:
+    return f"{told['workers']} worker" + "s" * (told["workers"] != 1)
+
+
 def _step(most: float) -> float:
-    """Return a fifth of what is shown: 1, 2 or 5 of some power of ten, the least that has room for `most`."""
-    steps = (mantissa * 10.0**power for power in range(-3, 6) for mantissa in (1, 2, 5))
+    """Return a fifth of what is shown: a round number, the least that has room for `most`."""
+    steps = (mantissa * 10.0**power for power in range(-3, 6) for mantissa in _ROUND)
     return next(step for step in steps if 5 * step >= most)
 
 

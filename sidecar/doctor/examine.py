@@ -14,6 +14,7 @@ from sidecar.doctor.freeswitch import examine_freeswitch
 from sidecar.doctor.machine import examine_machine
 from sidecar.doctor.ports import examine_ports
 from sidecar.doctor.rest import access_finding, find_running, running_finding
+from sidecar.doctor.traces import examine_traces
 from sidecar.doctor.webhooks import examine_webhook
 from sidecar.settings import Settings
 
@@ -27,6 +28,7 @@ async def examine(settings: Settings) -> list[Finding]:
         of_servers = [tasks.create_task(examine_freeswitch(name, settings)) for name in settings.freeswitch]
         of_webhooks = [tasks.create_task(examine_webhook(name, settings)) for name in settings.webhooks]
         of_directory = tasks.create_task(examine_directory(settings))
+        of_traces = tasks.create_task(examine_traces(settings))
     return [
         running_finding(running),
         *examine_ports(settings, running=running is not None),
@@ -38,6 +40,7 @@ async def examine(settings: Settings) -> list[Finding]:
         *(finding for task in of_servers for finding in task.result()),
         *(task.result() for task in of_webhooks),
         *of_directory.result(),
+        *of_traces.result(),
         *examine_machine(settings),
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,8 +16,14 @@ ANSWER_SECONDS = 2.0
 
 
 def open_redis(url: str) -> Redis:
-    """Return a client that does not wait for ever, nor tries again by itself: the directory does."""
-    return Redis.from_url(url, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS, protocol=2)
+    """Return a client that does not wait for ever, nor tries again by itself: the directory does.
+
+    What the network swallowed is not sent again once nobody waits for its answer: it would undo what came after.
+    """
+    more: dict[str, Any] = {}
+    if not url.startswith("unix:") and hasattr(socket, "TCP_USER_TIMEOUT"):
+        more["socket_keepalive_options"] = {socket.TCP_USER_TIMEOUT: round(ANSWER_SECONDS * 1000)}
+    return Redis.from_url(url, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS, protocol=2, **more)
 
 
 async def end_tasks(tasks: Iterable[asyncio.Task[None]]) -> None:

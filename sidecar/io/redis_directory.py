@@ -6,7 +6,8 @@ bounded length, whose ids are the ids of the events for all pods.
 
 A stream is written anew when something happens to it. Three times in a lease the pod says that it lives, and looks
 whether all its streams are there: so what is lost, Redis and all that it held included, is there again after a third of
-the lease. Whoever could not tell of its events says so once it can: then others know that they have missed something.
+the lease; what Redis loses while it is away for a moment, at once when it is back. Whoever could not tell of its events
+says so once it can: then others know that they have missed something.
 """
 
 from __future__ import annotations
@@ -25,8 +26,7 @@ import structlog
 from redis.asyncio import Redis
 
 from sidecar.core.directory import DirectoryError
-from sidecar.core.event_ring import MOST_EVENTS, EventRing
-from sidecar.core.events import StreamEvent
+from sidecar.core.event_ring import MOST_EVENTS, EventRing, RingEvent
 from sidecar.core.stream_snapshot import StreamSnapshot
 from sidecar.io.redis_client import ANSWER_SECONDS, answer, end_tasks
 
@@ -56,15 +56,6 @@ class DirectoryCounters:
     malformed: int = 0  # events and records that could not be read
     lost: int = 0  # times that Redis was away
     swept: int = 0  # pods whose lease was over
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """An event that waits to be told."""
-
-    kind: str
-    stream: str
-    data: bytes
 
 
 class RedisDirectory:
@@ -101,7 +92,7 @@ class RedisDirectory:
         self._reached = {"write": False, "read": False}
         self._written: dict[str, str] = {}  # calls, by the streams that others find
         self._changed: dict[str, bool] = {}  # streams, and whether they go on
-        self._unshared: deque[_Told] = deque()
+        self._unshared: deque[RingEvent] = deque()
         self._unshared_bytes = 0
         self._awake = asyncio.Event()
         self._is_whole = False  # all that we have was written, as far as we know
@@ -118,24 +109,23 @@ class RedisDirectory:
         """How many events wait to be told to others."""
         return len(self._unshared)
 
-    def tell(self, event: StreamEvent) -> None:
+    def tell(self, event: RingEvent) -> None:
         """Take an event of this pod. If others cannot be told of it in time, our own listeners are at least."""
         if event.stream:
             self.touch(event.stream, goes_on=event.kind != "stop")
-        told = _Told(event.kind, event.stream, event.json())
-        size = len(told.data)
+        size = len(event.data)
         if (
             self.is_up
             and size <= LONGEST_SHARED
             and len(self._unshared) < MOST_UNSHARED
             and self._unshared_bytes + size <= MOST_UNSHARED_BYTES
         ):
-            self._unshared.append(told)
+            self._unshared.append(event)
             self._unshared_bytes += size
             self._awake.set()
         else:
             self._owes_gap = self._owes_gap or not self.is_up
-            self._hear_alone([told])
+            self._hear_alone([event])
 
     def touch(self, stream: str, *, goes_on: bool = True) -> None:
         """Write a stream anew: something about it is another, or it is over."""
@@ -215,13 +205,15 @@ class RedisDirectory:
 
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
+        found = loop.time()
         while True:
             await self._beat()
-            await self._sweep()
+            if loop.time() - found >= self._lease:  # else those that could not say that they live may be yet to
+                await self._sweep()
             await self._share()
             self._found("write")
             until = loop.time() + self._lease / _BEATS
-            while loop.time() < until:
+            while self._is_whole and loop.time() < until:
                 with suppress(TimeoutError):
                     async with asyncio.timeout_at(until):
                         await self._awake.wait()
@@ -241,6 +233,12 @@ class RedisDirectory:
             await self._write_all()
 
     async def _write_all(self) -> None:
+        """Write all that we have, and take out what we have not: something of before a loss may come late."""
+        there: dict[bytes, bytes] = await answer(self._redis.hgetall(self._key("streams", self._life)))
+        for name, record in ((name.decode(), record) for name, record in there.items()):
+            if name not in self._written:
+                snapshot = self._parse(record)
+                self._written[name] = "" if snapshot is None else snapshot.call
         self._changed.clear()
         snapshots = {each.id: each for each in self._streams()}
         gone = self._written.keys() - snapshots.keys()
@@ -352,7 +350,7 @@ class RedisDirectory:
             self.counters.heard += 1
         self._wake()
 
-    def _hear_alone(self, told: Iterable[_Told]) -> None:
+    def _hear_alone(self, told: Iterable[RingEvent]) -> None:
         for each in told:
             self._ring.publish(each.kind, each.stream, each.data)
             self.counters.unshared += 1
@@ -377,6 +375,7 @@ class RedisDirectory:
             self.counters.lost += 1
             log.warning("directory lost", error=str(error))
         self._reached[way] = self._is_whole = False
+        self._awake.set()  # whoever writes looks at once whether Redis still has everything
         self._owes_gap = self._owes_gap or bool(self._unshared)
         told, self._unshared, self._unshared_bytes = self._unshared, deque(), 0
         self._hear_alone(told)

@@ -6,6 +6,7 @@ import asyncio
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -14,6 +15,7 @@ from sidecar.doctor.bots import examine_bot, named_bots
 from sidecar.doctor.directory import address_finding, examine_directory
 from sidecar.doctor.freeswitch import examine_freeswitch
 from sidecar.doctor.rest import find_running
+from sidecar.doctor.traces import examine_traces
 from sidecar.doctor.webhooks import examine_webhook
 from sidecar.io.redis_client import open_redis
 from sidecar.settings import load_settings
@@ -178,8 +180,6 @@ async def test_the_redis_of_a_directory_is_asked_for_a_sign_of_life() -> None:
 
 async def test_a_directory_that_nobody_is_reached_by() -> None:
     assert await of_directory() == []
-    (unreadable,) = await of_directory(url="redis://me:12/hush@redis.example", address="http://10.0.0.5:8080")
-    assert (unreadable.check, unreadable.verdict) == ("directory.url", Verdict.FAIL), unreadable
     nobody, near = await of_directory(url=f"redis://:hush@{LOOPBACK}:{free_port()}/0")
     assert (nobody.verdict, near.verdict) == (Verdict.FAIL, Verdict.OK)
     assert LOOPBACK in nobody.what
@@ -197,7 +197,7 @@ async def test_a_directory_that_nobody_is_reached_by() -> None:
     ],
 )
 def test_others_must_not_be_told_a_loopback_address(url: str, address: str | None, verdict: Verdict) -> None:
-    found = address_finding(load_settings(values={"directory": {"url": url, "address": address}}), url)
+    found = address_finding(load_settings(values={"directory": {"url": url, "address": address}}))
     assert found.verdict is verdict, found
 
 
@@ -222,6 +222,23 @@ async def test_the_host_of_a_webhook_is_looked_up_as_it_is_to_post() -> None:
         assert found.verdict is Verdict.FAIL, found
         assert why in found.what
         assert fix in str(found.fix)
+
+
+async def test_a_collector_of_traces_that_is_away_is_a_warning() -> None:
+    assert await examine_traces(load_settings(values={})) == []
+    async with Bot() as bot:  # whoever listens will do
+        port = urlsplit(bot.url).port
+        settings = load_settings(values={"traces": {"endpoint": f"http://hush:hush@{LOOPBACK}:{port}/hush?hush"}})
+        (there,) = await examine_traces(settings)
+    (away,) = await examine_traces(settings)
+    (unknown,) = await examine_traces(
+        load_settings(values={"traces": {"endpoint": "https://no-such-host.invalid/v1/traces"}})
+    )
+    assert (there.verdict, there.check) == (Verdict.OK, "traces.endpoint")
+    assert f"{LOOPBACK}:{port}: Connection refused" in away.what
+    assert unknown.what.startswith("no-such-host.invalid:443: ")
+    assert {away.verdict, unknown.verdict} == {Verdict.WARN}
+    assert not [each for each in (there, away, unknown) if "hush" in f"{each.what}{each.fix}"]
 
 
 async def test_what_answers_at_the_port_of_rest_need_not_be_a_sidecar() -> None:

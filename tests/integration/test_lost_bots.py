@@ -18,7 +18,7 @@ from tests.integration.conftest import StartSidecar
 from tests.support.bot_process import bot_process
 from tests.support.bots import ClosingBot, EchoBot, ToneBot
 from tests.support.certificates import Authority
-from tests.support.far_network import far_network
+from tests.support.hosts import network_of
 from tests.support.ports import LOOPBACK, free_port
 from tests.support.sidecar import SidecarUnderTest
 from tests.support.stalls import measured_stalls
@@ -91,8 +91,8 @@ async def test_a_bot_that_is_killed_and_restarted_hears_what_was_said_meanwhile(
 
 async def test_a_network_that_is_cut_is_found_by_the_heart_beat(start_sidecar: StartSidecar, tmp_path: Path) -> None:
     try:
-        network = far_network()
-        far = network.__enter__()
+        network = network_of("far")
+        far = network.__enter__().hosts["far"]
     except PermissionError as error:
         pytest.skip(f"no network namespaces here: {error}")
     try:

@@ -13,7 +13,7 @@ import pytest
 
 from sidecar.core.directory import DirectoryError
 from sidecar.core.event_body import EventBody
-from sidecar.core.event_ring import EventRing
+from sidecar.core.event_ring import EventRing, RingEvent
 from sidecar.core.events import BotSaid, Stopped, StreamEvent
 from sidecar.core.stream_snapshot import StreamSnapshot
 from sidecar.io.redis_client import open_redis
@@ -37,7 +37,8 @@ class Pod:
     def tell(self, stream: str, body: EventBody | None = None) -> None:
         self.sequence[stream] = self.sequence.get(stream, 0) + 1
         said = body or BotSaid("hello")
-        self.directory.tell(StreamEvent(said, stream, f"call of {stream}", self.sequence[stream], 0.0))
+        event = StreamEvent(said, stream, f"call of {stream}", self.sequence[stream], 0.0)
+        self.directory.tell(RingEvent(self.sequence[stream], "its own", event.kind, stream, event.json()))
 
     def begin(self, stream: str, call: str | None = None) -> None:
         self.streams[stream] = snapshot(stream, call or f"call of {stream}")
@@ -76,7 +77,9 @@ def snapshot(stream: str, call: str) -> StreamSnapshot:
 
 
 @asynccontextmanager
-async def pod(redis: RedisServer, name: str, *, dies: bool = False, **settings: Any) -> AsyncIterator[Pod]:
+async def pod(
+    redis: RedisServer, name: str, *, dies: bool = False, lease: float = LEASE, **settings: Any
+) -> AsyncIterator[Pod]:
     """Run a pod; one that `dies` leaves everything behind."""
     streams: dict[str, StreamSnapshot] = {}
     ring = EventRing(epoch=name)
@@ -90,7 +93,7 @@ async def pod(redis: RedisServer, name: str, *, dies: bool = False, **settings: 
         stream=streams.get,
         ring=ring,
         wake=lambda: None,
-        lease=LEASE,
+        lease=lease,
         **settings,
     )
     running = asyncio.create_task(directory.run())
@@ -152,7 +155,8 @@ async def test_events_of_all_pods_have_one_order_and_one_id_at_each() -> None:
         await until(lambda: len(one.heard) == 300 == len(two.heard))
         assert one.heard == two.heard
         assert [each.id for each in one.ring.after(0)] == [each.id for each in two.ring.after(0)]
-        assert (one.directory.counters.shared, one.directory.counters.heard) == (150, 300)
+        assert one.directory.counters.heard == 300
+        await until(lambda: one.directory.counters.shared == 150)  # Redis answers after it has told all
         async with pod(redis, "three") as three:  # a listener may come over from another pod
             assert three.heard == one.heard
             assert three.ring.number_of(one.ring.id_of(one.ring.newest)) == three.ring.newest
@@ -209,6 +213,48 @@ async def test_without_redis_each_hears_its_own_and_all_is_right_again_when_it_i
         assert one.directory.counters.lost == 1
 
 
+async def test_a_redis_that_forgets_and_is_back_at_once_has_all_again_long_before_a_beat() -> None:
+    async with RedisServer() as redis, pod(redis, "one", lease=300.0) as one, pod(redis, "two", lease=300.0) as two:
+        one.begin("s")
+        await until_seen(two, ["s"])
+        await redis.stop()
+        await redis.start()
+        await until(lambda: one.directory.counters.lost == two.directory.counters.lost == 1)
+        await until(lambda: one.directory.is_up and two.directory.is_up)
+        await until_seen(two, ["s"])
+
+
+async def test_who_finds_redis_again_does_not_take_those_for_dead_who_are_yet_to_find_it() -> None:
+    lease = 1.0
+    async with RedisServer() as redis, pod(redis, "one", lease=lease) as one, pod(redis, "two", lease=lease) as two:
+        two.begin("s")
+        await until_seen(one, ["s"])
+        ways = []
+        for each in (one, two):
+            ways.append(redis.away(each.directory.pod))
+            await each.directory._redis.connection_pool.disconnect(inuse_connections=True)
+        await asyncio.sleep(lease + 0.1)
+        ways[0]()
+        await until(lambda: one.directory.is_up)
+        await asyncio.sleep(lease / 2)
+        assert (await ids(one), one.directory.counters.swept) == (["s"], 0)
+        ways[1]()
+
+
+async def test_a_record_that_redis_gets_late_is_taken_out_again() -> None:
+    async with RedisServer() as redis, pod(redis, "one", lease=3.0) as one, pod(redis, "two", lease=3.0) as two:
+        one.begin("s")
+        client, life = open_redis(redis.url), one.directory._life
+        late = {"ended": msgspec.json.encode(snapshot("ended", "its call")), "of another version": b"{}"}
+        await client.hset(f"sidecar:streams:{life}", mapping=late)  # type: ignore[arg-type]
+        await client.zadd("sidecar:ids", {f"ended\0{life}": 0})
+        await client.zadd("sidecar:calls", {f"its call\0ended\0{life}": 0})
+        await until_seen(two, ["s"])
+        assert await client.hlen(f"sidecar:streams:{life}") == 1
+        assert await client.zcard("sidecar:calls") == 1
+        await client.aclose()
+
+
 async def test_what_is_lost_of_a_pod_in_redis_comes_back() -> None:
     async with RedisServer() as redis, pod(redis, "one") as one, pod(redis, "two") as two:
         one.begin("kept")
@@ -260,9 +306,12 @@ async def test_who_could_not_tell_says_so_and_others_know_that_they_have_missed_
 async def test_what_is_asked_of_a_stream_shows_at_others_without_an_event() -> None:
     async with RedisServer() as redis, pod(redis, "one") as one, pod(redis, "two") as two:
         one.begin("s")
-        await until_seen(two, ["s"])
+        await until(lambda: two.heard == ["s.1"])
+        (before,) = await two.directory.page(after="", most=2, call=None)
         one.streams["s"] = msgspec.structs.replace(one.streams["s"], paused=True)
         one.directory.touch("s")
         async with asyncio.timeout(LEASE / 4):
-            while not (await two.directory.page(after="", most=1, call=None))[0].paused:  # noqa: ASYNC110
+            while (seen := await two.directory.page(after="", most=2, call=None)) == [before]:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
+        assert seen == [msgspec.structs.replace(before, paused=True)]
+        assert two.heard == ["s.1"]

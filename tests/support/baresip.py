@@ -18,7 +18,7 @@ import asyncio
 import contextlib
 import json
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -36,9 +36,9 @@ QUIT_SECONDS = 0.5
 PROCESS_SECONDS = 300
 
 _CONFIG = """\
-sip_listen {loopback}:{sip_port}
-net_interface {loopback}
-ctrl_tcp_listen {loopback}:{control_port}
+sip_listen {host}:{sip_port}
+net_interface {host}
+ctrl_tcp_listen {host}:{control_port}
 module_path {modules}
 audio_source aufile,{directory}/said.wav
 snd_path {directory}
@@ -46,6 +46,7 @@ rtp_ports 21000-29998
 ringback_disabled yes
 statmode_default off
 call_local_timeout 30
+rtp_timeout {rtp_timeout}
 module aufile.so
 module sndfile.so
 module {codec}.so
@@ -97,13 +98,20 @@ class Baresip:
         ca: Path | None = None,
         sip_port: int | None = None,
         longest_call: float = 60.0,
+        rtp_timeout: int = 0,
+        host: str = LOOPBACK,
+        inside: Sequence[str] = (),
     ) -> None:
+        """End a call after `rtp_timeout` seconds without RTP, 0: never. `inside` is the command that it is run by."""
         assert not headers or transport == "udp", "the relay that adds headers speaks UDP alone"
         self.directory = directory
         self.codec = codec
         self.events: list[Event] = []
         self.process_id = 0
-        self.uri = f"sip:{user}@{LOOPBACK}:{sip_port or free_port()}"
+        self.uri = f"sip:{user}@{host}:{sip_port or free_port()}"
+        self._host = host
+        self._inside = inside
+        self._rtp_timeout = rtp_timeout
         self._says = says
         self._longest_call = longest_call
         self._answers = answers
@@ -208,7 +216,8 @@ class Baresip:
     def _write_directory(self, outbound: str | None) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         config = _CONFIG.format(
-            loopback=LOOPBACK,
+            host=self._host,
+            rtp_timeout=self._rtp_timeout,
             sip_port=self.uri.rpartition(":")[2],
             control_port=self._control_port,
             modules=MODULES,
@@ -238,7 +247,7 @@ class Baresip:
     async def _start(self) -> asyncio.subprocess.Process:
         with (self.directory / "log").open("wb") as log:
             return await asyncio.create_subprocess_exec(
-                *("stdbuf", "-oL", "baresip"),  # the log is wanted while the call is up
+                *(*self._inside, "stdbuf", "-oL", "baresip"),  # the log is wanted while the call is up
                 *("-f", str(self.directory), "-s", "-t", str(PROCESS_SECONDS)),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
@@ -248,7 +257,7 @@ class Baresip:
     async def _connect(self, process: asyncio.subprocess.Process) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         while process.returncode is None:
             with contextlib.suppress(ConnectionRefusedError):
-                return await asyncio.open_connection(LOOPBACK, self._control_port)
+                return await asyncio.open_connection(self._host, self._control_port)
             await asyncio.sleep(0.01)
         raise AssertionError(f"baresip quit at once\n{self.log}")
 

@@ -86,6 +86,7 @@ class Bot:
     def __init__(
         self,
         *,
+        host: str = LOOPBACK,
         port: int = 0,
         subprotocols: Sequence[str] | None = None,
         certificate: Path | None = None,
@@ -97,6 +98,7 @@ class Bot:
         With an `authority`, clients must have a certificate of it.
         """
         self.calls: list[BotCall] = []
+        self._host = host
         self._port = port
         self._subprotocols = [Subprotocol(name) for name in subprotocols] if subprotocols else None
         self._tls = None if certificate is None else ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -112,7 +114,7 @@ class Bot:
 
     @property
     def url(self) -> str:
-        return f"{'wss' if self._tls else 'ws'}://{LOOPBACK}:{self._port}/ws"
+        return f"{'wss' if self._tls else 'ws'}://{self._host}:{self._port}/ws"
 
     @property
     def call(self) -> BotCall:
@@ -123,7 +125,7 @@ class Bot:
     async def __aenter__(self) -> Self:
         self._server = await serve(
             self._take,
-            LOOPBACK,
+            self._host,
             self._port,
             compression=self._compression,
             max_size=LARGEST_MESSAGE,

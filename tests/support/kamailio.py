@@ -18,20 +18,32 @@ READY_SECONDS = 15.0
 
 
 @asynccontextmanager
-async def dispatching(to: Sequence[Address], directory: Path) -> AsyncIterator[Address]:
-    """Run a Kamailio that spreads calls over sidecars until the block ends; give where it takes them."""
+async def dispatching(
+    to: Sequence[Address],
+    directory: Path,
+    *,
+    host: str = LOOPBACK,
+    callers: str | None = None,
+    inside: Sequence[str] = (),
+) -> AsyncIterator[Address]:
+    """Run a Kamailio that spreads calls over sidecars until the block ends; give where it takes them.
+
+    `callers` is who may call, else those of the configuration; `inside` is the command that it is run by.
+    """
     port, sidecars = free_port(), _write_list(to, directory)
+    given = [f"LISTEN=udp:{host}:{port}", f'DISPATCHER_LIST="{sidecars}"']
+    given += [f'CALLERS="{callers}"'] if callers else []
     with (directory / "log").open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            *(PROGRAM, "-f", str(CONFIGURATION), "-DD", "-E", "-n", "2", "-m", "32", "-M", "4"),
+            *(*inside, PROGRAM, "-f", str(CONFIGURATION), "-DD", "-E", "-n", "2", "-m", "32", "-M", "4"),
             *("-Y", str(directory), "-w", str(directory), "-P", str(directory / "pid")),
-            *("-A", f"LISTEN=udp:{LOOPBACK}:{port}", "-A", f'DISPATCHER_LIST="{sidecars}"'),
+            *(argument for each in given for argument in ("-A", each)),
             stdout=output,
             stderr=output,
         )
     try:
-        await _until_ready((LOOPBACK, port), process, directory / "log")
-        yield LOOPBACK, port
+        await _until_ready((host, port), process, directory / "log")
+        yield host, port
     finally:
         if process.returncode is None:
             process.terminate()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,9 +16,12 @@ READY_SECONDS = 10.0
 
 
 class RedisServer:
-    """Runs in the block; keeps nothing on disk, so that a restart forgets everything."""
+    """Runs in the block; keeps nothing on disk, so that a restart forgets everything, unless its arguments say so."""
 
-    def __init__(self) -> None:
+    def __init__(self, *arguments: str, inside: Sequence[str] = ()) -> None:
+        """`inside` is the command that it is run by."""
+        self._arguments = arguments
+        self._inside = inside
         self._directory = TemporaryDirectory(prefix="redis")  # pytest's would be too long for a socket
         self._process: asyncio.subprocess.Process | None = None
         self._path = Path(self._directory.name) / "s"
@@ -53,7 +57,8 @@ class RedisServer:
         program = shutil.which("redis-server")
         assert program is not None
         self._process = await asyncio.create_subprocess_exec(
-            *(program, "--port", "0", "--unixsocket", str(self._path), "--save", "", "--appendonly", "no"),
+            *(*self._inside, program, "--unixsocket", str(self._path), "--save", ""),
+            *(self._arguments or ("--port", "0", "--appendonly", "no")),
             cwd=self._directory.name,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
@@ -73,3 +78,12 @@ class RedisServer:
             await self._process.wait()
             self._process = None
             self._path.unlink(missing_ok=True)
+
+    def forget(self) -> None:
+        """Take away what it has kept on disk, while it is stopped."""
+        shutil.rmtree(self._path.with_name("appendonlydir"), ignore_errors=True)
+
+    def pause(self, *, going: bool = False) -> None:
+        """From now on it does nothing, and says so to nobody; or it goes on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT if going else signal.SIGSTOP)

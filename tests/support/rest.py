@@ -28,12 +28,18 @@ class Reply:
 
 
 async def ask(
-    port: int, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None
+    port: int,
+    method: str,
+    path: str,
+    body: Any = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+    host: str = LOOPBACK,
 ) -> Reply:
     """Send a request; a body that is no bytes goes as JSON."""
 
     def talk() -> Reply:
-        connection = http.client.HTTPConnection(LOOPBACK, port, timeout=10)
+        connection = http.client.HTTPConnection(host, port, timeout=10)
         given = {"Content-Type": "application/json"} if body is not None else {}
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         try:
@@ -96,11 +102,11 @@ class EventListener:
 
 @asynccontextmanager
 async def listening(
-    port: int, query: str = "", *, headers: Mapping[str, str] | None = None
+    port: int, query: str = "", *, headers: Mapping[str, str] | None = None, host: str = LOOPBACK
 ) -> AsyncIterator[EventListener]:
     """Listen to events; by HTTP/1.0, so that the body comes as it is."""
-    reader, writer = await asyncio.open_connection(LOOPBACK, port)
-    lines = [f"GET /v1/events{query} HTTP/1.0", f"Host: {LOOPBACK}:{port}"]
+    reader, writer = await asyncio.open_connection(host, port)
+    lines = [f"GET /v1/events{query} HTTP/1.0", f"Host: {host}:{port}"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     writer.write("\r\n".join([*lines, "", ""]).encode())
     try:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from sip import Address, Response, parse_message
-from tests.support.ports import LOOPBACK
 from tests.support.sip_messages import request
 
 
@@ -78,9 +77,9 @@ async def options_of(there: Address, *, within: float = 5.0) -> Response:
     """Ask what an INVITE would be told, there; raise TimeoutError if nobody says anything."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.setblocking(False)
-        sock.bind((LOOPBACK, 0))
         sock.connect(there)
-        via = f"Via: SIP/2.0/UDP {LOOPBACK}:{sock.getsockname()[1]};branch=z9hG4bK-{os.urandom(8).hex()}"
+        host, port = sock.getsockname()
+        via = f"Via: SIP/2.0/UDP {host}:{port};branch=z9hG4bK-{os.urandom(8).hex()}"
         uri = f"sip:{there[0]}:{there[1]}"
         asked = request("OPTIONS", via=via, contact=None, call_id=os.urandom(8).hex(), uri=uri)
         loop = asyncio.get_running_loop()
@@ -91,10 +90,10 @@ async def options_of(there: Address, *, within: float = 5.0) -> Response:
 
 
 @asynccontextmanager
-async def serving(*, workers: int, bot: str, **settings: object) -> AsyncIterator[Serving]:
+async def serving(*inside: str, workers: int, bot: str, **settings: object) -> AsyncIterator[Serving]:
     """Run a sidecar for calls to one bot; kill what is left of it at the end.
 
-    `settings` are spelled as in the environment, without the prefix.
+    `settings` are spelled as in the environment, without the prefix; `inside` is the command that it is run by.
     """
     given = {
         "WORKERS": workers,
@@ -106,7 +105,7 @@ async def serving(*, workers: int, bot: str, **settings: object) -> AsyncIterato
         **settings,
     }
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "sidecar", "serve"),
+        *(*inside, sys.executable, "-m", "sidecar", "serve"),
         stderr=asyncio.subprocess.PIPE,
         env={
             **os.environ,

@@ -119,13 +119,14 @@ async def run(
     host: str = LOOPBACK,
     media_port: int | None = None,
     arguments: Sequence[str] = (),
+    inside: Sequence[str] = (),
     within: float = 30.0,
 ) -> Outcome:
     """Run a scenario, one of ours by its name, against `target` (host:port), and say what came of it.
 
     `rate` is in new calls a second, `seconds` the length of the pauses of the scenario, `packets` what it
     plays, and `values` what replaces its `$names`. With "tcp each" every call has a connection of its own.
-    After `within` seconds what is still up has failed.
+    After `within` seconds what is still up has failed. `inside` is the command that sipp is run by.
     """
     _write_directory(scenario, directory, values or {}, packets)
     of_the_run = [
@@ -138,7 +139,7 @@ async def run(
         (directory / "errors").unlink(missing_ok=True)
         options = _options(calls, free_port(), headers or {}, within=within)
         ports_of_media = ("-mp", str(media_port or next(_MEDIA_PORTS)))
-        command = ["sipp", target, *options, *of_the_run, *ports_of_media]
+        command = [*inside, "sipp", target, *options, *of_the_run, *ports_of_media]
         exit_code = await _finish(command, directory, within + END_SECONDS)
         if "Unable to bind" not in _read(directory / "errors") + _read(directory / "output"):
             break

@@ -42,11 +42,16 @@ def test_cores_are_what_all_frames_cost() -> None:
 
 
 def test_sidecar_and_baseline_are_two_lines() -> None:
-    cost = {"cpu_us_per_frame": 50.0, "uplink_p99_ms": 6.0, "gap_p99_ms": None}
-    runs = list(runs_of({"runs": [{"calls": 100, "sidecar": cost, "baseline": cost | {"cpu_us_per_frame": 150.0}}]}))
-    assert [(run.line, run.cores) for run in runs] == [
-        ("sidecar, side by side", 0.25),
-        ("baseline, side by side", 0.75),
+    cost = {"cpu_us_per_frame": 50.0, "uplink_p99_ms": 6.0, "gap_p99_ms": None, "keeps_up": True}
+    baseline = cost | {"cpu_us_per_frame": 150.0}
+    beside = {"calls": 100, "workers": 2, "sidecar": cost, "baseline": baseline}
+    late = beside | {"calls": 200, "baseline": baseline | {"keeps_up": False}}
+    runs = list(runs_of({"runs": [beside, late]}))
+    assert [(run.line, run.calls, run.cores) for run in runs] == [
+        ("2 workers, side by side: sidecar", 100, 0.25),
+        ("2 workers, side by side: baseline", 100, 0.75),
+        ("2 workers, side by side: sidecar", 200, 0.5),
+        ("2 workers, side by side: baseline", 200, None),
     ]
 
 
@@ -62,7 +67,7 @@ def test_points_are_in_the_order_of_calls_and_the_last_run_counts() -> None:
 def test_what_is_beyond_the_panel_is_at_its_edge_and_what_is_not_there_is_left_out() -> None:
     runs = [*runs_of(told(100, 40.0, uplink_ms={"p99": 900.0})), *runs_of(told(200, 40.0, gap_ms={"p99": None}))]
     _, uplink, gaps = polylines(drawn(runs))
-    assert uplink.startswith("532.0,34.0 ")
+    assert uplink.startswith("562.0,34.0 ")
     assert len(gaps.split()) == 1
 
 
