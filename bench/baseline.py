@@ -18,16 +18,13 @@ import json
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from rtp.pcm import FRAMES_PER_SECOND
-from sidecar.bench.board import open_board
 from sidecar.bench.errors import BenchError
 from sidecar.bench.figures import Reading
 from sidecar.bench.plan import BenchPlan
-from sidecar.bench.programs import compile_programs, program
+from sidecar.bench.programs import running_partners
 from sidecar.bench.run import Bench, allow_descriptors
 from sidecar.bench.served import served, serving
 from sidecar.core.listening import Span
@@ -73,25 +70,19 @@ async def _compare(plan: BenchPlan, rounds: int) -> dict[str, Any]:
     allow_descriptors(2 * plan.calls + _SPARE_DESCRIPTORS)
     ours, theirs, floors = list[Reading](), list[Reading](), list[Reading]()
     kib: tuple[list[float], list[float]] = [], []
-    with TemporaryDirectory() as name, open_board(plan.calls) as board:
-        directory = Path(name)
-        await compile_programs(directory)
-        async with (
-            program(directory, "load", board),
-            program(directory, "bots", board, plan.answer) as (_, bots_port),
-        ):
-            bench = Bench(plan, directory, board, int(bots_port), lambda state: print(state, file=sys.stderr))
-            for _ in range(rounds):
-                async with served(max_calls=plan.calls, workers=plan.workers) as sidecar:
-                    reading, memory, _ = await bench.measure(sidecar)
-                ours.append(reading)
-                kib[0].append(memory)
-                floors.append(await bench.measure_floor())
-                async with serving(*_BASELINE) as baseline:
-                    reading, memory, _ = await bench.measure(baseline)
-                theirs.append(reading)
-                kib[1].append(memory)
-        faults = board["faults"]
+    async with running_partners(plan) as partners:
+        bench = Bench(plan, partners, lambda state: print(state, file=sys.stderr))
+        for _ in range(rounds):
+            async with served(max_calls=plan.calls, workers=plan.workers) as sidecar:
+                reading, memory, _ = await bench.measure(sidecar)
+            ours.append(reading)
+            kib[0].append(memory)
+            floors.append(await bench.measure_floor())
+            async with serving(*_BASELINE) as baseline:
+                reading, memory, _ = await bench.measure(baseline)
+            theirs.append(reading)
+            kib[1].append(memory)
+        faults = partners.board["faults"]
     expected = plan.calls * plan.seconds * rounds * FRAMES_PER_SECOND
     floor = 1e6 * sum(each.cpu_seconds for each in floors) / sum(each.frames for each in floors)
     return {

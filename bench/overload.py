@@ -14,15 +14,13 @@ import os
 import signal
 import sys
 import time
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from rtp.pcm import FRAMES_PER_SECOND
-from sidecar.bench.board import Board, open_board
+from sidecar.bench.board import Board
 from sidecar.bench.callers import open_callers
 from sidecar.bench.plan import BenchPlan
 from sidecar.bench.process_tree import ProcessTree
-from sidecar.bench.programs import compile_programs, program
+from sidecar.bench.programs import running_partners
 from sidecar.bench.served import Served, served
 
 _BEFORE, _OVERLOADED, _AFTER = 5, 10, 8  # seconds
@@ -58,31 +56,28 @@ async def _ration(processes: ProcessTree, share: float) -> None:
 
 
 async def _run(plan: BenchPlan) -> None:
-    with TemporaryDirectory() as name, open_board(plan.calls) as board:
-        directory = Path(name)
-        await compile_programs(directory)
-        async with (
-            program(directory, "load", board),
-            program(directory, "bots", board, plan.answer) as (_, bots_port),
-            served(max_calls=plan.calls) as sidecar,
-            open_callers(plan, board) as callers,
-        ):
-            await callers.place(sidecar=sidecar.address, bots_port=int(bots_port))
-            board["running"] = 1
-            print(f"{plan.calls} calls: uplink p50, p99; frames that arrived; share of a core")
-            shares = [await _second(board, sidecar) for _ in range(_BEFORE)]
-            share = sorted(shares)[_BEFORE // 2] / 2
-            print(f"--- {share:.0%} of a core at the most")
-            ration = asyncio.create_task(_ration(sidecar.processes, share))
-            for _ in range(_OVERLOADED):
-                await _second(board, sidecar)
-            ration.cancel()
-            await asyncio.wait([ration])
-            print("--- as much as it wants")
-            for _ in range(_AFTER):
-                await _second(board, sidecar)
-            board["running"] = 0
-            await callers.hang_up()
+    async with (
+        running_partners(plan) as partners,
+        served(max_calls=plan.calls) as sidecar,
+        open_callers(plan, partners.board) as callers,
+    ):
+        board = partners.board
+        await callers.place(sidecar=sidecar.address, bots_port=partners.bots_port)
+        board["running"] = 1
+        print(f"{plan.calls} calls: uplink p50, p99; frames that arrived; share of a core")
+        shares = [await _second(board, sidecar) for _ in range(_BEFORE)]
+        share = sorted(shares)[_BEFORE // 2] / 2
+        print(f"--- {share:.0%} of a core at the most")
+        ration = asyncio.create_task(_ration(sidecar.processes, share))
+        for _ in range(_OVERLOADED):
+            await _second(board, sidecar)
+        ration.cancel()
+        await asyncio.wait([ration])
+        print("--- as much as it wants")
+        for _ in range(_AFTER):
+            await _second(board, sidecar)
+        board["running"] = 0
+        await callers.hang_up()
 
 
 if __name__ == "__main__":

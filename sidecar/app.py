@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -18,9 +18,8 @@ import structlog
 from rtp import FRAME_MS
 from sidecar.core.call_control import CallControl
 from sidecar.core.codecs import ALL_CODECS
-from sidecar.core.events import StreamEvent
 from sidecar.core.freeswitch.tickets import Tickets
-from sidecar.core.link import BotSpoke, FromWorker, StatsTold, ToWorker, WorkerReady
+from sidecar.core.link import FromWorker
 from sidecar.io.eavesdropper import Eavesdropper, FreeSwitch
 from sidecar.io.event_feed import EventFeed, log_event
 from sidecar.io.event_socket_client import EventSocketClient
@@ -36,6 +35,7 @@ from sidecar.io.sip_driver import SipDriver
 from sidecar.io.sip_streams import SipStreams
 from sidecar.io.steering import Steering
 from sidecar.io.supervisor import Supervisor
+from sidecar.io.switchboard import ControlEvent, Switchboard, WorkerHost
 from sidecar.io.worker_inside import WorkerInside
 from sidecar.io.worker_process import OnLost, OnMessage, WorkerProcess
 from sidecar.io.worker_settings import WorkerSettings
@@ -44,7 +44,7 @@ from sidecar.log import LogLines
 from sidecar.outlets import running_outlets
 from sidecar.settings import RtpSettings, Settings, SipSettings, unused_variables
 from sidecar.sockets import MediaPorts, SipSockets, bind_all, port_of
-from sip import Address, AuthenticationFailed, SipUri, UserAgent
+from sip import Address, SipUri, UserAgent
 from sip.grammar import format_host_port
 
 if TYPE_CHECKING:
@@ -58,8 +58,6 @@ log = structlog.get_logger("sidecar")
 _GOODBYE_SECONDS = 2.0
 _WORKERS_READY_SECONDS = 30.0
 
-_WorkerHost = WorkerInside | WorkerProcess
-
 
 @dataclass(frozen=True, slots=True)
 class Sidecar:
@@ -70,7 +68,7 @@ class Sidecar:
     rtp_port: int  # of the first worker; 0: every call has its own
     agent: UserAgent
     control: CallControl
-    workers: Sequence[WorkerInside | WorkerProcess]
+    workers: Sequence[WorkerHost]
     streams: SipStreams
     servers: FreeSwitchServers
     attacher: Eavesdropper
@@ -100,47 +98,23 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
 
     Raise OSError if a port is taken.
     """
-    loop = asyncio.get_running_loop()
     sockets = bind_all(settings)
     agent = _user_agent(settings.sip, sockets.sip)
     tickets = Tickets(SystemRandom())
     control = _call_control(settings, agent, tickets)
-    workers: list[_WorkerHost] = []
+    traces = _traces(settings.traces.endpoint)
     events = EventFeed()
     events.subscribe(log_event)
-    traces = _traces(settings.traces.endpoint)
     if traces is not None:
         events.subscribe(traces.hear)
-
-    def on_event(event: StreamEvent | StatsTold | ToWorker | AuthenticationFailed) -> None:
-        if isinstance(event, StreamEvent):
-            events.publish(event)
-        elif isinstance(event, StatsTold):
-            steering.stats_told(event)
-        elif isinstance(event, AuthenticationFailed):
-            log.warning("authentication failed", host=event.source[0], user=event.username)
-        elif (worker := control.workers.worker_of(event.stream)) is not None:  # else it died meanwhile
-            workers[worker].send(event if traces is None else traces.mark(event))
-
-    driver = _sip_driver(settings.sip, control, on_event)
-    steering = Steering(control, driver.drain)
-    not_ready, ready = set(range(max(1, settings.workers))), asyncio.Event()
-
-    def on_message(worker: int, message: FromWorker) -> None:
-        if traces is not None and isinstance(message, BotSpoke):
-            traces.bot_spoke(message.stream)
-        control.receive_message(message, worker=worker, now=loop.time())
-        driver.drain()
-        if isinstance(message, WorkerReady):
-            not_ready.discard(worker)
-            if not not_ready:
-                ready.set()
-
-    def on_lost(worker: int, why: str) -> None:
-        control.worker_lost(worker, why, now=loop.time())
-        driver.drain()
-
-    workers += _worker_hosts(settings, sockets.media, on_message, on_lost)
+    switchboard = Switchboard(
+        control,
+        events,
+        traces,
+        make_driver=partial(_sip_driver, settings.sip, control),
+        make_workers=partial(_worker_hosts, settings, sockets.media),
+    )
+    driver, steering, workers = switchboard.driver, switchboard.steering, switchboard.workers
     supervisor = Supervisor(SystemRandom())
     servers = FreeSwitchServers(_event_sockets(settings), supervisor)
     events.subscribe(servers.events.tell)
@@ -155,49 +129,84 @@ async def running_sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         attacher=attacher if settings.freeswitch else None,
         metrics=lambda: _metrics(agent, control, driver, workers, servers, tickets, supervisor, events, traces),
     )
-    async with outlets as api, asyncio.TaskGroup() as tasks:
+    async with (
+        outlets as api,
+        asyncio.TaskGroup() as tasks,
+        _listening(driver, sockets.sip, settings.sip),
+        _running_beside(agent, control, servers, supervisor, traces),
+    ):
         for worker in workers:
             tasks.create_task(worker.run())
-        over_event_sockets = tasks.create_task(servers.run())
-        refusals = tasks.create_task(supervisor.keep("refusals", RefusalLog(agent, control).run))
-        exporting = None if traces is None else tasks.create_task(supervisor.keep("traces", traces.queue.run))
-        transport, _ = await loop.create_datagram_endpoint(lambda: driver, sock=sockets.sip.udp)
-        driver.streams.listen(sockets.sip.tcp)
-        if sockets.sip.tls is not None:
-            driver.streams.listen(sockets.sip.tls, tls=settings.sip.tls_server())
         try:
             with suppress(TimeoutError):  # who comes later is waited for by `/readyz`
-                await asyncio.wait_for(ready.wait(), _WORKERS_READY_SECONDS)
+                await asyncio.wait_for(switchboard.ready.wait(), _WORKERS_READY_SECONDS)
             yield Sidecar(
-                (own_address(settings.sip.host), port_of(sockets.sip.udp)),
-                port_of(sockets.sip.tls),
-                port_of(sockets.media[0][0]) if sockets.media else 0,
-                agent,
-                control,
-                workers,
-                driver.streams,
-                servers,
-                attacher,
-                steering,
-                events,
-                supervisor,
-                port_of(sockets.api),
-                api,
+                sip_address=(own_address(settings.sip.host), port_of(sockets.sip.udp)),
+                tls_port=port_of(sockets.sip.tls),
+                rtp_port=port_of(sockets.media[0][0]) if sockets.media else 0,
+                agent=agent,
+                control=control,
+                workers=workers,
+                streams=driver.streams,
+                servers=servers,
+                attacher=attacher,
+                steering=steering,
+                events=events,
+                supervisor=supervisor,
+                api_port=port_of(sockets.api),
+                api=api,
             )
         finally:
-            control.hang_up_all(now=loop.time())
-            driver.drain()
-            with suppress(TimeoutError):  # a BYE may be lost, and its answer too
-                await asyncio.wait_for(_until_over(agent, control), _GOODBYE_SECONDS)
+            await _hang_up(agent, control, driver)
             for worker in workers:
                 worker.stop()
+
+
+@asynccontextmanager
+async def _listening(
+    driver: SipDriver[ControlEvent], sockets: SipSockets, settings: SipSettings
+) -> AsyncIterator[None]:
+    """Take SIP by all transports until the block ends."""
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: driver, sock=sockets.udp)
+    try:
+        driver.streams.listen(sockets.tcp)
+        if sockets.tls is not None:
+            driver.streams.listen(sockets.tls, tls=settings.tls_server())
+        yield
+    finally:
+        transport.close()
+
+
+@asynccontextmanager
+async def _running_beside(
+    agent: UserAgent,
+    control: CallControl,
+    servers: FreeSwitchServers,
+    supervisor: Supervisor,
+    traces: CallTraces | None,
+) -> AsyncIterator[None]:
+    """Run what goes on beside the calls until the block ends; then let it tell the rest."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(servers.run())]
+        tasks.append(group.create_task(supervisor.keep("refusals", RefusalLog(agent, control).run)))
+        if traces is not None:
+            tasks.append(group.create_task(supervisor.keep("traces", traces.queue.run)))
+        try:
+            yield
+        finally:
             await servers.tell_the_rest()
-            over_event_sockets.cancel()
-            refusals.cancel()
-            if traces is not None and exporting is not None:
-                exporting.cancel()
+            for task in tasks:
+                task.cancel()
+            if traces is not None:
                 await traces.close()
-            transport.close()
+
+
+async def _hang_up(agent: UserAgent, control: CallControl, driver: SipDriver[ControlEvent]) -> None:
+    """End all calls, and wait until they are over, though not for long."""
+    control.hang_up_all(now=asyncio.get_running_loop().time())
+    driver.drain()
+    with suppress(TimeoutError):  # a BYE may be lost, and its answer too
+        await asyncio.wait_for(_until_over(agent, control), _GOODBYE_SECONDS)
 
 
 async def serve(settings: Settings) -> None:
@@ -245,10 +254,8 @@ def _user_agent(settings: SipSettings, sockets: SipSockets) -> UserAgent:
 
 
 def _sip_driver(
-    settings: SipSettings,
-    control: CallControl,
-    on_event: Callable[[StreamEvent | StatsTold | ToWorker | AuthenticationFailed], None],
-) -> SipDriver[StreamEvent | StatsTold | ToWorker | AuthenticationFailed]:
+    settings: SipSettings, control: CallControl, on_event: Callable[[ControlEvent], None]
+) -> SipDriver[ControlEvent]:
     return SipDriver(
         control,
         on_event,
@@ -261,17 +268,19 @@ def _sip_driver(
 
 def _worker_hosts(
     settings: Settings, ports: Sequence[MediaPorts], on_message: OnMessage, on_lost: OnLost
-) -> Iterator[_WorkerHost]:
+) -> list[WorkerHost]:
     """Return what runs the workers, each in a process of its own, or one in this."""
+    if not settings.workers:
+        sockets = _media_sockets(settings.rtp, ports)
+        make = partial(_media_worker, _worker_settings(settings), sockets)
+        return [WorkerInside(make, on_message=on_message)]
+    hosts: list[WorkerHost] = []
     for number in range(settings.workers):
         own = ports[number] if ports else ()
         descriptors = (own[0].fileno(), own[1].fileno()) if own else None
         start = StartWorker(number, _worker_settings(settings), settings.rtp.host, descriptors)
-        yield WorkerProcess(start, own, random=SystemRandom(), on_message=on_message, on_lost=on_lost)
-    if not settings.workers:
-        sockets = _media_sockets(settings.rtp, ports)
-        make = partial(_media_worker, _worker_settings(settings), sockets)
-        yield WorkerInside(make, on_message=on_message)
+        hosts.append(WorkerProcess(start, own, random=SystemRandom(), on_message=on_message, on_lost=on_lost))
+    return hosts
 
 
 def _media_worker(
@@ -340,7 +349,7 @@ def _metrics(
     agent: UserAgent,
     control: CallControl,
     driver: SipDriver[object],
-    workers: Sequence[_WorkerHost],
+    workers: Sequence[WorkerHost],
     servers: FreeSwitchServers,
     tickets: Tickets,
     supervisor: Supervisor,

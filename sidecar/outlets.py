@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
-from sidecar.core.event_ring import MOST_EVENTS, EventRing
+from sidecar.core.event_ring import MOST_EVENTS, EventRing, RingEvent
 from sidecar.core.events import StreamEvent
 from sidecar.core.webhook_url import parse_webhook_url
 from sidecar.io.event_feed import EventFeed
@@ -46,83 +46,47 @@ async def running_outlets(
     if api_socket is None and not settings.webhooks:
         yield None
         return
-    posts = EventRing(epoch=token_hex(4), most=0)  # numbers what webhooks are told, and keeps nothing
+    is_shared = api_socket is not None and settings.directory.url is not None
+    own = EventRing(epoch=token_hex(4), most=MOST_EVENTS if api_socket and not is_shared else 0)
     senders = [
         WebhookSender(name, parse_webhook_url(hook.url), hook.key(), kinds=hook.events, hosts=settings.bot.hosts())
         for name, hook in settings.webhooks.items()
     ]
+    hearers: list[Callable[[RingEvent], None]] = [sender.add for sender in senders]
 
-    def post(event: StreamEvent) -> None:
-        told = posts.publish(event.kind, event.stream, event.json())
-        for sender in senders:
-            sender.add(told.id, told)
+    def publish(event: StreamEvent) -> None:
+        told = own.publish(event.kind, event.stream, event.json())
+        for hear in hearers:
+            hear(told)
 
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(running_webhooks(senders, supervisor))
         service = None
         if api_socket is not None:
-            running = _running_interface(
-                settings,
+            from sidecar.api.event_stream import Listeners
+            from sidecar.api.gate import Gate
+            from sidecar.api.service import running_service
+
+            api, directory = settings.api, None
+            listeners = Listeners(EventRing(epoch=token_hex(4)) if is_shared else own)
+            if is_shared:
+                address = f"http://{format_host_port(api.host, api_socket.getsockname()[1])}"
+                running = _running_directory(settings.directory, address, steering, listeners, supervisor)
+                directory = await stack.enter_async_context(running)
+            hearers.append(directory.tell if directory else lambda _: listeners.wake())
+            interface = running_service(
                 api_socket,
+                Gate(api.access(), requests_per_second=api.requests_per_second, open_metrics=api.open_metrics),
                 steering,
-                events,
-                supervisor,
-                senders=senders,
+                listeners=listeners,
+                webhooks=senders,
                 attacher=attacher,
+                directory=directory,
                 metrics=metrics(),
             )
-            service = await stack.enter_async_context(running)
-        if senders:
-            stack.callback(events.subscribe(post))
-        yield service
-
-
-@asynccontextmanager
-async def _running_interface(
-    settings: Settings,
-    sock: socket.socket,
-    steering: Steering,
-    events: EventFeed,
-    supervisor: Supervisor,
-    *,
-    senders: list[WebhookSender],
-    attacher: Attacher | None,
-    metrics: Iterable[Collector],
-) -> AsyncIterator[Service]:
-    """Answer REST requests, and tell listeners of events: of this sidecar's, or, with a directory, of all."""
-    from sidecar.api.event_stream import Listeners
-    from sidecar.api.gate import Gate
-    from sidecar.api.service import running_service
-
-    api, ring = settings.api, EventRing(epoch=token_hex(4), most=MOST_EVENTS)
-    listeners = Listeners(ring)
-    gate = Gate(api.access(), requests_per_second=api.requests_per_second, open_metrics=api.open_metrics)
-    directory: RedisDirectory | None = None
-
-    def publish(event: StreamEvent) -> None:
-        if directory is not None:
-            directory.tell(event)
-            return
-        ring.publish(event.kind, event.stream, event.json())
-        listeners.wake()
-
-    async with AsyncExitStack() as stack:
-        if settings.directory.url is not None:
-            own = f"http://{format_host_port(api.host, sock.getsockname()[1])}"
-            running = _running_directory(settings.directory, own, steering, listeners, supervisor)
-            directory = await stack.enter_async_context(running)
+            service = await stack.enter_async_context(interface)
         stack.callback(events.subscribe(publish))
-        service = running_service(
-            sock,
-            gate,
-            steering,
-            listeners=listeners,
-            webhooks=senders,
-            attacher=attacher,
-            directory=directory,
-            metrics=metrics,
-        )
-        yield await stack.enter_async_context(service)
+        yield service
 
 
 @asynccontextmanager

@@ -10,8 +10,6 @@ class Counters:
 
     datagrams_received: int = 0
     keepalives: int = 0  # datagrams of nothing but line ends
-    requests_received: int = 0
-    responses_received: int = 0
     malformed_requests: int = 0  # answered with 400, 505 or 513
     malformed_datagrams: int = 0  # dropped: not even a Via to answer by
     rejected_requests: int = 0  # answered with a final response >= 300 by the agent itself

@@ -145,7 +145,6 @@ class UserAgent(CallCommands):
         return self._failed_authentications.popleft() if self._failed_authentications else None
 
     def _receive_request(self, request: Request, source: Address, now: float) -> None:
-        self.counters.requests_received += 1
         self.counters.requests_by_method[request.method if request.method in _METHODS else "other"] += 1
         if request.method == "ACK":
             self._receive_ack(request, now)
@@ -274,7 +273,6 @@ class UserAgent(CallCommands):
             self.counters.stray_acks += 1
 
     def _receive_response(self, response: Response, now: float) -> None:
-        self.counters.responses_received += 1
         self.counters.responses_by_class[response.status // 100] += 1
         transaction, is_news = self._layer.receive_response(response, now=now)
         if transaction is None:

@@ -9,13 +9,14 @@ import httpx
 
 from sidecar.api.frame import Application, Receive, Send
 from sidecar.api.problems import Problem, ProblemKind
+from sidecar.api.streams import STREAM_ID
 from sidecar.core.directory import Directory, DirectoryError
 from sidecar.io.steering import Steering
 
 ANSWER_SECONDS = 10.0
 MOST_CONNECTIONS = 64
 PASSED_ON = b"x-sidecar-passed-on"  # the request was passed on to us: we do not do so again
-_OF_A_STREAM = re.compile(r"/v1/streams/([0-9a-zA-Z._:@+-]{1,128})(/[a-z]+)?")
+_OF_A_STREAM = re.compile(rf"/v1/streams/({STREAM_ID})(/[a-z]+)?")
 _PASSED = frozenset((b"authorization", b"content-type", b"idempotency-key", b"accept"))
 _RETURNED = frozenset(("content-type", "location", "retry-after", "www-authenticate", "allow", "idempotency-replayed"))
 

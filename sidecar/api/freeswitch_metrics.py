@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from sidecar.api.metric_families import Samples, counter, each, gauge, one
+from sidecar.api.metric_families import counter, each, gauge, one
 from sidecar.core.freeswitch.tickets import Tickets
 from sidecar.io.freeswitch_servers import FreeSwitchServers
 
@@ -22,23 +22,23 @@ class FreeSwitchMetrics(Collector):
     def collect(self) -> Iterable[Metric]:
         """Read them."""
         clients = self._servers.clients
-        ready: Samples = [((name,), client.is_ready) for name, client in clients.items()]
+        ready = each({name: client.is_ready for name, client in clients.items()})
         yield gauge("event_socket_ready", "Whether commands can be sent", ready, "server")
-        counters = [(name, client.counters) for name, client in clients.items()]
+        counters = {name: client.counters for name, client in clients.items()}
         ends = [
             ((name, what), count)
-            for name, seen in counters
+            for name, seen in counters.items()
             for what, count in (("connected", seen.connected), ("failed", seen.failed), ("lost", seen.lost))
         ]
         yield counter("event_socket_connections", "What became of connections", ends, "server", "outcome")
-        commands: Samples = [((name,), seen.commands) for name, seen in counters]
+        commands = each({name: seen.commands for name, seen in counters.items()})
         yield counter("event_socket_commands", "Commands sent", commands, "server")
-        refused: Samples = [((name,), seen.refused) for name, seen in counters]
+        refused = each({name: seen.refused for name, seen in counters.items()})
         yield counter("event_socket_refused", "Commands that were too many, or had no connection", refused, "server")
         outlets = self._servers.outlets
-        waiting: Samples = [((name,), len(outlet.waiting)) for name, outlet in outlets.items()]
+        waiting = each({name: len(outlet.waiting) for name, outlet in outlets.items()})
         yield gauge("freeswitch_events_waiting", "Events that FreeSWITCH has yet to be told", waiting, "server")
-        told: Samples = [((name,), outlet.counters.told) for name, outlet in outlets.items()]
+        told = each({name: outlet.counters.told for name, outlet in outlets.items()})
         yield counter("freeswitch_events_told", "Events that FreeSWITCH has taken", told, "server")
         lost = [
             ((name, reason), count)
@@ -52,10 +52,6 @@ class FreeSwitchMetrics(Collector):
         yield counter("freeswitch_events_lost", "Events that FreeSWITCH was not told", lost, "server", "reason")
         router = self._servers.events
         undecided = each({"full": router.waiting.dropped, "too_long": router.too_long})
-        yield counter(
-            "freeswitch_events_undecided_lost",
-            "Events lost before it was known whose they are",
-            undecided,
-            "reason",
-        )
+        lost_before = "Events lost before it was known whose they are"
+        yield counter("freeswitch_events_undecided_lost", lost_before, undecided, "reason")
         yield counter("tickets_refused", "Legs that were too many to ask for at once", one(self._tickets.refused))

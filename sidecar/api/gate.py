@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from sidecar.api.problems import Problem, ProblemKind
 from sidecar.core.access import AccessList, AccessToken, Scope
+from sidecar.core.loopback import is_loopback
 from sip.admission import Buckets
 
 OPEN_PATHS = frozenset(("/", "/healthz", "/readyz", "/openapi.json", "/problems"))
@@ -40,7 +40,7 @@ class Gate:
             detail = "more requests than api.requests_per_second"
             raise Problem(ProblemKind.TOO_MANY_REQUESTS, detail, headers={"Retry-After": "1"})
         host = headers.get(b"host", b"").decode("latin-1").lower()
-        if self._access.is_open and not _is_loopback(host):
+        if self._access.is_open and not _names_loopback(host):
             raise Problem(ProblemKind.WRONG_HOST, f"the Host is {host!r}, not localhost or a loopback address")
         origin = headers.get(b"origin")
         if origin is not None and _host_of(origin.decode("latin-1").lower()) != host:
@@ -72,10 +72,9 @@ def _host_of(origin: str) -> str | None:
         return None
 
 
-def _is_loopback(host: str) -> bool:
+def _names_loopback(host: str) -> bool:
     """Whether a Host header names this machine alone."""
     try:
-        name = urlsplit(f"//{host}").hostname or ""
-        return name == "localhost" or ip_address(name).is_loopback
+        return is_loopback(urlsplit(f"//{host}").hostname or "")
     except ValueError:
         return False

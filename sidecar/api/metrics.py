@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from sidecar.api.event_stream import Listeners
 from sidecar.api.frame import Answer, Frame
-from sidecar.api.metric_families import Samples, counter, gauge
+from sidecar.api.metric_families import counter, each, gauge, one
 from sidecar.api.server import HttpServer
 from sidecar.core.idempotency import IdempotencyKeys
 from sidecar.core.workers import Readiness
@@ -26,20 +26,19 @@ class CallMetrics(Collector):
     def collect(self) -> Iterable[Metric]:
         """Read them."""
         now = self._readiness()
-        yield gauge("ready", "Whether a new call would be taken", [((), now.ready)])
-        yield gauge("draining", "Whether the sidecar waits for its last call", [((), now.draining)])
-        yield gauge("calls", "Calls that are up or on their way", [((), now.calls)])
-        yield gauge("calls_max", "Calls that there may be at once", [((), now.max_calls)])
-        workers = [((str(each.worker),), each) for each in now.workers]
-        streams: Samples = [(labels, each.streams) for labels, each in workers]
+        yield gauge("ready", "Whether a new call would be taken", one(now.ready))
+        yield gauge("draining", "Whether the sidecar waits for its last call", one(now.draining))
+        yield gauge("calls", "Calls that are up or on their way", one(now.calls))
+        yield gauge("calls_max", "Calls that there may be at once", one(now.max_calls))
+        streams = each({of.worker: of.streams for of in now.workers})
         yield gauge("worker_streams", "Streams of a media worker", streams, "worker")
-        busy: Samples = [(labels, each.load.busy) for labels, each in workers]
+        busy = each({of.worker: of.load.busy for of in now.workers})
         yield gauge("worker_busy_ratio", "How much of its time a media worker works", busy, "worker")
-        late: Samples = [(labels, each.load.late_p99_ms / 1000) for labels, each in workers]
+        late = each({of.worker: of.load.late_p99_ms / 1000 for of in now.workers})
         yield gauge("worker_late_p99_seconds", "By how much its ticks come late", late, "worker")
-        tasks: Samples = [(labels, each.load.tasks) for labels, each in workers]
+        tasks = each({of.worker: of.load.tasks for of in now.workers})
         yield gauge("worker_tasks", "Tasks of a media worker", tasks, "worker")
-        yield gauge("control_tasks", "Tasks of the control process", [((), len(asyncio.all_tasks()))])
+        yield gauge("control_tasks", "Tasks of the control process", one(len(asyncio.all_tasks())))
 
 
 class OutletMetrics(Collector):
@@ -52,22 +51,21 @@ class OutletMetrics(Collector):
     def collect(self) -> Iterable[Metric]:
         """Read them."""
         counters = self._listeners.counters
-        yield gauge("event_listeners", "Clients that listen to events", [((), len(self._listeners))])
-        yield counter("event_listeners_accepted", "Clients that came to listen", [((), counters.accepted)])
-        yield counter("event_listeners_refused", "Clients that were too many", [((), counters.refused)])
-        yield counter("events_sent", "Events sent to listeners", [((), counters.sent)])
-        yield counter("events_missed", "Events that were gone before a listener had them", [((), counters.missed)])
-        hooks = [(each.name, each.counters, each.waiting) for each in self._webhooks]
-        waiting: Samples = [((name,), count) for name, _, count in hooks]
+        yield gauge("event_listeners", "Clients that listen to events", one(len(self._listeners)))
+        yield counter("event_listeners_accepted", "Clients that came to listen", one(counters.accepted))
+        yield counter("event_listeners_refused", "Clients that were too many", one(counters.refused))
+        yield counter("events_sent", "Events sent to listeners", one(counters.sent))
+        yield counter("events_missed", "Events that were gone before a listener had them", one(counters.missed))
+        waiting = each({hook.name: hook.waiting for hook in self._webhooks})
         yield gauge("webhook_waiting", "Events that a webhook has yet to be told", waiting, "webhook")
-        delivered: Samples = [((name,), each.delivered) for name, each, _ in hooks]
+        delivered = each({hook.name: hook.counters.delivered for hook in self._webhooks})
         yield counter("webhook_delivered", "Events that a webhook has taken", delivered, "webhook")
-        failed: Samples = [((name,), each.failed) for name, each, _ in hooks]
+        failed = each({hook.name: hook.counters.failed for hook in self._webhooks})
         yield counter("webhook_failures", "Attempts that failed", failed, "webhook")
-        dropped: Samples = [
-            ((name, reason), count)
-            for name, each, _ in hooks
-            for reason, count in (("full", each.dropped_full), ("old", each.dropped_old))
+        dropped = [
+            ((hook.name, reason), count)
+            for hook in self._webhooks
+            for reason, count in (("full", hook.counters.dropped_full), ("old", hook.counters.dropped_old))
         ]
         yield counter("webhook_dropped", "Events that a webhook will not be told", dropped, "webhook", "reason")
 
@@ -82,20 +80,16 @@ class HttpMetrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Read them."""
-        answered: Samples = [((str(status),), count) for status, count in sorted(self._frame.answered.items())]
+        answered = each(dict(sorted(self._frame.answered.items())))
         yield counter("http_requests", "Requests of this interface", answered, "status")
-        yield gauge("http_connections", "Connections that are open", [((), self._server.connections)])
+        yield gauge("http_connections", "Connections that are open", one(self._server.connections))
         counters = self._server.counters
-        cut: Samples = [
-            (("refused",), counters.refused),
-            (("slow",), counters.slow),
-            (("stalled",), counters.stalled),
-            (("malformed",), counters.malformed),
-        ]
-        yield counter("http_connections_cut", "Connections that were not to be", cut, "reason")
-        yield counter(
-            "http_keys_forgotten",
-            "Answers forgotten before their time",
-            [((), self._keys.forgotten)],
-        )
-        yield counter("http_replayed", "Answers given again, by Idempotency-Key", [((), self._keys.replayed)])
+        cut = {
+            "refused": counters.refused,
+            "slow": counters.slow,
+            "stalled": counters.stalled,
+            "malformed": counters.malformed,
+        }
+        yield counter("http_connections_cut", "Connections that were not to be", each(cut), "reason")
+        yield counter("http_keys_forgotten", "Answers forgotten before their time", one(self._keys.forgotten))
+        yield counter("http_replayed", "Answers given again, by Idempotency-Key", one(self._keys.replayed))

@@ -31,9 +31,9 @@ from sidecar.io.steering import Steering
 MOST_OF_A_PAGE = 200
 _STATS_SECONDS = 1.0
 
-_LONGEST_ID = 128  # see the option ID
+STREAM_ID = "[0-9a-zA-Z._:@+-]{1,128}"  # see the option ID
 
-StreamId = Annotated[str, Path(max_length=_LONGEST_ID, pattern="^[0-9a-zA-Z._:@+-]+$", examples=["6b1f0c3d9a2e4f57"])]
+StreamId = Annotated[str, Path(pattern=f"^{STREAM_ID}$", examples=["6b1f0c3d9a2e4f57"])]
 
 
 class StreamPage(msgspec.Struct, frozen=True, omit_defaults=True):

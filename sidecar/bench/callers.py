@@ -43,13 +43,23 @@ class Callers:
         self._board = board
         self._contact = contact
         self._loop = asyncio.get_running_loop()
-        self._calls: dict[CallRef, int] = {}
-        self._offers: list[SessionDescription] = []
+        self._calls: dict[CallRef, int] = {}  # that are not over
+        self._offers: dict[int, SessionDescription] = {}
         self._waiting = 0  # calls that are not answered, or not over
         self._done = asyncio.Event()
         self._refused: str | None = None
         self._agent = UserAgent(contact=contact, random=SystemRandom())
         self.driver: AgentDriver[Event] = AgentDriver(self._agent, self._on_event)
+
+    @property
+    def answered(self) -> int:
+        """How many calls have been answered."""
+        return self._agent.counters.calls_answered
+
+    @property
+    def ended(self) -> int:
+        """How many calls are over, whoever ended them."""
+        return self._agent.counters.calls_ended
 
     async def place(self, *, sidecar: Address, bots_port: int) -> None:
         """Place all calls, and wait for their answers: now the board knows where each is to send.
@@ -57,11 +67,8 @@ class Callers:
         Raise BenchError if one is not answered.
         """
         self._waiting = self._plan.calls
-        for number, port in enumerate(self._board.ports("caller_port").tolist()):
-            self._calls[self._invite(number, port, sidecar, f"{self._plan.scheme}://{HOST}:{bots_port}/{number}")] = (
-                number
-            )
-            self.driver.drain()
+        for number in range(self._plan.calls):
+            self.call(number, sidecar=sidecar, bots_port=bots_port)
             await asyncio.sleep(1 / _CALLS_A_SECOND)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._done.wait(), _ANSWER_SECONDS)
@@ -70,8 +77,29 @@ class Callers:
                 f"{self._waiting} of {self._plan.calls} calls not answered: {self._refused or 'no answer'}"
             )
 
+    def call(self, number: int, *, sidecar: Address, bots_port: int) -> None:
+        """Place the call with this number, be it once more; its answer is not waited for."""
+        port = int(self._board.ports("caller_port")[number])
+        url = f"{self._plan.scheme}://{HOST}:{bots_port}/{number}"
+        offer = make_offer(
+            MediaCapabilities(HOST, port, (Codec("PCMU", 8000),), telephone_event=False, ptime_ms=self._plan.ptime_ms),
+            origin=Origin(number + 1, 1, HOST),
+        )
+        call = self._agent.invite(
+            SipUri(*sidecar, user="bench"),
+            destination=sidecar,
+            from_uri=SipUri(*self._contact, user="bench"),
+            body=bytes(offer),
+            headers=[*self._plan.headers.items(), ("X-STREAM_URL", url)],
+            now=self._loop.time(),
+        )
+        self._calls[call], self._offers[number] = number, offer
+        self.driver.drain()
+
     async def hang_up(self) -> None:
-        """End all calls."""
+        """End all calls that are not over."""
+        if not self._calls:
+            return
         self._waiting = len(self._calls)
         self._done.clear()
         for call in list(self._calls):
@@ -81,21 +109,6 @@ class Callers:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._done.wait(), _GOODBYE_SECONDS)
 
-    def _invite(self, number: int, port: int, sidecar: Address, url: str) -> CallRef:
-        capabilities = MediaCapabilities(
-            HOST, port, (Codec("PCMU", 8000),), telephone_event=False, ptime_ms=self._plan.ptime_ms
-        )
-        offer = make_offer(capabilities, origin=Origin(number + 1, 1, HOST))
-        self._offers.append(offer)
-        return self._agent.invite(
-            SipUri(*sidecar, user="bench"),
-            destination=sidecar,
-            from_uri=SipUri(*self._contact, user="bench"),
-            body=bytes(offer),
-            headers=[*self._plan.headers.items(), ("X-STREAM_URL", url)],
-            now=self._loop.time(),
-        )
-
     def _on_event(self, event: Event) -> None:
         if isinstance(event, CallAnswered):
             number = self._calls[event.call]
@@ -103,6 +116,7 @@ class Callers:
             self._board.ports("target_port")[number] = accept_answer(self._offers[number], answer).remote_port
             self._one_less()
         elif isinstance(event, CallEnded):
+            del self._calls[event.call]
             if not self._done.is_set() and event.message is not None and event.status is not None:
                 self._refused = f"{event.status}"
             self._one_less()

@@ -8,11 +8,14 @@ import shutil
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from sidecar.bench.board import Board
+from sidecar.bench.board import Board, open_board
 from sidecar.bench.errors import BenchError
+from sidecar.bench.plan import BenchPlan
 
 PROGRAMS = ("load", "bots", "floor")
 
@@ -20,7 +23,29 @@ _READY_SECONDS = 30.0
 _GOODBYE_SECONDS = 5.0
 
 
-async def compile_programs(directory: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class Partners:
+    """The sound of callers, and their bots: two programs that run."""
+
+    board: Board
+    bots_port: int
+    directory: Path  # of all programs, compiled
+
+
+@asynccontextmanager
+async def running_partners(plan: BenchPlan) -> AsyncIterator[Partners]:
+    """Compile the programs, and have callers and bots for the calls of a plan until the block ends."""
+    with TemporaryDirectory() as name, open_board(plan.calls, ptime_ms=plan.ptime_ms, noisy=plan.deflate) as board:
+        directory = Path(name)
+        await _compile_programs(directory)
+        async with (
+            program(directory, "load", board),
+            program(directory, "bots", board, plan.answer) as (_, port),
+        ):
+            yield Partners(board, int(port), directory)
+
+
+async def _compile_programs(directory: Path) -> None:
     """Compile all programs into `directory`; raise BenchError if there is no compiler, or it fails."""
     compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:

@@ -7,17 +7,14 @@ import resource
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from rtp.pcm import FRAME_MS
-from sidecar.bench.board import Board, open_board
 from sidecar.bench.callers import open_callers
 from sidecar.bench.errors import BenchError
 from sidecar.bench.figures import Figures, Reading
 from sidecar.bench.plan import BenchPlan
 from sidecar.bench.process_tree import ProcessTree
-from sidecar.bench.programs import compile_programs, program
+from sidecar.bench.programs import Partners, program, running_partners
 from sidecar.bench.served import Served, served
 
 SETTLE_SECONDS = 2.0
@@ -29,27 +26,18 @@ _OTHER_DESCRIPTORS = 100
 async def run_bench(plan: BenchPlan, *, on_state: Callable[[str], None] = lambda _state: None) -> Figures:
     """Do all of it; raise BenchError if it cannot be done. `on_state` is told what is being done."""
     allow_descriptors(plan.descriptors + _OTHER_DESCRIPTORS)
-    with TemporaryDirectory() as directory, open_board(plan.calls, ptime_ms=plan.ptime_ms, noisy=plan.deflate) as board:
-        on_state("compiling")
-        await compile_programs(Path(directory))
-        async with (
-            program(Path(directory), "load", board),
-            program(Path(directory), "bots", board, plan.answer) as (_, bots_port),
-        ):
-            bench = Bench(plan, Path(directory), board, int(bots_port), on_state)
-            return await bench.run()
+    on_state("compiling")
+    async with running_partners(plan) as partners:
+        return await Bench(plan, partners, on_state).run()
 
 
 class Bench:
     """One run."""
 
-    def __init__(
-        self, plan: BenchPlan, directory: Path, board: Board, bots_port: int, on_state: Callable[[str], None]
-    ) -> None:
+    def __init__(self, plan: BenchPlan, partners: Partners, on_state: Callable[[str], None]) -> None:
         self._plan = plan
-        self._directory = directory
-        self._board = board
-        self._bots_port = bots_port
+        self._partners = partners
+        self._board = partners.board
         self._on_state = on_state
 
     async def run(self) -> Figures:
@@ -70,8 +58,8 @@ class Bench:
     async def measure_floor(self) -> Reading:
         """Measure half of it, the same system calls with no work between them."""
         self._on_state("measuring the floor")
-        arguments = (self._bots_port, self._plan.message_bytes)
-        async with program(self._directory, "floor", self._board, *arguments) as (process, port):
+        arguments = (self._partners.bots_port, self._plan.message_bytes)
+        async with program(self._partners.directory, "floor", self._board, *arguments) as (process, port):
             self._board.ports("target_port")[:] = int(port)
             async with self._talking():
                 reading = await self._read(ProcessTree(process.pid), self._plan.seconds / 2)
@@ -84,7 +72,7 @@ class Bench:
         idle_kib = sidecar.processes.resident_kib()
         async with open_callers(self._plan, self._board) as callers:
             self._on_state("placing calls")
-            await callers.place(sidecar=sidecar.address, bots_port=self._bots_port)
+            await callers.place(sidecar=sidecar.address, bots_port=self._partners.bots_port)
             self._on_state("measuring the sidecar")
             async with self._talking():
                 reading = await self._read(sidecar.processes, self._plan.seconds)

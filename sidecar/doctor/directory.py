@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from sidecar.core.loopback import is_loopback
 from sidecar.doctor.finding import Finding, fail, ok
 from sidecar.settings import Settings
 from sip.grammar import format_host_port
 
 _SECONDS = 4.0
 _REDIS_PORT = 6379
-_SHAPE = "redis://USER:PASSWORD@HOST:PORT/NUMBER; what is special in a password has to be percent-encoded"
 
 
 async def examine_directory(settings: Settings) -> list[Finding]:
@@ -25,10 +24,7 @@ async def examine_directory(settings: Settings) -> list[Finding]:
     from sidecar.io.redis_client import open_redis
 
     check, url = "directory.url", settings.directory.url.get_secret_value()
-    try:
-        where, client = _where(url), open_redis(url)
-    except ValueError:  # which may quote the password
-        return [fail(check, "nobody can be reached at this URL", _SHAPE)]
+    where, client = _where(url), open_redis(url)
     try:
         async with asyncio.timeout(_SECONDS):
             pong: Any = client.ping()  # to be awaited, though the types of some versions do not say so
@@ -40,33 +36,22 @@ async def examine_directory(settings: Settings) -> list[Finding]:
         found = ok(check, f"Redis at {where} answers")
     finally:
         await client.aclose()
-    return [found, address_finding(settings, url)]
+    return [found, address_finding(settings)]
 
 
-def address_finding(settings: Settings, url: str) -> Finding:
-    """Judge where other sidecars, which know of us from the Redis at `url`, look for our REST interface."""
+def address_finding(settings: Settings) -> Finding:
+    """Judge where other sidecars, which know of us from the directory, look for our REST interface."""
     check, api = "directory.address", settings.api
     address = settings.directory.address or f"http://{format_host_port(api.host, api.port)}"
-    parts = urlsplit(url)
-    is_near = parts.scheme == "unix" or _is_loopback(parts.hostname)
-    if _is_loopback(urlsplit(address).hostname) and not is_near:
+    if is_loopback(urlsplit(address).hostname or "") and not settings.directory.is_near:
         fix = "set api.host (with api.tokens) and directory.address to what others reach"
         return fail(check, f"other sidecars are told {address}, which is themselves", fix)
     return ok(check, f"other sidecars ask at {address} for streams of {settings.directory.name}")
 
 
 def _where(url: str) -> str:
-    """Return where Redis is, without what is secret; raise ValueError if that cannot be told."""
+    """Return where Redis is, without what is secret."""
     parts = urlsplit(url)
     if parts.scheme == "unix":
         return parts.path
-    if "@" in url.partition("://")[2].removeprefix(parts.netloc):  # the password has ended what was taken for the host
-        raise ValueError("no host")
     return format_host_port(parts.hostname or "localhost", parts.port or _REDIS_PORT)
-
-
-def _is_loopback(host: str | None) -> bool:
-    try:
-        return ip_address(host or "127.0.0.1").is_loopback
-    except ValueError:
-        return host == "localhost"

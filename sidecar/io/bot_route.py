@@ -7,7 +7,6 @@ import contextlib
 import re
 import socket
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 from websockets.exceptions import InvalidProxy
 from websockets.proxy import Proxy, get_proxy, parse_proxy, prepare_connect_request
@@ -15,6 +14,7 @@ from websockets.uri import WebSocketURI
 
 from sidecar.core.bot_hosts import BotHosts
 from sidecar.core.errors import ErrorCode
+from sidecar.core.loopback import is_loopback
 from sidecar.io.stream_error import StreamError
 
 _SEND_BUFFER = 64 << 10
@@ -70,10 +70,7 @@ async def find_routes(uri: WebSocketURI, hosts: BotHosts) -> list[BotRoute]:
 
 def _proxy_for(uri: WebSocketURI) -> Proxy | None:
     """Return the proxy that `https_proxy` and its like name for a bot; none for one on this machine."""
-    with contextlib.suppress(ValueError):
-        if ip_address(uri.host).is_loopback:
-            return None
-    if uri.host == "localhost":
+    if is_loopback(uri.host):
         return None
     try:
         found = get_proxy(uri)

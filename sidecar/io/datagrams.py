@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtp import PACKET_BYTES, PACKETS_A_FRAME, AddressKeys, address_key, address_of_key
-from sidecar.io.network import bound_socket
 
 BATCH = 256
 """Datagrams that are read at once: more would not be cheaper, and what else there is to do has its turn in between."""
@@ -112,11 +111,6 @@ class Datagrams(DatagramBatch, Protocol):
 
     def close(self) -> None:
         """Give the port back."""
-
-
-def open_datagrams(host: str, port: int, *, portable: bool = False) -> Datagrams:
-    """Bind a UDP socket, the fastest kind that this system has; raise OSError if the port is taken."""
-    return datagrams_on(bound_socket(host, port), portable=portable)
 
 
 def datagrams_on(sock: socket.socket, *, portable: bool = False) -> Datagrams:

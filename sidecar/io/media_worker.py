@@ -43,7 +43,6 @@ from sidecar.core.link import (
     StreamRefused,
     StreamStats,
     ToWorker,
-    WorkerLoad,
     WorkerReady,
 )
 from sidecar.core.player import Player
@@ -55,6 +54,7 @@ from sidecar.io.clip_decoder import ClipDecoder
 from sidecar.io.clips import Clips
 from sidecar.io.joined_legs import JoinedLeg, JoinedLegs, address_taken
 from sidecar.io.live_changes import LiveChanges
+from sidecar.io.load_meter import LoadMeter
 from sidecar.io.media_sockets import MediaSockets
 from sidecar.io.readiness import open_readiness
 from sidecar.io.rtp_backlog import RtpBacklog
@@ -133,16 +133,12 @@ class MediaWorker:
 
     async def _tell_load(self) -> None:
         """Say how it goes, again and again, until `stop` is called."""
-        at, cpu = self._loop.time(), time.process_time()
+        load = LoadMeter(self._lateness, now=self._loop.time())
         for turn in itertools.count():
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), LOAD_SECONDS)
                 return
-            now, used = self._loop.time(), time.process_time()
-            p99, most = self._lateness.read(now=now)
-            tasks = len(asyncio.all_tasks())
-            self._to_control(WorkerLoad(len(self._streams), p99, most, (used - cpu) / (now - at), tasks))
-            at, cpu = now, used
+            self._to_control(load.read(len(self._streams), now=self._loop.time()))
             if turn % 2:
                 self._tell_counts()
 

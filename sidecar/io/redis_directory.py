@@ -26,8 +26,7 @@ import structlog
 from redis.asyncio import Redis
 
 from sidecar.core.directory import DirectoryError
-from sidecar.core.event_ring import MOST_EVENTS, EventRing
-from sidecar.core.events import StreamEvent
+from sidecar.core.event_ring import MOST_EVENTS, EventRing, RingEvent
 from sidecar.core.stream_snapshot import StreamSnapshot
 from sidecar.io.redis_client import ANSWER_SECONDS, answer, end_tasks
 
@@ -57,15 +56,6 @@ class DirectoryCounters:
     malformed: int = 0  # events and records that could not be read
     lost: int = 0  # times that Redis was away
     swept: int = 0  # pods whose lease was over
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """An event that waits to be told."""
-
-    kind: str
-    stream: str
-    data: bytes
 
 
 class RedisDirectory:
@@ -102,7 +92,7 @@ class RedisDirectory:
         self._reached = {"write": False, "read": False}
         self._written: dict[str, str] = {}  # calls, by the streams that others find
         self._changed: dict[str, bool] = {}  # streams, and whether they go on
-        self._unshared: deque[_Told] = deque()
+        self._unshared: deque[RingEvent] = deque()
         self._unshared_bytes = 0
         self._awake = asyncio.Event()
         self._is_whole = False  # all that we have was written, as far as we know
@@ -119,24 +109,23 @@ class RedisDirectory:
         """How many events wait to be told to others."""
         return len(self._unshared)
 
-    def tell(self, event: StreamEvent) -> None:
+    def tell(self, event: RingEvent) -> None:
         """Take an event of this pod. If others cannot be told of it in time, our own listeners are at least."""
         if event.stream:
             self.touch(event.stream, goes_on=event.kind != "stop")
-        told = _Told(event.kind, event.stream, event.json())
-        size = len(told.data)
+        size = len(event.data)
         if (
             self.is_up
             and size <= LONGEST_SHARED
             and len(self._unshared) < MOST_UNSHARED
             and self._unshared_bytes + size <= MOST_UNSHARED_BYTES
         ):
-            self._unshared.append(told)
+            self._unshared.append(event)
             self._unshared_bytes += size
             self._awake.set()
         else:
             self._owes_gap = self._owes_gap or not self.is_up
-            self._hear_alone([told])
+            self._hear_alone([event])
 
     def touch(self, stream: str, *, goes_on: bool = True) -> None:
         """Write a stream anew: something about it is another, or it is over."""
@@ -361,7 +350,7 @@ class RedisDirectory:
             self.counters.heard += 1
         self._wake()
 
-    def _hear_alone(self, told: Iterable[_Told]) -> None:
+    def _hear_alone(self, told: Iterable[RingEvent]) -> None:
         for each in told:
             self._ring.publish(each.kind, each.stream, each.data)
             self.counters.unshared += 1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from random import Random
+from typing import Any
 
 import structlog
 
@@ -21,17 +22,23 @@ class Supervisor:
         self._random = random
         self.failures: dict[str, int] = {}  # by the name of the task
 
-    async def keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+    async def keep(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run a task until it is done or cancelled; when a mistake of ours ends it, begin it again, ever later."""
         loop, backoff = asyncio.get_running_loop(), Backoff(self._random, give_up_after=math.inf)
         while True:
             backoff.connected(now=loop.time())
+            work = asyncio.create_task(run())  # of its own: a mistake in it must not hide that we are cancelled
             try:
-                await run()
-                return
-            except Exception:
+                await asyncio.wait([work])
+            finally:
+                work.cancel()
+                await asyncio.wait([work])
                 again = backoff.lost(now=loop.time())
                 assert again is not None, "it is never given up"
-                self.failures[name] = self.failures.get(name, 0) + 1
-                log.exception("task failed", task=name, again_in=round(again - loop.time(), 2))
+                error = None if work.cancelled() else work.exception()
+                if error is not None:
+                    self.failures[name] = self.failures.get(name, 0) + 1
+                    log.error("task failed", task=name, again_in=round(again - loop.time(), 2), exc_info=error)
+            if error is None:
+                return
             await asyncio.sleep(again - loop.time())

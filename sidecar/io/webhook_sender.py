@@ -50,11 +50,11 @@ class WebhookSender:
         """What became of its events."""
         return self._queue.counters
 
-    def add(self, id: str, event: RingEvent) -> None:
+    def add(self, event: RingEvent) -> None:
         """Take an event."""
         if not self._kinds or event.kind in self._kinds:
             dropped = self.counters.dropped_full
-            self._queue.add(Delivery(id, event.stream, event.data), now=self._clock())
+            self._queue.add(Delivery(event.id, event.stream, event.data), now=self._clock())
             if self.counters.dropped_full > dropped == 0:
                 log.warning("webhook drops events", webhook=self.name, waiting=self.waiting)
             self._changed.set()

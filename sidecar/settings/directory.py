@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import socket
-from importlib.util import find_spec
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
+from sidecar.core.loopback import is_loopback
 from sidecar.secret import Secret
+from sidecar.settings.extras import check_extra
 from sidecar.settings.section import Section
 
 _SCHEMES = ("redis", "rediss", "unix")
-_EXTRA = ("redis", "httpx")
+_NOT_QUOTED = "is not a URL: what is special in a password is percent-encoded, / as %2F, # as %23, @ as %40"
 
 
 class DirectorySettings(Section):
@@ -28,15 +28,8 @@ class DirectorySettings(Section):
     @field_validator("url")
     @classmethod
     def _url_is_of_redis(cls, url: Secret | None) -> Secret | None:
-        try:
-            parts = None if url is None else urlsplit(url.get_secret_value())
-            port = None if parts is None else parts.port
-        except ValueError:  # its message has what may be secret
-            raise ValueError("is not a URL: what is special in a password is written as %23 and the like") from None
-        if parts is not None and (parts.scheme not in _SCHEMES or port == 0):
-            raise ValueError("is not redis://, rediss:// or unix://")
-        if url is not None and any(find_spec(module) is None for module in _EXTRA):
-            raise ValueError("needs what `pip install 'audio-stream-sidecar[redis]'` brings")
+        if url is not None:
+            _check_url(url.get_secret_value())
         return url
 
     @field_validator("address")
@@ -53,9 +46,21 @@ class DirectorySettings(Section):
         """Whether Redis is on this machine: then others on it may reach loopback."""
         assert self.url is not None
         parts = urlsplit(self.url.get_secret_value())
-        if parts.scheme == "unix" or parts.hostname in (None, "localhost"):
-            return True
-        try:
-            return ip_address(parts.hostname or "").is_loopback
-        except ValueError:
-            return False
+        return parts.scheme == "unix" or is_loopback(parts.hostname or "localhost")
+
+
+def _check_url(url: str) -> None:
+    """Raise ValueError, without what may be secret, if the client of Redis cannot use a URL, or reads it otherwise."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError(_NOT_QUOTED) from None
+    if parts.scheme not in _SCHEMES or port == 0:
+        raise ValueError("is not redis://, rediss:// or unix://")
+    if parts.netloc and "@" in url.partition("://")[2].removeprefix(parts.netloc):  # a password was cut in two
+        raise ValueError(_NOT_QUOTED)
+    check_extra("redis", "redis", "httpx")
+    from redis.asyncio.connection import parse_url
+
+    parse_url(url)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from pydantic import field_validator
 
+from sidecar.settings.extras import check_extra
 from sidecar.settings.section import Section
-
-_MODULES = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
-"""That are imported; others have the package `opentelemetry` alone, which does nothing by itself."""
 
 
 class TracesSettings(Section):
@@ -26,13 +23,6 @@ class TracesSettings(Section):
         url = urlsplit(endpoint)
         if url.scheme not in ("http", "https") or not url.hostname:
             raise ValueError("not an http:// or https:// URL")
-        if not all(map(_is_there, _MODULES)):
-            raise ValueError("traces need more packages: pip install 'audio-stream-sidecar[otel]'")
+        # others bring the package `opentelemetry` alone, which does nothing by itself
+        check_extra("otel", "opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
         return endpoint
-
-
-def _is_there(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:  # not even what it is in
-        return False

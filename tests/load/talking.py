@@ -7,13 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from sidecar.bench.board import Board, open_board
-from sidecar.bench.callers import open_callers
+from sidecar.bench.board import Board
+from sidecar.bench.callers import Callers, open_callers
 from sidecar.bench.plan import BenchPlan
 from sidecar.bench.process_tree import ProcessTree
-from sidecar.bench.programs import compile_programs, program
+from sidecar.bench.programs import running_partners
 from sidecar.bench.served import Served
 from sidecar.core.listening import Span
 
@@ -22,9 +21,11 @@ SETTLE_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Talking:
-    """What is counted of the calls."""
+    """What is counted of the calls, and who places them."""
 
     board: Board
+    callers: Callers
+    bots_port: int
 
     def record(self) -> None:
         """Count anew."""
@@ -53,22 +54,17 @@ async def talking_calls(calls: int, sidecar: Served, *, loss_per_mille: int = 0)
     So many of their packets are lost on the way to the sidecar.
     """
     plan = BenchPlan(calls=calls, seconds=0.0)
-    with TemporaryDirectory() as directory, open_board(calls) as board:
-        await compile_programs(Path(directory))
-        async with (
-            program(Path(directory), "load", board),
-            program(Path(directory), "bots", board, plan.answer) as (_, bots_port),
-            open_callers(plan, board) as callers,
-        ):
-            await callers.place(sidecar=sidecar.address, bots_port=int(bots_port))
-            board["loss_per_mille"] = loss_per_mille
-            board["running"] = 1
-            try:
-                await asyncio.sleep(SETTLE_SECONDS)
-                yield Talking(board)
-            finally:
-                board["running"] = 0
-                await callers.hang_up()
+    async with running_partners(plan) as partners, open_callers(plan, partners.board) as callers:
+        board = partners.board
+        await callers.place(sidecar=sidecar.address, bots_port=partners.bots_port)
+        board["loss_per_mille"] = loss_per_mille
+        board["running"] = 1
+        try:
+            await asyncio.sleep(SETTLE_SECONDS)
+            yield Talking(board, callers, partners.bots_port)
+        finally:
+            board["running"] = 0
+            await callers.hang_up()
 
 
 def sockets_of(processes: ProcessTree) -> int:

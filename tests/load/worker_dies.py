@@ -14,41 +14,16 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from sidecar.bench.board import Board, open_board
-from sidecar.bench.callers import HOST, Callers, open_callers
-from sidecar.bench.plan import BenchPlan
-from sidecar.bench.programs import compile_programs, program
-from sidecar.bench.run import SETTLE_SECONDS, allow_descriptors
+from sidecar.bench.callers import Callers
+from sidecar.bench.run import allow_descriptors
 from sidecar.bench.served import Served, served
+from tests.load.talking import Talking, talking_calls
 
 WORKERS = 3
 AROUND_SECONDS = 4.0
 MOST_GAP_MS, MOST_BYE_SECONDS, MOST_NEW_SECONDS = 40.0, 1.0, 2.0
-
-
-@asynccontextmanager
-async def talking(calls: int) -> AsyncIterator[tuple[Board, Served, Callers, int]]:
-    """Have so many calls up that talk, until the block ends; the port is that of the bots."""
-    plan = BenchPlan(calls, AROUND_SECONDS, workers=WORKERS)
-    with TemporaryDirectory() as name, open_board(calls) as board:
-        directory = Path(name)
-        await compile_programs(directory)
-        async with (
-            program(directory, "load", board),
-            program(directory, "bots", board, plan.answer) as (_, bots_port),
-            served(max_calls=calls, workers=WORKERS) as sidecar,
-            open_callers(plan, board) as callers,
-        ):
-            await callers.place(sidecar=sidecar.address, bots_port=int(bots_port))
-            board["running"] = 1
-            await asyncio.sleep(SETTLE_SECONDS)
-            yield board, sidecar, callers, int(bots_port)
-            board["running"] = 0
 
 
 def workers_of(sidecar: Served) -> list[int]:
@@ -60,24 +35,23 @@ def workers_of(sidecar: Served) -> list[int]:
 async def seconds_until_ended(callers: Callers, count: int) -> float | None:
     """Return how long it took until so many calls had been ended by the sidecar; None: not in time."""
     loop = asyncio.get_running_loop()
-    began, agent = loop.time(), callers._agent
-    while agent.counters.calls_ended < count:
+    began = loop.time()
+    while callers.ended < count:
         if loop.time() - began > AROUND_SECONDS:
             return None
         await asyncio.sleep(0.005)
     return loop.time() - began
 
 
-async def seconds_until_taken(callers: Callers, sidecar: Served, port: int, url: str) -> float | None:
+async def seconds_until_taken(talking: Talking, sidecar: Served) -> float | None:
     """Place a call again and again until it is answered; return how long that took; None: not in time."""
-    loop, agent = asyncio.get_running_loop(), callers._agent
-    began, answered = loop.time(), agent.counters.calls_answered
+    loop, callers = asyncio.get_running_loop(), talking.callers
+    began, answered = loop.time(), callers.answered
     while loop.time() - began < AROUND_SECONDS:
-        callers._calls[callers._invite(0, port, sidecar.address, url)] = 0
-        callers.driver.drain()
+        callers.call(0, sidecar=sidecar.address, bots_port=talking.bots_port)
         for _ in range(20):
             await asyncio.sleep(0.005)
-            if agent.counters.calls_answered > answered:
+            if callers.answered > answered:
                 return loop.time() - began
     return None
 
@@ -85,18 +59,15 @@ async def seconds_until_taken(callers: Callers, sidecar: Served, port: int, url:
 async def run(calls: int) -> bool:
     """Return whether all was as it is to be."""
     allow_descriptors(calls + 200)
-    async with talking(calls) as (board, sidecar, callers, bots_port):
-        board.forget()
-        board["recording"] = 1
+    async with served(max_calls=calls, workers=WORKERS) as sidecar, talking_calls(calls, sidecar) as talking:
+        callers = talking.callers
+        talking.record()
         victim = workers_of(sidecar)[0]
         os.kill(victim, signal.SIGKILL)
         bye = await seconds_until_ended(callers, calls // WORKERS)
-        taken = await seconds_until_taken(
-            callers, sidecar, int(board.ports("caller_port")[0]), f"ws://{HOST}:{bots_port}/0"
-        )
+        taken = await seconds_until_taken(talking, sidecar)
         await asyncio.sleep(AROUND_SECONDS)
-        board["recording"] = 0
-        gap, ended = board.span("gaps"), callers._agent.counters.calls_ended
+        gap, ended = talking.gap_ms, callers.ended
     print(f"worker {victim} killed: BYE to all of its calls after {bye} s, a new call taken after {taken} s")
     print(f"calls that ended: {ended} of {calls}; the others' gaps, p99: {gap.p99 if gap else None} ms")
     in_time = bye is not None and bye <= MOST_BYE_SECONDS and taken is not None and taken <= MOST_NEW_SECONDS

@@ -25,8 +25,8 @@ MOST_SECONDS = 60.0
 
 KNOWN_VARIABLES = frozenset(
     "origination_uuid origination_caller_id_name origination_caller_id_number absolute_codec_string originate_timeout "
-    "media_timeout eavesdrop_enable_dtmf eavesdrop_bridge_aleg eavesdrop_bridge_bleg eavesdrop_whisper_aleg "
-    "eavesdrop_whisper_bleg sip_h_X-Sidecar-Ticket".split()
+    "media_timeout sip_contact_user eavesdrop_enable_dtmf eavesdrop_bridge_aleg eavesdrop_bridge_bleg "
+    "eavesdrop_whisper_aleg eavesdrop_whisper_bleg sip_h_X-Sidecar-Ticket".split()
 )
 
 CAUSES = {400: "NORMAL_TEMPORARY_FAILURE", 403: "CALL_REJECTED", 488: "INCOMPATIBLE_DESTINATION"}

@@ -31,6 +31,7 @@ def originate_command(
         ("absolute_codec_string", codec),
         ("originate_timeout", str(seconds)),
         ("media_timeout", str(_MEDIA_TIMEOUT_MS)),
+        ("sip_contact_user", "freeswitch"),  # where it has an address for the outside, we are told the own one
         ("eavesdrop_enable_dtmf", "false"),  # digits of ours would change who is heard
         *leg.variables,
         (f"sip_h_{TICKET_HEADER}", ticket),

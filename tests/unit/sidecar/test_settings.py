@@ -330,6 +330,11 @@ def test_a_freeswitch_that_cannot_be_reached_or_told_is_refused(given: dict[str,
         ({"url": "redis://redis/", "address": "10.0.0.1:8080"}, {}, r"^directory\.address: is not http://HOST:PORT"),
         ({"url": "redis://redis/", "address": "http://h/v1"}, {}, r"^directory\.address: is not http://HOST:PORT"),
         ({"url": "redis://:zz#z@redis/0"}, {}, r"^directory\.url: is not a URL: (?!.*zz).*%23"),
+        ({"url": "redis://me:12/zz@redis/0"}, {}, r"^directory\.url: is not a URL: (?!.*zz).*%2F"),
+        ({"url": "rediss://me:12?zz@redis"}, {}, r"^directory\.url: is not a URL: (?!.*zz)"),
+        ({"url": "redis://me:12#zz@redis"}, {}, r"^directory\.url: is not a URL: (?!.*zz)"),
+        ({"url": "unix://me:12/zz@/run/redis"}, {}, r"^directory\.url: is not a URL: (?!.*zz)"),
+        ({"url": "redis://:zz@redis/0?db=x"}, {}, r"^directory\.url: (?!.*zz).*'db'"),
         ({"url": "redis://redis/"}, {}, r"directory\.address is needed: api\.host, 127\.0\.0\.1"),
         (
             {"url": "redis://redis/", "address": "http://h:1"},
@@ -364,6 +369,13 @@ def test_the_password_of_the_directory_is_not_shown() -> None:
     )
     assert "hidden" not in repr(settings)
     assert settings.directory.address == "http://10.0.0.1:8080"
+
+
+@pytest.mark.parametrize("url", ["unix:///run/redis@1.sock", "redis://:a%2Fb@redis/0", "rediss://me:a%40b@redis:1/2"])
+def test_a_directory_may_be_at(url: str) -> None:
+    settings = load_settings(values={"directory": {"url": url, "address": "http://10.0.0.1:8080/"}})
+    assert settings.directory.url is not None
+    assert settings.directory.url.get_secret_value() == url
 
 
 @pytest.mark.parametrize(

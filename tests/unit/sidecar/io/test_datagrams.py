@@ -9,13 +9,14 @@ from collections.abc import Iterator
 import pytest
 
 from rtp import PACKET_BYTES, address_key
-from sidecar.io.datagrams import BATCH, BatchDatagrams, Datagrams, PortableDatagrams, open_datagrams
+from sidecar.io.datagrams import BATCH, BatchDatagrams, Datagrams, PortableDatagrams, datagrams_on
+from sidecar.io.network import bound_socket
 from tests.support.ports import LOOPBACK
 
 
 @pytest.fixture(params=[False, True], ids=["batched", "portable"])
 def datagrams(request: pytest.FixtureRequest) -> Iterator[Datagrams]:
-    opened = open_datagrams(LOOPBACK, 0, portable=request.param)
+    opened = datagrams_on(bound_socket(LOOPBACK, 0), portable=request.param)
     assert isinstance(opened, PortableDatagrams if request.param else BatchDatagrams | PortableDatagrams)
     yield opened
     opened.close()
@@ -131,4 +132,4 @@ def test_a_destination_that_is_closed_does_not_stop_receiving(datagrams: Datagra
 
 def test_a_port_that_is_taken_is_an_os_error_and_leaves_no_socket(datagrams: Datagrams) -> None:
     with pytest.raises(OSError, match="in use"):
-        open_datagrams(LOOPBACK, datagrams.port)
+        bound_socket(LOOPBACK, datagrams.port)

@@ -21,7 +21,7 @@ def test_the_command_is_what_was_measured_to_work() -> None:
     )
     assert command == (
         "originate {origination_uuid=1-2,origination_caller_id_name=sidecar,origination_caller_id_number=sidecar,"
-        "absolute_codec_string=PCMU@8000h@20i,originate_timeout=30,media_timeout=5000,eavesdrop_enable_dtmf=false,"
-        "eavesdrop_bridge_bleg=true,eavesdrop_whisper_bleg=true,sip_h_X-Sidecar-Ticket=abc}"
+        "absolute_codec_string=PCMU@8000h@20i,originate_timeout=30,media_timeout=5000,sip_contact_user=freeswitch,"
+        "eavesdrop_enable_dtmf=false,eavesdrop_bridge_bleg=true,eavesdrop_whisper_bleg=true,sip_h_X-Sidecar-Ticket=abc}"
         "sofia/external/sip:sales%2C%20east%26west@127.0.0.1:5070 &eavesdrop(eb46e254-1a8e)"
     )
