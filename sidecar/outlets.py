@@ -17,7 +17,6 @@ from sidecar.io.steering import Steering
 from sidecar.io.supervisor import Supervisor
 from sidecar.io.webhook_sender import WebhookSender, running_webhooks
 from sidecar.settings import DirectorySettings, Settings
-from sip.grammar import format_host_port
 
 if TYPE_CHECKING:
     from prometheus_client.registry import Collector
@@ -70,8 +69,8 @@ async def running_outlets(
             api, directory = settings.api, None
             listeners = Listeners(EventRing(epoch=token_hex(4)) if is_shared else own)
             if is_shared:
-                address = f"http://{format_host_port(api.host, api_socket.getsockname()[1])}"
-                running = _running_directory(settings.directory, address, steering, listeners, supervisor)
+                own_url = api.url(api_socket.getsockname()[1])
+                running = _running_directory(settings.directory, own_url, steering, listeners, supervisor)
                 directory = await stack.enter_async_context(running)
             hearers.append(directory.tell if directory else lambda _: listeners.wake())
             interface = running_service(
@@ -82,7 +81,10 @@ async def running_outlets(
                 webhooks=senders,
                 attacher=attacher,
                 directory=directory,
+                peer_tls=settings.directory.tls() if directory else None,
+                peer_name=settings.directory.tls_name,
                 metrics=metrics(),
+                tls=api.tls(),
             )
             service = await stack.enter_async_context(interface)
         stack.callback(events.subscribe(publish))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from typing import Any
 
 import httpx
@@ -27,12 +28,21 @@ class Forwarding:
     The token goes along, and that pod decides what it is good for.
     """
 
-    def __init__(self, app: Application, steering: Steering, directory: Directory) -> None:
+    def __init__(
+        self,
+        app: Application,
+        steering: Steering,
+        directory: Directory,
+        *,
+        tls: ssl.SSLContext | None = None,  # None: as the system trusts
+        name: str | None = None,  # what certificates must name; None: the host of the address
+    ) -> None:
         self._app = app
         self._steering = steering
         self._directory = directory
         limits = httpx.Limits(max_connections=MOST_CONNECTIONS, keepalive_expiry=5.0)
-        self._client = httpx.AsyncClient(timeout=ANSWER_SECONDS, limits=limits, trust_env=False)
+        self._client = httpx.AsyncClient(verify=tls or True, timeout=ANSWER_SECONDS, limits=limits, trust_env=False)
+        self._extensions = {} if name is None else {"sni_hostname": name}
         self.forwarded = 0
         self.failed = 0
 
@@ -64,7 +74,11 @@ class Forwarding:
         query = f"?{scope['query_string'].decode()}" if scope["query_string"] else ""
         try:
             answer = await self._client.request(
-                scope["method"], f"{address}{scope['path']}{query}", headers=headers, content=body
+                scope["method"],
+                f"{address}{scope['path']}{query}",
+                headers=headers,
+                content=body,
+                extensions=self._extensions,
             )
         except httpx.HTTPError as error:
             self.failed += 1

@@ -89,7 +89,10 @@ class HttpMetrics(Collector):
             "slow": counters.slow,
             "stalled": counters.stalled,
             "malformed": counters.malformed,
+            "unshaken": counters.unshaken,
         }
         yield counter("http_connections_cut", "Connections that were not to be", each(cut), "reason")
+        errors = one(self._server.accept_errors)
+        yield counter("http_accept_errors", "Connections that could not be accepted", errors)
         yield counter("http_keys_forgotten", "Answers forgotten before their time", one(self._keys.forgotten))
         yield counter("http_replayed", "Answers given again, by Idempotency-Key", one(self._keys.replayed))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 from dataclasses import dataclass
 
 import h11
@@ -14,6 +15,7 @@ from uvicorn.server import ServerState
 
 from sidecar.api.frame import Application
 from sidecar.api.problems import MEDIA_TYPE, Problem, ProblemKind
+from sidecar.io.tcp_listener import TcpListener
 
 _KEEP_ALIVE_SECONDS = 30
 _MOST_HEAD_BYTES = 32 << 10
@@ -39,6 +41,7 @@ class ConnectionCounters:
 
     refused: int = 0  # there were too many: it was idle for longest
     slow: int = 0  # no request came
+    unshaken: int = 0  # TLS was not agreed on
     stalled: int = 0  # nobody read the answer, or the events
     malformed: int = 0
 
@@ -63,7 +66,8 @@ class HttpServer:
         )
         self._config.load()
         self._state = ServerState()
-        self._server: asyncio.Server | None = None
+        self._listener: TcpListener | None = None
+        self._opening: dict[asyncio.Task[object], socket.socket] = {}
         self.counters = ConnectionCounters()
 
     @property
@@ -71,18 +75,34 @@ class HttpServer:
         """How many are open."""
         return len(self._state.connections)
 
-    async def listen(self, sock: socket.socket) -> None:
-        """Accept connections on a socket that listens."""
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+    @property
+    def accept_errors(self) -> int:
+        """How often a connection could not be accepted, for want of file descriptors, say."""
+        return 0 if self._listener is None else self._listener.accept_errors
+
+    def listen(self, sock: socket.socket, *, tls: ssl.SSLContext | None = None) -> None:
+        """Accept connections on a socket that listens, and own it."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: _Connection(self._config, self._state, self._limits, self.counters, loop), sock=sock
-        )
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+
+        def accept(accepted: socket.socket, _host: str, _port: int) -> None:
+            if len(self._opening) >= self._limits.connections:
+                self.counters.refused += 1
+                accepted.close()
+                return
+            opening = loop.create_task(self._open(accepted, tls))
+            self._opening[opening] = accepted
+            opening.add_done_callback(self._is_open)
+
+        self._listener = TcpListener(sock, accept)
 
     async def close(self) -> None:
         """Stop: answer what is being worked on, for a second, and cut the rest."""
-        if self._server is not None:
-            self._server.close()
+        if self._listener is not None:
+            self._listener.close()
+        for opening in self._opening:
+            opening.cancel()
         for connection in list(self._state.connections):
             connection.shutdown()
         if self._state.tasks:
@@ -91,6 +111,22 @@ class HttpServer:
             task.cancel()
         for connection in list(self._state.connections):
             connection.transport.abort()
+
+    async def _open(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
+        """Shake hands, if it is TLS; raise OSError, or one of its kinds, if that fails or takes too long."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(self._limits.request_seconds):
+            await loop.connect_accepted_socket(
+                lambda: _Connection(self._config, self._state, self._limits, self.counters, loop), sock, ssl=tls
+            )
+
+    def _is_open(self, opening: asyncio.Task[object]) -> None:
+        sock = self._opening.pop(opening)
+        if opening.cancelled():
+            sock.close()
+        elif opening.exception() is not None:
+            sock.close()
+            self.counters.unshaken += 1
 
 
 class _Connection(H11Protocol):

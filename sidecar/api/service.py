@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -47,13 +48,19 @@ async def running_service(
     webhooks: Sequence[WebhookSender] = (),
     attacher: Attacher | None = None,
     directory: RedisDirectory | None = None,
+    peer_tls: ssl.SSLContext | None = None,
+    peer_name: str | None = None,
     metrics: Iterable[Collector] = (),
+    tls: ssl.SSLContext | None = None,
     limits: HttpLimits | None = None,
 ) -> AsyncIterator[Service]:
-    """Answer requests that come to `sock`, until the block ends; `metrics` are those of the rest of the process."""
+    """Answer requests that come to `sock`, until the block ends; `metrics` are those of the rest of the process.
+
+    Other sidecars of the directory are asked by `peer_tls`, whose certificate must name `peer_name`, if it is given.
+    """
     registry, keys = CollectorRegistry(), IdempotencyKeys[Answer]()
     app = make_application(steering, attacher=attacher, directory=directory, listeners=listeners, registry=registry)
-    forwarding = None if directory is None else _forwarding(app, steering, directory)
+    forwarding = None if directory is None else _forwarding(app, steering, directory, peer_tls, peer_name)
     frame = Frame(forwarding or app, gate=gate, keys=keys)
     server = HttpServer(frame, limits=limits or HttpLimits())
     for each in (
@@ -64,7 +71,7 @@ async def running_service(
         *metrics,
     ):
         registry.register(each)
-    await server.listen(sock)
+    server.listen(sock, tls=tls)
     try:
         yield Service(server, listeners, registry)
     finally:
@@ -74,7 +81,9 @@ async def running_service(
             await forwarding.close()
 
 
-def _forwarding(app: Application, steering: Steering, directory: RedisDirectory) -> Forwarding:
+def _forwarding(
+    app: Application, steering: Steering, directory: RedisDirectory, tls: ssl.SSLContext | None, name: str | None
+) -> Forwarding:
     from sidecar.api.forwarding import Forwarding  # its HTTP client is part of an extra
 
-    return Forwarding(app, steering, directory)
+    return Forwarding(app, steering, directory, tls=tls, name=name)

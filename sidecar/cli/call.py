@@ -186,7 +186,7 @@ def _signal(play: Path | None) -> Pcm:
 
 
 def _check_authority(path: Path) -> None:
-    from sidecar.io.sip_tls import TlsError, client_context
+    from sidecar.io.tls_files import TlsError, client_context
 
     try:
         client_context(path)

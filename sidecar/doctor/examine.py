@@ -33,7 +33,7 @@ async def examine(settings: Settings) -> list[Finding]:
         running_finding(running),
         *examine_ports(settings, running=running is not None),
         *examine_addresses(settings),
-        *_sip_certificate(settings),
+        *_certificates(settings),
         access_finding(settings.api),
         *of_profiles,
         *(task.result() for task in of_bots),
@@ -45,6 +45,6 @@ async def examine(settings: Settings) -> list[Finding]:
     ]
 
 
-def _sip_certificate(settings: Settings) -> list[Finding]:
-    path = settings.sip.tls_certificate
-    return [] if path is None else [file_finding("sip.tls_certificate", path, now=datetime.now(UTC))]
+def _certificates(settings: Settings) -> list[Finding]:
+    files = {"sip.tls_certificate": settings.sip.tls_certificate, "api.tls_certificate": settings.api.tls_certificate}
+    return [file_finding(name, path, now=datetime.now(UTC)) for name, path in files.items() if path is not None]

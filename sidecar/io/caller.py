@@ -18,7 +18,7 @@ from sidecar.core.talker import Line, Recording, TalkEnded, Talker
 from sidecar.io.agent_driver import AgentDriver
 from sidecar.io.network import bound_socket, own_address
 from sidecar.io.sip_driver import SipAgent, SipDriver
-from sidecar.io.sip_tls import client_context
+from sidecar.io.tls_files import client_context
 from sip import (
     Address,
     CallAnswered,

@@ -12,7 +12,7 @@ from sidecar.io.agent_driver import Agent, AgentDriver
 from sidecar.io.network import mapped_host, plain_host
 from sidecar.io.sip_connection import ConnectionLimits
 from sidecar.io.sip_streams import SipStreams
-from sidecar.io.sip_tls import client_context
+from sidecar.io.tls_files import client_context
 from sip import Address, StreamAddress
 
 _E = TypeVar("_E", covariant=True)

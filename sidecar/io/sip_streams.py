@@ -18,8 +18,8 @@ import structlog
 
 from sidecar.io.network import plain_host
 from sidecar.io.sip_connection import ConnectionLimits, Ending, SipConnection
-from sidecar.io.sip_listener import SipListener
-from sidecar.io.sip_tls import client_context
+from sidecar.io.tcp_listener import TcpListener
+from sidecar.io.tls_files import client_context
 from sip import StreamAddress
 from sip.admission import Bucket
 
@@ -74,7 +74,7 @@ class SipStreams:
         self._tls_names = tls_names or {}
         self._local_host = local_host
         self._loop = asyncio.get_running_loop()
-        self._listeners: list[SipListener] = []
+        self._listeners: list[TcpListener] = []
         self._connections: dict[int, SipConnection] = {}
         self._by_peer: dict[StreamAddress, SipConnection] = {}  # with 0 for the number
         self._of_host: Counter[str] = Counter()
@@ -97,7 +97,7 @@ class SipStreams:
         def accept(accepted: socket.socket, host: str, port: int) -> None:
             self._accept(accepted, StreamAddress(plain_host(host), port, transport="TLS" if tls else "TCP"), tls)
 
-        self._listeners.append(SipListener(sock, accept))
+        self._listeners.append(TcpListener(sock, accept))
 
     def send(self, data: bytes, address: StreamAddress) -> None:
         """Send over the connection that the address names, else over another to its host and port, else over a new one.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
+from ssl import SSLContext
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
 from sidecar.core.loopback import is_loopback
+from sidecar.io.tls_files import TlsError, client_context
 from sidecar.secret import Secret
 from sidecar.settings.extras import check_extra
 from sidecar.settings.section import Section
@@ -21,7 +24,11 @@ class DirectorySettings(Section):
 
     url: Secret | None = None  # redis://, rediss:// or unix://, perhaps with a password
     name: str = Field(default_factory=socket.gethostname, pattern=r"^[0-9A-Za-z._-]{1,128}$")  # of this sidecar
-    address: str | None = None  # where others reach the REST interface; default: http://api.host:api.port
+    address: str | None = None  # where others reach the REST interface; default: api.host:api.port
+    tls_ca: Path | None = (
+        None  # who must have signed others' certificates, where REST is https://; None: one the system trusts
+    )
+    tls_name: str | None = Field(None, pattern=r"^[0-9A-Za-z.-]{1,253}$")  # what these must name; None: their address
     prefix: str = Field("sidecar:", pattern=r"^[!-~]{0,64}$")  # of all keys
     lease: float = Field(15, ge=3, le=300)  # seconds after which a silent sidecar is taken for dead
 
@@ -40,6 +47,20 @@ class DirectorySettings(Section):
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.path.strip("/"):
                 raise ValueError("is not http://HOST:PORT or https://HOST:PORT")
         return address and address.rstrip("/")
+
+    @field_validator("tls_ca")
+    @classmethod
+    def _authority_can_be_used(cls, tls_ca: Path | None) -> Path | None:
+        try:
+            if tls_ca is not None:
+                client_context(tls_ca)
+        except TlsError as error:
+            raise ValueError(str(error).removeprefix("tls_ca: ")) from None
+        return tls_ca
+
+    def tls(self) -> SSLContext:
+        """Return what asks other sidecars."""
+        return client_context(self.tls_ca)
 
     @property
     def is_near(self) -> bool:

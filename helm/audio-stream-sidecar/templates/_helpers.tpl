@@ -35,6 +35,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- default (printf "%s-api" (include "sidecar.fullname" .)) .Values.api.existingSecret -}}
 {{- end -}}
 
+{{- define "sidecar.apiScheme" -}}
+{{- ternary "https" "http" (ne .Values.api.tls.existingSecret "") -}}
+{{- end -}}
+
+{{/* What the certificate of REST names. */}}
+{{- define "sidecar.apiName" -}}
+{{- required "api.tls.name: the name in the certificate of api.tls.existingSecret is needed" .Values.api.tls.name -}}
+{{- end -}}
+
 {{/* The RTP and RTCP ports of all workers, in mode `one`. */}}
 {{- define "sidecar.rtpPorts" -}}
 {{- $first := int .Values.rtp.port -}}

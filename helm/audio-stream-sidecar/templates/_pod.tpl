@@ -46,7 +46,7 @@ spec:
         - name: POD_IP
           valueFrom: { fieldRef: { fieldPath: status.podIP } }
         - name: SIDECAR_DIRECTORY__ADDRESS
-          value: http://$(POD_IP):{{ .Values.api.port }}
+          value: {{ include "sidecar.apiScheme" . }}://$(POD_IP):{{ .Values.api.port }}
         {{- end }}
         {{- with .Values.extraEnv }}{{ toYaml . | nindent 8 }}{{ end }}
       {{- end }}
@@ -66,18 +66,18 @@ spec:
         {{- end }}
         - { name: api, containerPort: {{ .Values.api.port }}, protocol: TCP }
       startupProbe:
-        httpGet: { path: /healthz, port: api }
+        httpGet: { path: /healthz, port: api, scheme: {{ include "sidecar.apiScheme" . | upper }} }
         periodSeconds: 1
         failureThreshold: 60
         terminationGracePeriodSeconds: 10
       livenessProbe:
-        httpGet: { path: /healthz, port: api }
+        httpGet: { path: /healthz, port: api, scheme: {{ include "sidecar.apiScheme" . | upper }} }
         periodSeconds: 10
         timeoutSeconds: 5
         failureThreshold: 6
         terminationGracePeriodSeconds: 10 # what says nothing for a minute does not drain: do not wait for it
       readinessProbe:
-        httpGet: { path: /readyz, port: api }
+        httpGet: { path: /readyz, port: api, scheme: {{ include "sidecar.apiScheme" . | upper }} }
         periodSeconds: 2
         failureThreshold: 1
       lifecycle:
@@ -123,6 +123,7 @@ spec:
 {{- define "sidecar.secrets" -}}
 {{- $secrets := list -}}
 {{- with .Values.sip.tls.existingSecret }}{{ $secrets = append $secrets (dict "name" "sip-tls" "secret" .) }}{{ end -}}
+{{- with .Values.api.tls.existingSecret }}{{ $secrets = append $secrets (dict "name" "api-tls" "secret" .) }}{{ end -}}
 {{- with .Values.bots.caSecret }}{{ $secrets = append $secrets (dict "name" "bots" "secret" .) }}{{ end -}}
 {{- with .Values.directory.existingSecret }}{{ $secrets = append $secrets (dict "name" "directory" "secret" .) }}{{ end -}}
 {{- if .Values.freeswitch.host -}}

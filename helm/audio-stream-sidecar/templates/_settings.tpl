@@ -4,6 +4,10 @@
 {{- $sip := dict "host" "0.0.0.0" "port" $values.sip.port "max_calls" $values.maxCalls -}}
 {{- $rtp := dict "host" "0.0.0.0" "mode" $values.rtp.mode -}}
 {{- $api := dict "host" "0.0.0.0" "port" $values.api.port "open_metrics" $values.api.openMetrics -}}
+{{- if $values.api.tls.existingSecret -}}
+  {{- $_ := set $api "tls_certificate" "/run/secrets/api-tls/tls.crt" -}}
+  {{- $_ := set $api "tls_key" "/run/secrets/api-tls/tls.key" -}}
+{{- end -}}
 {{- with $values.sip.allow }}{{ $_ := set $sip "allow" . }}{{ end -}}
 {{- if $values.sip.tls.existingSecret -}}
   {{- $_ := set $sip "tls_port" $values.sip.tls.port -}}
@@ -36,7 +40,12 @@
     {{- fail "directory: give its `url`, or an `existingSecret` that has it" -}}
   {{- end -}}
   {{- if or .url .existingSecret -}}
-    {{- $_ := set $all "directory" (dict "url" (default "file:/run/secrets/directory/url" .url)) -}}
+    {{- $directory := dict "url" (default "file:/run/secrets/directory/url" .url) -}}
+    {{- if $values.api.tls.existingSecret -}}
+      {{- $_ := set $directory "tls_ca" "/run/secrets/api-tls/ca.crt" -}}
+      {{- $_ := set $directory "tls_name" (include "sidecar.apiName" $) -}}
+    {{- end -}}
+    {{- $_ := set $all "directory" $directory -}}
   {{- end -}}
 {{- end -}}
 {{- range $section, $given := $values.settings -}}

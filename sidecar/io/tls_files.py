@@ -1,4 +1,4 @@
-"""What TLS of SIP needs: our certificate, and whom we trust. TLS 1.2 at least."""
+"""TLS by files: our certificate, and whom we trust. TLS 1.2 at least."""
 
 from __future__ import annotations
 

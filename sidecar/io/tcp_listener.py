@@ -1,4 +1,4 @@
-"""Accepts connections of SIP, but for those that nobody wants; nothing is read or shaken before."""
+"""Accepts connections, but for those that nobody wants; nothing is read or shaken before."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PAUSE_SECONDS = 1.0
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-class SipListener:
+class TcpListener:
     """A listening socket. The event loop's own server would finish a TLS handshake before it asks whose it is."""
 
     def __init__(self, sock: socket.socket, on_accept: Callable[[socket.socket, str, int], None]) -> None:
