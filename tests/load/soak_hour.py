@@ -5,7 +5,8 @@
 Good calls talk all the time, over a network that loses one packet in a hundred, to bots that answer. Beside them sipp
 places calls of 25 s, so many at once: they lose as many packets, press keys, are held and taken up again. Their bots
 refuse, stall, drop the line, close, send garbage, all at random; they are called again, and where that is in vain half
-of the calls end, and half go on to other bots of the kind. Memory is compared from a quarter of the time on. What
+of the calls end, and half go on to other bots of the kind. Memory is compared from a quarter of the time on: in
+less than an hour it is still finding its size. What
 the machine does besides makes gaps and lost frames, but no leak.
 """
 
