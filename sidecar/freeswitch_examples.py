@@ -35,7 +35,7 @@ def _replacements(settings: Settings) -> dict[str, str]:
         _SIP: format_host_port(host, sip.port),
         _URL: _URL if "{" in url else escape(url, {'"': "&quot;"}),
         _CODEC: f"absolute_codec_string={codec}",
-        _API: f"http://{format_host_port(_reachable(api.host), api.port)}",
+        _API: api.url(_reachable(api.host), api.port),
         _NO_TOKEN: f"{_TOKEN_FILE} --" if api.tokens else _NO_TOKEN,
     }
 

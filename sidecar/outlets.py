@@ -69,7 +69,7 @@ async def running_outlets(
             api, directory = settings.api, None
             listeners = Listeners(EventRing(epoch=token_hex(4)) if is_shared else own)
             if is_shared:
-                own_url = api.url(api_socket.getsockname()[1])
+                own_url = api.url(api.host, api_socket.getsockname()[1])
                 running = _running_directory(settings.directory, own_url, steering, listeners, supervisor)
                 directory = await stack.enter_async_context(running)
             hearers.append(directory.tell if directory else lambda _: listeners.wake())

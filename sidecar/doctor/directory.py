@@ -42,7 +42,7 @@ async def examine_directory(settings: Settings) -> list[Finding]:
 def address_finding(settings: Settings) -> Finding:
     """Judge where other sidecars, which know of us from the directory, look for our REST interface."""
     check, api = "directory.address", settings.api
-    address = settings.directory.address or api.url(api.port)
+    address = settings.directory.address or api.url(api.host, api.port)
     if is_loopback(urlsplit(address).hostname or "") and not settings.directory.is_near:
         fix = "set api.host (with api.tokens) and directory.address to what others reach"
         return fail(check, f"other sidecars are told {address}, which is themselves", fix)

@@ -64,9 +64,9 @@ class ApiSettings(Section):
         """Return what accepts TLS, if it is configured; raise `TlsError` if its files cannot be used."""
         return None if self.tls_certificate is None else server_context(self.tls_certificate, self.tls_key, None)
 
-    def url(self, port: int) -> str:
-        """Return where it is reached, on this port."""
-        return f"{'http' if self.tls_certificate is None else 'https'}://{format_host_port(self.host, port)}"
+    def url(self, host: str, port: int) -> str:
+        """Return how it is reached there."""
+        return f"{'http' if self.tls_certificate is None else 'https'}://{format_host_port(host, port)}"
 
     def access(self) -> AccessList:
         """Return who may do what."""

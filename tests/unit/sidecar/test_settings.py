@@ -135,6 +135,22 @@ def test_files_of_tls_are_tried_at_start(tmp_path: Path) -> None:
             load_settings(values={"sip": {**values, **wrong}})
 
 
+def test_files_of_tls_for_rest_are_tried_at_start(tmp_path: Path) -> None:
+    certificate = write_certificate(tmp_path)
+    settings = load_settings(values={"api": {"tls_certificate": certificate}, "directory": {"tls_ca": certificate}})
+    assert settings.api.tls() is not None
+    assert settings.api.url("::1", 8080) == "https://[::1]:8080"
+    missing = tmp_path / "missing.pem"
+    for section, wrong, why in (
+        ("api", {"tls_certificate": missing}, "tls_certificate: .*missing.pem: No such file"),
+        ("api", {"tls_key": certificate}, "tls_key is of no use without tls_certificate"),
+        ("directory", {"tls_ca": missing}, "missing.pem: No such file"),
+        ("directory", {"tls_name": "a b"}, "tls_name"),
+    ):
+        with pytest.raises(SettingsError, match=rf"{section}.*{why}"):
+            load_settings(values={section: wrong})
+
+
 def test_a_name_for_an_address_is_refused_from_the_environment_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIDECAR_RTP__HOST", "localhost")
     with pytest.raises(SettingsError, match=r"rtp\.host: .*'localhost' is not an IPv4 address"):
