@@ -6,18 +6,22 @@ import ssl
 import sys
 
 
-def ask(connection: http.client.HTTPConnection) -> str | None:
-    """Say what is wrong."""
-    try:
-        connection.request("GET", "/healthz")
-        status = connection.getresponse().status
-    except (OSError, http.client.HTTPException) as error:
-        return f"healthz: {error}"
-    return None if status == http.HTTPStatus.OK else f"healthz: {status}"
+def ask(connection: http.client.HTTPConnection) -> int:
+    """Return the status."""
+    connection.request("GET", "/healthz")
+    return connection.getresponse().status
 
 
 there = ("127.0.0.1", int(os.environ.get("SIDECAR_API__PORT", "8080")))
-if ask(http.client.HTTPConnection(*there, timeout=2)) is not None:  # REST may be over TLS alone; it is this container's
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    sys.exit(ask(http.client.HTTPSConnection(*there, timeout=2, context=context)))
+context = ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # it is this container's, and is told nothing
+try:
+    try:
+        if "SIDECAR_API__TLS_CERTIFICATE" in os.environ:
+            raise ConnectionError("it would not answer in the clear")
+        status = ask(http.client.HTTPConnection(*there, timeout=1))
+    except (ConnectionError, http.client.BadStatusLine):  # a file of settings may name a certificate, too
+        status = ask(http.client.HTTPSConnection(*there, timeout=1, context=context))
+except (OSError, http.client.HTTPException) as error:
+    sys.exit(f"healthz: {error}")
+sys.exit(None if status == http.HTTPStatus.OK else f"healthz: {status}")

@@ -17,7 +17,10 @@ from sidecar.settings import Settings
 
 SCHEMA = Path(__file__).resolve().parent / "audio-stream-sidecar/values.schema.json"
 _OF_THE_CHART = {"workers", "drain_timeout"}  # it has values for them
-_NEEDED = {"ApiSettings": {"enabled"}, "DirectorySettings": {"url", "name", "address"}}  # what it makes would not work
+_NEEDED = {  # what it makes would not work
+    "ApiSettings": {"enabled", "tls_certificate", "tls_key"},
+    "DirectorySettings": {"url", "name", "address", "tls_ca", "tls_name"},
+}
 _SECRET = {"type": "string", "pattern": "^(env|file):."}  # it would be in a ConfigMap, for all to read
 _ABOUT = {"title", "description", "default", "format", "writeOnly"}
 _WIDTH = 110

@@ -34,14 +34,14 @@ class Forwarding:
         steering: Steering,
         directory: Directory,
         *,
-        tls: ssl.SSLContext | None = None,  # None: as the system trusts
-        name: str | None = None,  # what certificates must name; None: the host of the address
+        tls: ssl.SSLContext,
+        name: str | None,  # what certificates must name; None: the host of the address
     ) -> None:
         self._app = app
         self._steering = steering
         self._directory = directory
         limits = httpx.Limits(max_connections=MOST_CONNECTIONS, keepalive_expiry=5.0)
-        self._client = httpx.AsyncClient(verify=tls or True, timeout=ANSWER_SECONDS, limits=limits, trust_env=False)
+        self._client = httpx.AsyncClient(verify=tls, timeout=ANSWER_SECONDS, limits=limits, trust_env=False)
         self._extensions = {} if name is None else {"sni_hostname": name}
         self.forwarded = 0
         self.failed = 0

@@ -7,6 +7,7 @@ import logging
 import socket
 import ssl
 from dataclasses import dataclass
+from functools import partial
 
 import h11
 from uvicorn.config import Config
@@ -30,7 +31,7 @@ _silent.setLevel(logging.CRITICAL)
 class HttpLimits:
     """What a client may take of us."""
 
-    connections: int = 256  # of all
+    connections: int = 256  # of all, and as many that are being opened
     request_seconds: float = 10.0  # for the head of a request, on a new connection and on one that is kept
     stall_seconds: float = 10.0  # in which it must read what waits for it
 
@@ -41,7 +42,7 @@ class ConnectionCounters:
 
     refused: int = 0  # there were too many: it was idle for longest
     slow: int = 0  # no request came
-    unshaken: int = 0  # TLS was not agreed on
+    unshaken: int = 0  # it could not be opened: TLS was not agreed on, say
     stalled: int = 0  # nobody read the answer, or the events
     malformed: int = 0
 
@@ -67,7 +68,7 @@ class HttpServer:
         self._config.load()
         self._state = ServerState()
         self._listener: TcpListener | None = None
-        self._opening: dict[asyncio.Task[object], socket.socket] = {}
+        self._opening: dict[asyncio.Task[object], None] = {}  # the oldest first
         self.counters = ConnectionCounters()
 
     @property
@@ -88,12 +89,10 @@ class HttpServer:
 
         def accept(accepted: socket.socket, _host: str, _port: int) -> None:
             if len(self._opening) >= self._limits.connections:
-                self.counters.refused += 1
-                accepted.close()
-                return
+                self._give_up_oldest()  # who says nothing must not keep out who would
             opening = loop.create_task(self._open(accepted, tls))
-            self._opening[opening] = accepted
-            opening.add_done_callback(self._is_open)
+            self._opening[opening] = None
+            opening.add_done_callback(partial(self._is_open, accepted))
 
         self._listener = TcpListener(sock, accept)
 
@@ -120,8 +119,14 @@ class HttpServer:
                 lambda: _Connection(self._config, self._state, self._limits, self.counters, loop), sock, ssl=tls
             )
 
-    def _is_open(self, opening: asyncio.Task[object]) -> None:
-        sock = self._opening.pop(opening)
+    def _give_up_oldest(self) -> None:
+        self.counters.refused += 1
+        oldest = next(iter(self._opening))
+        oldest.cancel()
+        del self._opening[oldest]  # at once: it ends a turn later
+
+    def _is_open(self, sock: socket.socket, opening: asyncio.Task[object]) -> None:
+        self._opening.pop(opening, None)
         if opening.cancelled():
             sock.close()
         elif opening.exception() is not None:
@@ -150,6 +155,7 @@ class _Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=_SEND_BUFFER)  # TLS has 512 KiB: too much for who does not read
         self.heard_at = self.loop.time()
         if len(self.connections) > self._limits.connections:
             self._make_room()

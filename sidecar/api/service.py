@@ -84,6 +84,7 @@ async def running_service(
 def _forwarding(
     app: Application, steering: Steering, directory: RedisDirectory, tls: ssl.SSLContext | None, name: str | None
 ) -> Forwarding:
+    assert tls is not None, "who has a directory is told how to ask"
     from sidecar.api.forwarding import Forwarding  # its HTTP client is part of an extra
 
     return Forwarding(app, steering, directory, tls=tls, name=name)

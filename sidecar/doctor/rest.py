@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
@@ -32,9 +33,9 @@ def find_running(settings: ApiSettings) -> RunningSidecar | None:
     if ip_address(host).is_unspecified:
         host = "::1" if ":" in host else "127.0.0.1"
     try:
-        if _ask(host, settings.port, "/healthz") != {"status": "ok"}:
+        if _ask(settings, host, "/healthz") != {"status": "ok"}:
             return None
-        numbers = _ask(host, settings.port, "/readyz")
+        numbers = _ask(settings, host, "/readyz")
         return RunningSidecar(int(numbers["calls"]), int(numbers["max_calls"]), numbers["why_not"] or None)
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
         return None
@@ -61,13 +62,19 @@ def access_finding(settings: ApiSettings) -> Finding:
     if not tokens:
         return warn(check, f"{where}: tokens for reading alone: nobody may steer streams", "add one to api.tokens")
     what = f"{where}: tokens: {tokens} for everything, {readers} for reading"
-    if ip_address(settings.host).is_loopback:
+    if ip_address(settings.host).is_loopback or settings.tls_certificate is not None:
         return ok(check, what)
-    return warn(check, f"{what}; they go over the network as they are", "put a proxy with TLS in front, or a firewall")
+    fix = "set api.tls_certificate, or put a firewall in front"
+    return warn(check, f"{what}; they go over the network as they are", fix)
 
 
-def _ask(host: str, port: int, path: str) -> Any:
-    connection = http.client.HTTPConnection(host, port, timeout=_SECONDS)
+def _ask(settings: ApiSettings, host: str, path: str) -> Any:
+    """Ask without a token, of whom it is on this machine, whatever its certificate names."""
+    connection = http.client.HTTPConnection(host, settings.port, timeout=_SECONDS)
+    if settings.tls_certificate is not None:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(host, settings.port, timeout=_SECONDS, context=context)
     try:
         connection.request("GET", path)
         return json.loads(connection.getresponse().read(_LONGEST_ANSWER))

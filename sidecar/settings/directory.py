@@ -28,7 +28,9 @@ class DirectorySettings(Section):
     tls_ca: Path | None = (
         None  # who must have signed others' certificates, where REST is https://; None: one the system trusts
     )
-    tls_name: str | None = Field(None, pattern=r"^[0-9A-Za-z.-]{1,253}$")  # what these must name; None: their address
+    tls_name: str | None = Field(
+        None, pattern=r"^[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*$"
+    )  # what these must name; None: their address
     prefix: str = Field("sidecar:", pattern=r"^[!-~]{0,64}$")  # of all keys
     lease: float = Field(15, ge=3, le=300)  # seconds after which a silent sidecar is taken for dead
 

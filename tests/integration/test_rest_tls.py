@@ -12,6 +12,8 @@ from socket import AF_INET, SOCK_STREAM, socket
 import pytest
 
 from sidecar.api.server import HttpLimits, HttpServer
+from sidecar.doctor.rest import find_running
+from sidecar.settings import ApiSettings
 from tests.support.bots import EchoBot
 from tests.support.certificates import Authority
 from tests.support.media_caller import media_caller
@@ -41,7 +43,8 @@ def api_port(car: Serving) -> int:
 
 async def test_who_does_not_speak_tls_is_not_heard(tmp_path: Path) -> None:
     authority = Authority.create(tmp_path)
-    api = {"API__ENABLED": "true", "API__PORT": 0, "API__TLS_CERTIFICATE": authority.issue()}
+    certificate = authority.issue()
+    api = {"API__ENABLED": "true", "API__PORT": 0, "API__TLS_CERTIFICATE": certificate}
     async with EchoBot() as bot, serving(workers=0, bot=bot.url, **api) as car:
         assert (await asyncio.to_thread(get, api_port(car), "/healthz", authority.path))[0] == 200
         reader, writer = await asyncio.open_connection(LOOPBACK, api_port(car))
@@ -52,6 +55,9 @@ async def test_who_does_not_speak_tls_is_not_heard(tmp_path: Path) -> None:
         status, metrics = await asyncio.to_thread(get, api_port(car), "/metrics", authority.path)
         assert status == 200
         assert b'sidecar_http_connections_cut_total{reason="unshaken"} 1.0' in metrics
+        found = await asyncio.to_thread(find_running, ApiSettings(port=api_port(car), tls_certificate=certificate))
+        assert found is not None
+        assert found.calls == 0
 
 
 async def test_hands_are_shaken_in_time_by_so_many_at_once(tmp_path: Path) -> None:
